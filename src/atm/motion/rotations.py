@@ -1,0 +1,78 @@
+"""Quaternions, rotation matrices and the 6-d form, as the published features count them.
+
+Quaternions are (w, x, y, z) here, as in the published data; `roma`, `scipy` and glTF have (x, y, z, w).
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def between(u: Float[Tensor, "*#b 3"], v: Float[Tensor, "*#b 3"]) -> Float[Tensor, "*b 4"]:
+    """The rotation that takes the direction of `u` to that of `v` by the shortest way.
+
+    Exactly opposite vectors have no shortest way and give NaN, as in the published tools.
+    """
+    u, v = torch.broadcast_tensors(u, v)
+    w = torch.sqrt((u * u).sum(-1, keepdim=True) * (v * v).sum(-1, keepdim=True)) + (u * v).sum(-1, keepdim=True)
+    q = torch.cat([w, torch.linalg.cross(u, v)], dim=-1)
+    return q / torch.linalg.vector_norm(q, dim=-1, keepdim=True)
+
+
+def multiply(q: Float[Tensor, "*#b 4"], r: Float[Tensor, "*#b 4"]) -> Float[Tensor, "*b 4"]:
+    """Hamilton product q r: first `r`, then `q`."""
+    qw, qx, qy, qz = q.unbind(-1)
+    rw, rx, ry, rz = r.unbind(-1)
+    return torch.stack(
+        [
+            qw * rw - qx * rx - qy * ry - qz * rz,
+            qw * rx + qx * rw + qy * rz - qz * ry,
+            qw * ry - qx * rz + qy * rw + qz * rx,
+            qw * rz + qx * ry - qy * rx + qz * rw,
+        ],
+        dim=-1,
+    )
+
+
+def inverse(q: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 4"]:
+    """The opposite rotation, of a unit quaternion."""
+    w, xyz = q.split([1, 3], dim=-1)
+    return torch.cat([w, -xyz], dim=-1)
+
+
+def rotate(q: Float[Tensor, "*#b 4"], v: Float[Tensor, "*#b 3"]) -> Float[Tensor, "*b 3"]:
+    """Turn vectors by unit quaternions."""
+    w, xyz = q.split([1, 3], dim=-1)
+    twice = 2 * torch.linalg.cross(xyz, v)
+    return v + w * twice + torch.linalg.cross(xyz.expand_as(twice), twice)
+
+
+def matrix_from_quaternion(q: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 3 3"]:
+    """Rotation matrix of a unit quaternion."""
+    w, x, y, z = q.unbind(-1)
+    rows = [
+        1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
+        2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
+        2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y),
+    ]  # fmt: skip
+    return torch.stack(rows, dim=-1).unflatten(-1, (3, 3))
+
+
+def sixd_from_matrix(matrix: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 6"]:
+    """First column, then second column (Zhou et al. 2019, arXiv:1812.07035)."""
+    return torch.cat([matrix[..., 0], matrix[..., 1]], dim=-1)
+
+
+def matrix_from_sixd(sixd: Float[Tensor, "*b 6"]) -> Float[Tensor, "*b 3 3"]:
+    """The nearest rotation that keeps the direction of the first column; the two columns need not be unit or square."""
+    first, second = sixd.split(3, dim=-1)
+    x = F.normalize(first, dim=-1)
+    z = F.normalize(torch.linalg.cross(x, second), dim=-1)
+    return torch.stack([x, torch.linalg.cross(z, x), z], dim=-1)
+
+
+def about_y(angle: Float[Tensor, "*b"]) -> Float[Tensor, "*b 4"]:
+    """The rotation by `angle` (radians) about the upward axis; positive turns +z towards +x."""
+    zero = torch.zeros_like(angle)
+    return torch.stack([torch.cos(angle / 2), zero, torch.sin(angle / 2), zero], dim=-1)
