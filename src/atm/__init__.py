@@ -1,0 +1,1 @@
+"""Text-to-motion whose motion says what the sentence says."""

@@ -1,0 +1,118 @@
+"""The base of all configs: frozen, plain values, `key=value` overrides, typos answered with the nearest key."""
+
+import types
+import typing
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from atm.errors import InputError, unknown
+
+
+class Config(BaseModel):
+    """Base of every config. A variant is `config.model_copy(update=...)` or `override(config, ["key=value"])`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+C = TypeVar("C", bound=Config)
+
+
+def override(config: C, assignments: list[str]) -> C:
+    """The config with `key=value` assignments applied and validated.
+
+    Keys are dotted paths. `none` (or `null`) is None. Assigning below a field that is None starts from the defaults
+    of that field's class, so `alignment.space=RUN` turns the alignment on.
+
+    Raises:
+        InputError: no `=`, an unknown key (with the nearest right one), or a value out of range.
+    """
+    data = config.model_dump(mode="json")
+    for assignment in assignments:
+        key, value = _split(assignment)
+        _assign(type(config), data, key.split("."), value, assignment)
+    return validate(type(config), data, source=" ".join(assignments))
+
+
+def validate(kind: type[C], data: dict[str, Any], *, source: str) -> C:
+    """`data` as a config of this class; the error names the key, what came and what is allowed."""
+    try:
+        return kind.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        tags = {model.model_fields["name"].default for model in _models(kind) if "name" in model.model_fields}
+        path = ".".join(str(part) for part in first["loc"] if part not in tags) or "config"
+        raise InputError(f"{path} = {first['input']!r}: {first['msg']} (in {source})") from None
+
+
+def save(config: Config, path: Path) -> None:
+    """The config as YAML."""
+    path.write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+
+
+def load(kind: type[C], path: Path) -> C:
+    """A config that `save` wrote."""
+    try:
+        data = yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise InputError(f"cannot read the config {path}: {error}") from None
+    if not isinstance(data, dict):
+        raise InputError(f"{path} is no config: expected `key: value` lines, got {type(data).__name__}")
+    return validate(kind, data, source=str(path))
+
+
+def _split(assignment: str) -> tuple[str, Any]:
+    key, equals, _ = assignment.partition("=")
+    if not equals or not key:
+        raise InputError(f"expected key=value, got {assignment!r}")
+    try:
+        parsed = OmegaConf.to_container(OmegaConf.from_dotlist([assignment]))
+    except (OmegaConfBaseException, yaml.YAMLError) as error:
+        raise InputError(f"cannot read {assignment!r}: {error}") from None
+    for part in key.split("."):
+        parsed = parsed[part]
+    return key, None if isinstance(parsed, str) and parsed.lower() == "none" else parsed
+
+
+def _assign(kind: type[Config], data: dict[str, Any], path: list[str], value: Any, assignment: str) -> None:
+    """Walk `path` through the classes (a chosen union member decides), so that a typo is answered at its level."""
+    for depth, part in enumerate(path):
+        if part not in kind.model_fields:
+            dotted = {".".join([*path[:depth], name]) for name in kind.model_fields}
+            raise unknown("key", ".".join(path[: depth + 1]), dotted)
+        if depth == len(path) - 1:
+            data[part] = value
+            return
+        members = _members(kind.model_fields[part].annotation)
+        if not members:
+            raise InputError(f"{'.'.join(path[: depth + 1])} has no keys below it (in {assignment!r})")
+        if data[part] is None:
+            data[part] = members[0]().model_dump(mode="json")
+        kind, data = _chosen(members, data[part]), data[part]
+
+
+def _members(annotation: Any) -> list[type[Config]]:
+    """The config classes that a field may hold."""
+    if isinstance(annotation, type) and issubclass(annotation, Config):
+        return [annotation]
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType, typing.Annotated):
+        return [member for part in typing.get_args(annotation) for member in _members(part)]
+    return []
+
+
+def _models(kind: type[Config]) -> list[type[Config]]:
+    """`kind` and every config class below it."""
+    below = [member for field in kind.model_fields.values() for member in _members(field.annotation)]
+    return [kind, *(model for member in below for model in _models(member))]
+
+
+def _chosen(members: list[type[Config]], data: dict[str, Any]) -> type[Config]:
+    for member in members:
+        field = member.model_fields.get("name")
+        if field is not None and field.default == data.get("name"):
+            return member
+    return members[0]

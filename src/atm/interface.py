@@ -1,0 +1,114 @@
+"""What the packages promise one another, on one page.
+
+A generator turns text into motion and hands out its differentiable estimate of the clean motion; a space embeds
+texts and motions; the alignment losses know these two promises and nothing behind them.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from atm.motion import Motion
+
+
+class TextEmbedding(NamedTuple):
+    """What a text encoder says of B captions."""
+
+    tokens: Float[Tensor, "B L W"]
+    """Token states; rows behind a caption's end are zero."""
+    mask: Bool[Tensor, "B L"]
+    """True where there is a token."""
+    sentence: Float[Tensor, "B S"]
+    """One vector per caption (not normalised unless its model does so)."""
+
+
+@runtime_checkable
+class TextEncoder(Protocol):
+    """A frozen language model. Not part of anybody's weights: whoever uses one stores its name."""
+
+    name: str
+    token_width: int
+    sentence_width: int
+
+    def __call__(self, text: list[str]) -> TextEmbedding: ...
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a training step sees."""
+
+    motion: Motion
+    text: list[str]
+    sentence: Float[Tensor, "B S"]
+    """Sentence embeddings of `text`: with these, alignment needs no text package."""
+    ids: list[str]
+    words: list[list[str]] | None = None
+    """`word/CLASS` tokens of each caption as the data set's text files carry them; the evaluator reads them."""
+    program: list[Any] | None = None
+    """What was scripted, on scripted data only: one `atm.data.scripted.program.Program` per row."""
+
+    def __len__(self) -> int:
+        return len(self.text)
+
+
+@dataclass(frozen=True)
+class StepOutput:
+    """What a training step gives back."""
+
+    loss: Float[Tensor, "B"]
+    """The model's own objective, per row."""
+    motion: Motion | None = None
+    """Generator's differentiable estimate of the clean motion, in published units; None: the method has none."""
+    noise_level: Float[Tensor, "B"] | None = None
+    """Diffusion models: how far each row was noised, 0 (clean) to 1 (pure noise)."""
+    parts: dict[str, float] = field(default_factory=dict)
+    """Named scalars for the log."""
+
+
+@runtime_checkable
+class TextMotionSpace(Protocol):
+    """Texts and motions as vectors that can be compared. Means, never samples."""
+
+    def encode_motion(self, motion: Motion) -> Float[Tensor, "B E"]: ...
+
+    def encode_text(self, text: list[str]) -> Float[Tensor, "B E"]: ...
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a generator can do; a check that does not apply is reported as not applicable, not bent."""
+
+    guidance: bool = True
+    """Has classifier-free guidance."""
+    ignores_padding: bool = True
+    """Frames behind a motion's length do not change the motion (MDM of 2022 attends to padding)."""
+    inbetweening: bool = False
+    """`sample` takes `known` and `keep`."""
+    predicts_length: bool = False
+    """`sample` works without lengths."""
+    differentiable_motion: bool = True
+    """`training_step` returns a motion whose gradient reaches the weights."""
+
+
+@runtime_checkable
+class Generator(Protocol):
+    """Text in, motion out."""
+
+    capabilities: Capabilities
+
+    def training_step(self, batch: Batch, rng: torch.Generator) -> StepOutput: ...
+
+    def sample(
+        self,
+        text: list[str],
+        lengths: Int[Tensor, "B"],
+        *,
+        seeds: list[int],
+        guidance_scale: float | None = None,
+    ) -> Motion:
+        """One motion per text. Row i's noise is drawn from `seeds[i]` alone, so that a batch of one equals its row
+        in a batch of many. `guidance_scale` None takes the model's own."""
+        ...
