@@ -1,0 +1,8 @@
+"""The text-motion space: its model (eq. 9), its losses, and how well it retrieves."""
+
+from atm.embedding.config import SpaceConfig
+from atm.embedding.model import Space
+from atm.embedding.presets import space_humanml3d, space_kit, space_small
+from atm.embedding.weights import load_space, save_space
+
+__all__ = ["Space", "SpaceConfig", "load_space", "save_space", "space_humanml3d", "space_kit", "space_small"]

@@ -1,0 +1,45 @@
+"""What a space is built and trained with."""
+
+from typing import Literal
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+
+from atm.config import Config
+
+
+class SpaceConfig(Config):
+    """Defaults are the published TMR's, except `epsilon` (the paper's) and the crops (ours, see there)."""
+
+    name: Literal["space"] = "space"
+    width: PositiveInt = 256
+    """Length E of an embedding, and the width of the transformers; a multiple of `heads`."""
+    feed_forward: PositiveInt = 1024
+    """Width inside the feed-forward parts."""
+    layers: PositiveInt = 6
+    """Layers of each of the three transformers."""
+    heads: PositiveInt = 4
+    """Attention heads."""
+    dropout: float = Field(default=0.1, ge=0, lt=1)
+    """Share of activations dropped in training."""
+    frames_per_token: PositiveInt = 1
+    """Frames that make one token of the motion transformers. 1 is the published model; more is ours, to be faster."""
+    text_encoder: str = "distilbert"
+    """Language model whose token states the text encoder reads."""
+    sentence_encoder: str = "mpnet"
+    """Language model of `Batch.sentence`, by which near-duplicate captions are told."""
+    temperature: PositiveFloat = 0.1
+    """Of the contrastive term, no unit; smaller looks harder at the closest negatives."""
+    epsilon: float = Field(default=0.85, ge=-1, le=1)
+    """Raw cosine of sentence embeddings above which two captions are no negatives of one another. It means something
+    only together with `sentence_encoder`: print `similarity_table` of the data set before choosing another."""
+    lambda_kl: NonNegativeFloat = 1e-5
+    """Weight of the KL terms (eq. 9: λ_KT)."""
+    lambda_latent: NonNegativeFloat = 1e-5
+    """Weight of the distance between text and motion latents (eq. 9: λ_E)."""
+    lambda_nce: NonNegativeFloat = 0.1
+    """Weight of the contrastive term (eq. 9: λ_NCE)."""
+    min_crop_seconds: PositiveFloat | None = 1.0
+    """Shortest crop of a motion in training, in seconds; None trains on whole motions only. Without crops the space
+    has never seen a 2 s clip, and distances between clips mean little."""
+    crop_probability: float = Field(default=0.5, ge=0, le=1)
+    """Share of a training batch's motions that are cropped, to a length drawn evenly from those allowed."""

@@ -1,0 +1,101 @@
+"""The four terms of the space's objective (the paper's eq. 9): pure functions, one value per row.
+
+Reconstruction and the latent term are both `smooth_l1`; eq. 9's L_KT is `kl_to_each_other_and_standard`.
+Source of the forms: TMR (Petrovich et al. 2023, arXiv:2305.00976), after TEMOS (arXiv:2204.14109).
+"""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+IDENTICAL = 0.9999
+"""Cosine from which two sentence embeddings are of the same caption. Rounding alone stays above it; the nearest
+different captions we know (`left` against `right`) lie at 0.99."""
+
+
+def smooth_l1(a: Float[Tensor, "B *any"], b: Float[Tensor, "B *any"]) -> Float[Tensor, "B"]:
+    """Mean over a row's elements of d²/2 where the difference d is below 1, else of |d| - 1/2."""
+    return F.smooth_l1_loss(a, b, reduction="none").flatten(1).mean(dim=1)
+
+
+def kl_divergence(
+    mean_q: Float[Tensor, "B E"],
+    logvar_q: Float[Tensor, "B E"],
+    mean_p: Float[Tensor, "B E"],
+    logvar_p: Float[Tensor, "B E"],
+) -> Float[Tensor, "B"]:
+    r"""KL(q, p) of diagonal Gaussians, in nats, as a mean over dimensions (not their sum).
+
+    .. math:: \frac{1}{2E} \sum_e \log\frac{\sigma_p^2}{\sigma_q^2} - 1
+              + \frac{\sigma_q^2 + (\mu_q - \mu_p)^2}{\sigma_p^2}
+    """
+    spread = torch.exp(logvar_q - logvar_p) - 1 - logvar_q + logvar_p
+    return 0.5 * (spread + (mean_p - mean_q).square() * torch.exp(-logvar_p)).mean(dim=1)
+
+
+def kl_to_each_other_and_standard(
+    mean_text: Float[Tensor, "B E"],
+    logvar_text: Float[Tensor, "B E"],
+    mean_motion: Float[Tensor, "B E"],
+    logvar_motion: Float[Tensor, "B E"],
+) -> Float[Tensor, "B"]:
+    """KL of text to motion, of motion to text, and of both to the standard normal, summed."""
+    zero = torch.zeros_like(mean_text)
+    return (
+        kl_divergence(mean_text, logvar_text, mean_motion, logvar_motion)
+        + kl_divergence(mean_motion, logvar_motion, mean_text, logvar_text)
+        + kl_divergence(mean_motion, logvar_motion, zero, zero)
+        + kl_divergence(mean_text, logvar_text, zero, zero)
+    )
+
+
+def near_duplicates(sentence: Float[Tensor, "B S"], *, epsilon: float) -> Bool[Tensor, "B B"]:
+    """True where two captions say so much the same that neither may be the other's negative; False on the diagonal.
+
+    Args:
+        sentence: sentence embeddings of any length.
+        epsilon: raw cosine above which captions count as the same. (TMR's published threshold is of a cosine that
+            was squeezed into 0 to 1: its 0.8 is our 0.6.) Identical captions count at any epsilon.
+    """
+    direction = F.normalize(sentence, dim=-1)
+    same = direction @ direction.T > min(epsilon, IDENTICAL)
+    return same & ~torch.eye(len(same), dtype=torch.bool, device=same.device)
+
+
+def info_nce(
+    z_text: Float[Tensor, "B E"],
+    z_motion: Float[Tensor, "B E"],
+    duplicate: Bool[Tensor, "B B"],
+    *,
+    temperature: float,
+) -> Float[Tensor, "B"]:
+    r"""Small when text i lies closer to motion i than to the other motions, and motion i closer to text i.
+
+    .. math:: \ell_i = -\frac{1}{2} \log \frac{\exp(s_{ii}/\tau)}{\sum_{j \in N_i} \exp(s_{ij}/\tau)}
+              -\frac{1}{2} \log \frac{\exp(s_{ii}/\tau)}{\sum_{j \in N_i} \exp(s_{ji}/\tau)}, \quad
+              s_{ij} = \cos(z^t_i, z^m_j)
+
+    where N_i holds i and all rows that are no near-duplicates of it.
+
+    Source: the paper's eq. 9 and TMR, section 3.2.
+
+    Args:
+        z_text, z_motion: embeddings of any length; row i of both belong together.
+        duplicate: pairs that are left out, from `near_duplicates`; the diagonal is never left out.
+        temperature: no unit, > 0; smaller looks harder at the closest negatives.
+
+    Returns:
+        Loss of each row, in nats, >= 0; 0 where a row has no negative (as in a batch of one).
+
+    Raises:
+        ValueError: the temperature is not positive.
+    """
+    if temperature <= 0:
+        raise ValueError(f"temperature must be > 0, got {temperature}")
+    score = F.normalize(z_text, dim=-1) @ F.normalize(z_motion, dim=-1).T / temperature  # (text, motion)
+    own = torch.arange(len(score), device=score.device)
+    score = score.masked_fill(duplicate & (own[:, None] != own[None, :]), -torch.inf)
+    from_text = F.cross_entropy(score, own, reduction="none")
+    from_motion = F.cross_entropy(score.T, own, reduction="none")
+    return (from_text + from_motion) / 2

@@ -1,0 +1,170 @@
+"""The space against TMR's published code: its network, its losses, its retrieval metrics."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from weights import state_dict_of
+
+from atm.embedding.losses import info_nce, kl_divergence, near_duplicates, smooth_l1
+from atm.embedding.presets import space_humanml3d
+from atm.embedding.retrieval import both_directions, random_batches, ranks, retrieval_metrics
+from atm.embedding.weights import from_published
+from atm.interface import Batch, TextEmbedding
+from atm.layers import Normaliser
+from atm.motion import Motion
+
+CLOSE = {"rtol": 1e-4, "atol": 2e-5}
+KEYS = json.loads((Path(__file__).parent / "keys" / "tmr.keys.json").read_text())
+RULES = ["sin", "hash"]
+
+
+class StoredTokens:
+    """A language model that says what the golden file holds."""
+
+    name, token_width, sentence_width = "stored", 768, 768
+
+    def __init__(self, file: dict[str, np.ndarray]):
+        tokens, lengths = torch.from_numpy(file["text_x"]), torch.from_numpy(file["text_lengths"])
+        self.said = TextEmbedding(
+            tokens, torch.arange(tokens.shape[1]) < lengths[:, None], torch.from_numpy(file["sent_emb"])
+        )
+
+    def __call__(self, text: list[str]) -> TextEmbedding:
+        return self.said
+
+
+def published(file, rule):
+    """The published network in evaluation mode, with TMR's own threshold: 0.8 of a cosine from 0 to 1 is 0.6 raw."""
+    config = space_humanml3d().model_copy(update={"epsilon": 0.6})
+    return from_published(state_dict_of(KEYS, rule), Normaliser.identity(263), config, StoredTokens(file)).eval()
+
+
+def motion_of(file):
+    return Motion(torch.from_numpy(file["motion_x"]), torch.from_numpy(file["motion_lengths"]))
+
+
+CAPTIONS = list("abcde")
+
+
+@pytest.mark.parametrize("rule", RULES)
+@torch.no_grad()
+def test_text_and_motion_means_are_those_of_the_published_encoders(golden, rule):
+    file = golden("tmr_model.npz")
+    space = published(file, rule)
+    z_motion, z_text = space.encode_motion(motion_of(file)), space.encode_text(CAPTIONS)
+    np.testing.assert_allclose(z_motion, file[f"{rule}_motion_mu"], **CLOSE)
+    np.testing.assert_allclose(z_text, file[f"{rule}_text_mu"], **CLOSE)
+    similarity = torch.nn.functional.cosine_similarity(z_text[:, None], z_motion[None], dim=-1)
+    np.testing.assert_allclose(similarity, file[f"{rule}_sim"], **CLOSE)
+
+
+@pytest.mark.parametrize("rule", RULES)
+@torch.no_grad()
+def test_decoded_motions_are_those_of_the_published_decoder(golden, rule):
+    file = golden("tmr_model.npz")
+    space, motion = published(file, rule), motion_of(file)
+    decoded = space.decode(torch.from_numpy(file[f"{rule}_text_mu"]), motion.lengths)
+    np.testing.assert_allclose(decoded.features, file[f"{rule}_dec_from_text"], **CLOSE)
+    first = space.decode(torch.from_numpy(file[f"{rule}_motion_mu"][:1]), motion.lengths[:1])
+    np.testing.assert_allclose(first.features, file[f"{rule}_dec_from_motion_0"], **CLOSE)
+
+
+@pytest.mark.parametrize("rule", RULES)
+@torch.no_grad()
+def test_the_objective_and_its_terms_are_the_published_ones(golden, rule):
+    file = golden("tmr_model.npz")
+    batch = Batch(motion_of(file), CAPTIONS, torch.from_numpy(file["sent_emb"]), ids=CAPTIONS)
+    step = published(file, rule).training_step(batch, torch.Generator())
+    for ours, theirs in {"rec": "recons", "kl": "kl", "latent": "latent", "nce": "contrastive"}.items():
+        np.testing.assert_allclose(step.parts[ours], file[f"{rule}_loss_{theirs}"], err_msg=ours, **CLOSE)
+    np.testing.assert_allclose(step.loss.mean(), file[f"{rule}_loss_loss"], **CLOSE)
+
+
+@pytest.mark.parametrize("rule", RULES)
+@torch.no_grad()
+def test_log_variances_are_the_published_ones(golden, rule):
+    file = golden("tmr_model.npz")
+    space, motion = published(file, rule), motion_of(file)
+    spread = space.motion_encoder(motion.features, motion.mask).logvar
+    np.testing.assert_allclose(spread, file[f"{rule}_motion_logvar"], **CLOSE)
+    said = space.language_model(CAPTIONS)
+    np.testing.assert_allclose(space.text_encoder(said.tokens, said.mask).logvar, file[f"{rule}_text_logvar"], **CLOSE)
+
+
+@pytest.mark.parametrize("temperature", [0.1, 0.7])
+def test_info_nce_is_the_published_contrastive_loss(golden, temperature):
+    file = golden("tmr_losses.npz")
+    x, y, sentence = (torch.from_numpy(file[name]) for name in ("x", "y", "sent_emb"))
+    filtered = info_nce(x, y, near_duplicates(sentence, epsilon=0.6), temperature=temperature)
+    plain = info_nce(x, y, torch.zeros(len(x), len(x), dtype=torch.bool), temperature=temperature)
+    np.testing.assert_allclose(filtered.mean(), file[f"nce_t{temperature}_filtered"], **CLOSE)
+    np.testing.assert_allclose(plain.mean(), file[f"nce_t{temperature}_plain"], **CLOSE)
+
+
+def test_near_duplicates_are_the_published_masked_pairs(golden):
+    file = golden("tmr_losses.npz")
+    found = near_duplicates(torch.from_numpy(file["sent_emb"]), epsilon=0.6).nonzero()
+    assert sorted(map(tuple, found.tolist())) == sorted(map(tuple, file["masked_pairs"].tolist()))
+
+
+def test_kl_and_smooth_l1_are_the_published_ones(golden):
+    file = golden("tmr_losses.npz")
+    x, y, spread_x, spread_y = (torch.from_numpy(file[name]) for name in ("x", "y", "logvar_q", "logvar_p"))
+    zero = torch.zeros_like(x)
+    np.testing.assert_allclose(kl_divergence(x, spread_x, y, spread_y).mean(), file["kl_q_p"], **CLOSE)
+    np.testing.assert_allclose(kl_divergence(y, spread_y, x, spread_x).mean(), file["kl_p_q"], **CLOSE)
+    np.testing.assert_allclose(kl_divergence(x, spread_x, zero, zero).mean(), file["kl_q_std"], **CLOSE)
+    np.testing.assert_allclose(smooth_l1(x, y).mean(), file["smooth_l1"], **CLOSE)
+
+
+def published_metrics(file, protocol):
+    """Under our names: the file has `normal|t2m/R01` where we say `t2m/R@1`."""
+    found = {}
+    for name, value in file.items():
+        if name.startswith(f"{protocol}|") and not name.endswith("/len"):
+            direction, _, metric = name.partition("|")[2].partition("/")
+            found[f"{direction}/{metric.replace('R0', 'R@').replace('R10', 'R@10')}"] = float(value)
+    return found
+
+
+def rounded(metrics):
+    return {name: round(value, 2) for name, value in metrics.items()}
+
+
+# The published threshold is of a cosine that was squeezed into 0 to 1.
+@pytest.mark.parametrize(
+    ("protocol", "matrix", "cosine"),
+    [
+        ("normal", "sim", None),
+        ("ties", "sim_ties", None),
+        ("threshold_0.95", "sim", 2 * 0.95 - 1),
+        ("threshold_0.80", "sim", 2 * 0.80 - 1),
+    ],
+)
+def test_ranks_and_metrics_of_whole_sets_are_the_published_ones(golden, protocol, matrix, cosine):
+    file = golden("tmr_retrieval.npz")
+    similarity = torch.from_numpy(file[matrix])
+    right = torch.eye(len(similarity), dtype=torch.bool)
+    duplicate = None if cosine is None else near_duplicates(torch.from_numpy(file["sent_emb"]), epsilon=cosine)
+    if duplicate is not None:
+        right = right | duplicate
+    np.testing.assert_array_equal(ranks(similarity, right), file[f"{protocol}_t2m_cols"])
+    np.testing.assert_array_equal(ranks(similarity.T, right), file[f"{protocol}_m2t_cols"])
+    assert rounded(both_directions(similarity, duplicate)) == published_metrics(file, protocol)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "theirs"), [("all", "normal"), ("threshold", "threshold_0.95"), ("batches", "guo")]
+)
+def test_protocols_from_embeddings_give_the_published_metrics(golden, protocol, theirs):
+    file = golden("tmr_retrieval.npz")
+    z_text, z_motion, sentence = (torch.from_numpy(file[name]) for name in ("lat_text", "lat_motion", "sent_emb"))
+    assert rounded(retrieval_metrics(z_text, z_motion, sentence, protocol=protocol)) == published_metrics(file, theirs)
+
+
+def test_random_batches_are_the_published_ones(golden):
+    file = golden("tmr_retrieval.npz")
+    np.testing.assert_array_equal(torch.stack(random_batches(100)), file["guo_batches"])
