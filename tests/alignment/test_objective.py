@@ -1,0 +1,168 @@
+"""The objective as a generator's training step meets it: a linear space, so that expected values can be derived."""
+
+import pytest
+import torch
+from torch import nn
+
+from atm.alignment import Alignment, AlignmentConfig
+from atm.interface import Batch
+from atm.motion import Motion
+
+WIDTH = 263
+
+
+class MeanFrameSpace(nn.Module):
+    """A motion is the mean of its frames' first four features; a text is looked up."""
+
+    def __init__(self, texts: dict[str, torch.Tensor]):
+        super().__init__()
+        self.texts = texts
+        self.weight = nn.Parameter(torch.eye(4))
+
+    def encode_motion(self, motion: Motion) -> torch.Tensor:
+        inside = motion.features[..., :4] * motion.mask[..., None]
+        return inside.sum(1) / motion.lengths[:, None] @ self.weight
+
+    def encode_text(self, text: list[str]) -> torch.Tensor:
+        return torch.stack([self.texts[t] for t in text])
+
+
+def case(rows: int = 5, frames: int = 90, *, same_text: bool = False, lengths: list[int] | None = None):
+    rng = torch.Generator().manual_seed(3)
+    text = ["the same words"] * rows if same_text else [f"text {i}" for i in range(rows)]
+    space = MeanFrameSpace({t: torch.randn(4, generator=rng) for t in dict.fromkeys(text)})
+    count = torch.tensor(lengths or [frames] * rows)
+    real = Motion(torch.randn(rows, frames, WIDTH, generator=rng), count)
+    generated = Motion(torch.randn(rows, frames, WIDTH, generator=rng).requires_grad_(), count)
+    batch = Batch(real, text, torch.eye(rows), [str(i) for i in range(rows)])
+    return space, generated, batch
+
+
+def test_total_is_the_weighted_sum_of_both_losses_and_reaches_the_motion():
+    space, generated, batch = case()
+    output = Alignment(AlignmentConfig(inter_weight=0.5, intra_weight=0.25, gamma=1), space)(generated, batch)
+    torch.testing.assert_close(output.total, 0.5 * output.inter + 0.25 * output.intra)
+    output.total.backward()
+    assert generated.features.grad.abs().sum() > 0
+    assert output.inter > 0
+    assert output.intra > 0
+
+
+def test_the_space_is_frozen_and_gets_no_gradient():
+    space, generated, batch = case()
+    Alignment(AlignmentConfig(gamma=1), space)(generated, batch).total.backward()
+    assert space.weight.grad is None
+    assert not space.training
+
+
+def test_padding_gets_no_gradient():
+    space, generated, batch = case(lengths=[90, 60, 45, 90, 30])
+    Alignment(AlignmentConfig(gamma=1), space)(generated, batch).total.backward()
+    assert generated.features.grad[2, 45:].abs().sum() == 0
+
+
+def test_the_real_motions_themselves_have_no_loss():
+    space, _, batch = case()
+    output = Alignment(AlignmentConfig(gamma=1), space)(batch.motion, batch)
+    torch.testing.assert_close(output.total, torch.tensor(0.0), atol=1e-6, rtol=0)
+
+
+def test_all_texts_near_duplicates_gives_no_negative_and_loss_zero_without_nan():
+    space, generated, batch = case(same_text=True)
+    output = Alignment(AlignmentConfig(intra_weight=0), space)(generated, batch)
+    output.total.backward()
+    assert output.inter == 0
+    assert output.log["inter/without_negative"] == 1
+    assert torch.isfinite(generated.features.grad).all()
+
+
+def test_a_batch_of_one_has_loss_zero_and_a_finite_gradient():
+    space, generated, batch = case(rows=1, frames=40)
+    output = Alignment(AlignmentConfig(gamma=1), space)(generated, batch)
+    output.total.backward()
+    assert output.total == 0
+    assert torch.isfinite(generated.features.grad).all()
+
+
+def test_motions_shorter_than_a_clip_take_part_from_one_second_on():
+    """At 20 frames a second: 19 frames have no clip at all, 20 frames are one clip."""
+    space, generated, batch = case(lengths=[19] * 5)
+    short = Alignment(AlignmentConfig(gamma=1), space)(generated, batch)
+    assert short.intra == 0
+    space, generated, batch = case(lengths=[20] * 5)
+    output = Alignment(AlignmentConfig(gamma=1), space)(generated, batch)
+    assert output.intra_detail.clips.length.tolist() == [20] * 5
+
+
+def test_nothing_under_gamma_gives_no_intra_loss():
+    space, generated, batch = case()
+    output = Alignment(AlignmentConfig(gamma=-1), space)(generated, batch)
+    assert output.intra == 0
+    assert output.log["intra/under_gamma"] == 0
+
+
+def test_a_motion_above_gamma_is_not_moved_as_an_anchor():
+    """Row 0 is generated exactly right, so cos = 1 > gamma: its own loss is 0, whatever its proxies are."""
+    space, generated, batch = case()
+    features = generated.features.detach().clone()
+    features[0] = batch.motion.features[0]
+    output = Alignment(AlignmentConfig(gamma=0.999), space)(Motion(features, generated.lengths), batch)
+    detail = output.intra_detail
+    assert detail.loss[detail.row == 0].item() == 0
+    assert not detail.open[detail.row == 0].item()
+
+
+def test_proxies_from_the_same_motion_have_its_owner():
+    space, generated, batch = case()
+    output = Alignment(AlignmentConfig(gamma=1, proxies_from="motion"), space)(generated, batch)
+    detail = output.intra_detail
+    owner = detail.clips.owner
+    assert (owner[detail.positive.index[:, 0]] == owner[detail.anchor]).all()
+    assert (owner[detail.negative.index[:, 0]] == owner[detail.anchor]).all()
+
+
+@pytest.mark.parametrize("form", ["hard_negative", "triplet", "contrastive"])
+@pytest.mark.parametrize("distance", ["cosine", "euclidean"])
+def test_every_form_and_distance_gives_a_finite_loss_and_gradient(form, distance):
+    space, generated, batch = case()
+    config = AlignmentConfig(inter_loss=form, distance=distance, negatives=3, proxy_pairs=3, gamma=1)
+    output = Alignment(config, space)(generated, batch)
+    output.total.backward()
+    assert torch.isfinite(generated.features.grad).all()
+    assert output.inter > 0
+
+
+def test_rows_noised_above_max_noise_take_no_part():
+    space, generated, batch = case()
+    config = AlignmentConfig(max_noise=0.5, gamma=1)
+    assert Alignment(config, space)(generated, batch, torch.full((5,), 0.6)).total == 0
+    assert Alignment(config, space)(generated, batch, torch.full((5,), 0.4)).total > 0
+
+
+def test_the_mean_over_active_rows_is_the_mean_over_the_batch_over_the_active_share():
+    space, generated, batch = case()
+    by_batch = Alignment(AlignmentConfig(intra_weight=0), space)(generated, batch)
+    by_active = Alignment(AlignmentConfig(intra_weight=0, average="active"), space)(generated, batch)
+    torch.testing.assert_close(by_active.inter * by_batch.log["inter/active"], by_batch.inter)
+
+
+def test_similarity_in_the_space_reads_the_text_embeddings():
+    """All texts at one place of the space: with similarity=space none is a negative, with sentences all are."""
+    space, generated, batch = case()
+    space.texts = {text: torch.ones(4) for text in space.texts}
+    config = AlignmentConfig(intra_weight=0)
+    assert Alignment(config.model_copy(update={"similarity": "space"}), space)(generated, batch).inter == 0
+    assert Alignment(config, space)(generated, batch).log["inter/admissible"] == 4
+
+
+def test_lengths_that_differ_are_refused():
+    space, generated, batch = case()
+    with pytest.raises(ValueError, match="same lengths"):
+        Alignment(AlignmentConfig(), space)(Motion(generated.features, generated.lengths - 1), batch)
+
+
+def test_equal_real_motions_everywhere_give_finite_losses():
+    space, generated, batch = case()
+    same = Motion(batch.motion.features[:1].expand(5, -1, -1), batch.motion.lengths)
+    output = Alignment(AlignmentConfig(gamma=1), space)(generated, Batch(same, batch.text, batch.sentence, batch.ids))
+    assert torch.isfinite(output.total)
