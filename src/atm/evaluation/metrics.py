@@ -1,0 +1,150 @@
+"""The field's metrics, as pure functions of embeddings in float64.
+
+Source: Guo et al. 2022 and its public evaluation code. Ours differs in precision (theirs computes distances in
+float32 without a floor, which can give NaN for near-equal vectors), not in definition.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from atm.errors import InputError
+
+RANKED_WITHIN = 32
+"""R-Precision ranks a text's motion among this many; numbers from other batch sizes are not comparable."""
+
+DIVERSITY_PAIRS = 300
+"""Pairs that Diversity averages over; 100 when there are no more than 300 motions."""
+
+Embeddings = Float[np.ndarray, "N E"]
+Random = np.random.Generator | np.random.RandomState
+
+
+class Estimate(NamedTuple):
+    """A mean over replications with its 95 % interval."""
+
+    mean: float
+    interval: float
+    """Half its width: mean ± interval."""
+
+
+def distance_matrix(a: Float[np.ndarray, "N E"], b: Float[np.ndarray, "M E"]) -> Float[np.ndarray, "N M"]:
+    """Euclidean distances of all rows of `a` to all rows of `b`."""
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    squared = (a**2).sum(1)[:, None] + (b**2).sum(1)[None, :] - 2 * a @ b.T
+    return np.sqrt(np.maximum(squared, 0))
+
+
+def r_precision(z_text: Embeddings, z_motion: Embeddings, *, top: int = 3) -> Float[np.ndarray, "top"]:
+    """Share of texts whose own motion is among the nearest k of 32, for k = 1 .. top.
+
+    Rows go in batches of 32 in the order given (shuffle before); rows behind the last whole batch are left out.
+
+    Raises:
+        InputError: fewer than 32 rows.
+    """
+    return r_precision_hits(z_text, z_motion, top=top).mean(axis=0) / RANKED_WITHIN
+
+
+def r_precision_hits(z_text: Embeddings, z_motion: Embeddings, *, top: int = 3) -> Int[np.ndarray, "batches top"]:
+    """Hits of each batch of 32 that `r_precision` averages."""
+    batches = len(z_text) // RANKED_WITHIN
+    if batches == 0:
+        raise InputError(f"R-Precision ranks among {RANKED_WITHIN} motions, got {len(z_text)}; evaluate more")
+    hits = np.zeros((batches, top), dtype=np.int64)
+    for batch in range(batches):
+        rows = slice(batch * RANKED_WITHIN, (batch + 1) * RANKED_WITHIN)
+        nearest = distance_matrix(z_text[rows], z_motion[rows]).argsort(axis=1)[:, :top]
+        hits[batch] = (nearest == np.arange(RANKED_WITHIN)[:, None]).sum(axis=0).cumsum()
+    return hits
+
+
+def mm_dist(z_text: Embeddings, z_motion: Embeddings) -> float:
+    """MM-Dist: mean distance of a text to its own motion."""
+    return float(_pair_distances(z_text, z_motion).mean())
+
+
+def fid(real: Embeddings, generated: Embeddings) -> float:
+    r"""Fréchet distance of two sets of vectors, each taken as a normal distribution.
+
+    .. math:: |\mu_r - \mu_g|^2 + \operatorname{tr} C_r + \operatorname{tr} C_g - 2 \operatorname{tr} (C_r C_g)^{1/2}
+
+    Source: Heusel et al. 2017, eq. 6. The trace of the root is the sum of the roots of the eigenvalues of
+    :math:`C_r^{1/2} C_g C_r^{1/2}`, which is symmetric, so that singular covariances need no correction.
+
+    With no more vectors than dimensions both covariances are singular, and the value depends strongly on the number
+    of vectors: compare it only at equal numbers (`fid_caution` says so in words).
+
+    Raises:
+        InputError: fewer than 2 vectors on a side, or one that is not finite.
+    """
+    for name, vectors in (("real", real), ("generated", generated)):
+        if len(vectors) < 2:
+            raise InputError(f"FID needs at least 2 {name} motions, got {len(vectors)}")
+        if not np.isfinite(vectors).all():
+            raise InputError(f"FID needs finite embeddings, but {name} ones hold NaN or infinity")
+    real, generated = real.astype(np.float64), generated.astype(np.float64)
+    cov_r, cov_g = np.atleast_2d(np.cov(real, rowvar=False)), np.atleast_2d(np.cov(generated, rowvar=False))
+    values, vectors = np.linalg.eigh(cov_r)
+    root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
+    overlap = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ cov_g @ root), 0)).sum()
+    shift = ((real.mean(0) - generated.mean(0)) ** 2).sum()
+    return float(shift + np.trace(cov_r) + np.trace(cov_g) - 2 * overlap)
+
+
+def fid_caution(vectors: int, width: int) -> str | None:
+    """What to say beside an FID of this many vectors; None when nothing."""
+    if vectors > width:
+        return None
+    return f"FID of {vectors} motions in {width} dimensions is rank-deficient: compare it only at the same number"
+
+
+def diversity(z_motion: Embeddings, rng: Random, *, pairs: int | None = None) -> float:
+    """Mean distance of two random motions: two independent draws without replacement, paired in order.
+
+    Args:
+        z_motion: embeddings.
+        rng: draws the indices.
+        pairs: None takes `diversity_pairs`.
+
+    Raises:
+        InputError: not more motions than pairs.
+    """
+    pairs = diversity_pairs(len(z_motion)) if pairs is None else pairs
+    if len(z_motion) <= pairs:
+        raise InputError(f"Diversity of {pairs} pairs needs more than {pairs} motions, got {len(z_motion)}")
+    first = rng.choice(len(z_motion), pairs, replace=False)
+    second = rng.choice(len(z_motion), pairs, replace=False)
+    return float(_pair_distances(z_motion[first], z_motion[second]).mean())
+
+
+def diversity_pairs(motions: int) -> int:
+    """300 as published; 100 with no more than 300 motions (MoMask's rule); half of up to 100 (ours)."""
+    if motions > DIVERSITY_PAIRS:
+        return DIVERSITY_PAIRS
+    return 100 if motions > 100 else motions // 2
+
+
+def multimodality(z_motion: Float[np.ndarray, "texts repeats E"], rng: Random, *, pairs: int = 10) -> float:
+    """MultiModality: mean distance of motions generated from one text; the same pairs of repeats for every text.
+
+    Raises:
+        InputError: not more repeats than pairs.
+    """
+    repeats = z_motion.shape[1]
+    if repeats <= pairs:
+        raise InputError(f"MultiModality of {pairs} pairs needs more than {pairs} repeats of a text, got {repeats}")
+    first = rng.choice(repeats, pairs, replace=False)
+    second = rng.choice(repeats, pairs, replace=False)
+    return float(_pair_distances(z_motion[:, first], z_motion[:, second]).mean())
+
+
+def interval(values: Float[np.ndarray, "n"]) -> Estimate:
+    """Mean of replications and 1.96 standard errors; the deviation has n in its denominator, as published."""
+    values = np.asarray(values, dtype=np.float64)
+    return Estimate(float(values.mean()), float(1.96 * values.std() / np.sqrt(len(values))))
+
+
+def _pair_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.linalg.norm(a.astype(np.float64) - b.astype(np.float64), axis=-1)
