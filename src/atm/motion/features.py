@@ -3,13 +3,94 @@
 Source: Guo et al. 2022 and its published data tools, whose known errors are part of the format and kept.
 """
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from atm.errors import InputError
 from atm.motion import rotations
-from atm.motion.skeletons import Skeleton
+from atm.motion.kinematics import facing, forward_kinematics, inverse_kinematics, uniform_skeleton
+from atm.motion.skeletons import HUMANML3D, KIT, Skeleton
+
+
+def features_from_joints(
+    joints: Float[Tensor, "T J 3"] | Float[np.ndarray, "T J 3"],
+    skeleton: Skeleton,
+    *,
+    target_offsets: Float[Tensor, "J 3"] | None = None,
+) -> Float[Tensor, "S D"]:
+    """The published features of a motion, in all four steps: target body, canonical place, rotations, columns.
+
+    Args:
+        joints: positions of at least 2 frames, y up, left on +x for who faces +z, at the skeleton's frame rate, in its
+            unit (metres for HumanML3D, millimetres for KIT).
+        skeleton: whose joints these are.
+        target_offsets: bones of the body that the motion is put on; None takes the published one.
+
+    Returns:
+        One row less than `joints` has frames, float32.
+
+    Raises:
+        InputError: not the skeleton's joints, fewer than 2 frames, NaN, a skeleton without a published body, or a pose
+            in which a rotation is undefined.
+    """
+    joints = torch.as_tensor(joints)
+    _check_joints(joints, skeleton)
+    offsets = skeleton.target_offsets if target_offsets is None else target_offsets
+    if offsets is None:
+        raise InputError(
+            f"{skeleton.name} has its target body in a file of the data set: pass target_offsets, which "
+            "atm.motion.offsets_of makes from the first frame of 03950_gt."
+        )
+    return features_of_canonical(canonical(uniform_skeleton(joints, skeleton, offsets), skeleton), skeleton)
+
+
+def canonical(joints: Float[Tensor, "T J 3"], skeleton: Skeleton) -> Float[Tensor, "T J 3"]:
+    """The motion on the floor (lowest joint of all frames), its first frame over the origin and facing +z."""
+    floor = joints[..., 1].min()
+    origin = torch.stack([joints[0, 0, 0], floor, joints[0, 0, 2]])
+    to_front = rotations.between(facing(joints[0], skeleton), joints.new_tensor([0.0, 0.0, 1.0]))
+    return rotations.rotate(to_front, joints - origin)
+
+
+def contacts(joints: Float[Tensor, "T J 3"], skeleton: Skeleton) -> Float[Tensor, "T-1 4"]:
+    """1 where a foot joint hardly moves until the next frame, whatever its height, else 0.
+
+    Columns: left ankle, left toe, right ankle, right toe.
+    """
+    feet = joints[:, list(skeleton.contact_joints)]
+    return ((feet[1:] - feet[:-1]).square().sum(-1) < skeleton.contact_threshold).to(joints.dtype)
+
+
+def features_of_canonical(joints: Float[Tensor, "T J 3"], skeleton: Skeleton) -> Float[Tensor, "S D"]:
+    """The columns, for a motion that is on the target body and in canonical place already.
+
+    Raises:
+        InputError: a pose in which a rotation is undefined.
+    """
+    local = inverse_kinematics(joints, skeleton, smooth=True)
+    _check_rotations(local, skeleton)
+    now, later = local[:-1, 0], local[1:, 0]
+    yaw_step = torch.arcsin(rotations.multiply(later, rotations.inverse(now))[:, 2:3].clamp(-1.0, 1.0))
+    root_step = rotations.rotate(later, joints[1:, 0] - joints[:-1, 0])[:, [0, 2]]
+    over_ground = joints[:-1, :1] * joints.new_tensor([1.0, 0.0, 1.0])
+    positions = rotations.rotate(now[:, None], joints[:-1, 1:] - over_ground)
+    sixd = rotations.sixd_from_matrix(rotations.matrix_from_quaternion(local[:-1, 1:]))
+    velocities = rotations.rotate(now[:, None], joints[1:] - joints[:-1])
+    return torch.cat(
+        [
+            yaw_step,
+            root_step,
+            joints[:-1, 0, 1:2],
+            positions.flatten(1),
+            sixd.flatten(1),
+            velocities.flatten(1),
+            contacts(joints, skeleton),
+        ],
+        dim=-1,
+    )
 
 
 def root_from_features(
@@ -42,3 +123,68 @@ def joints_from_features(features: Float[Tensor, "*b T D"], skeleton: Skeleton) 
     # The height of the joints is absolute: only x and z are relative to the root.
     over_ground = root * root.new_tensor([1.0, 0.0, 1.0])
     return torch.cat([root[..., None, :], outer + over_ground[..., None, :]], dim=-2)
+
+
+def joints_from_rotations(
+    features: Float[Tensor, "*b T D"], skeleton: Skeleton, offsets: Float[Tensor, "J 3"]
+) -> Float[Tensor, "*b T J 3"]:
+    """Joint positions in the unit of `offsets`, from the root and the rotation columns; differentiable.
+
+    The published name is `recover_from_rot`, which takes one motion at a time.
+
+    Args:
+        features: in published units.
+        skeleton: whose features these are.
+        offsets: bones of the body in the reference pose, such as `Skeleton.target_offsets`.
+    """
+    to_front, root = root_from_features(features, skeleton)
+    outer = rotations.matrix_from_sixd(features[..., skeleton.columns["rotations"]].unflatten(-1, (-1, 6)))
+    local = torch.cat([rotations.matrix_from_quaternion(to_front)[..., None, :, :], outer], dim=-3)
+    return forward_kinematics(local, root, offsets.to(features), skeleton)
+
+
+def mirror_joints(joints: Float[Tensor, "*b J 3"]) -> Float[Tensor, "*b J 3"]:
+    """The motion of the mirrored body: x negated, left and right joints swapped.
+
+    Takes the 22 joints of HumanML3D, the 21 of KIT, or the 52 of SMPL-H (22 and two hands of 15). Mirror joints and
+    compute their features again: on features themselves there is no exact mirror.
+
+    Raises:
+        InputError: another number of joints.
+    """
+    orders = {len(order): order for order in (HUMANML3D.mirror_order, KIT.mirror_order, _SMPLH_MIRROR_ORDER)}
+    n_joints = joints.shape[-2]
+    if n_joints not in orders:
+        raise InputError(f"expected {', '.join(map(str, sorted(orders)))} joints to mirror, got {n_joints}.")
+    return joints[..., list(orders[n_joints]), :] * joints.new_tensor([-1.0, 1.0, 1.0])
+
+
+# Which left joint of a hand becomes which right one, as the published tools have it: by number, not by finger.
+_LEFT_HAND = (22, 23, 24, 34, 35, 36, 25, 26, 27, 31, 32, 33, 28, 29, 30)
+_RIGHT_HAND = (43, 44, 45, 46, 47, 48, 40, 41, 42, 37, 38, 39, 49, 50, 51)
+_HANDS = dict(zip(_LEFT_HAND + _RIGHT_HAND, _RIGHT_HAND + _LEFT_HAND, strict=True))
+_SMPLH_MIRROR_ORDER = HUMANML3D.mirror_order + tuple(_HANDS[joint] for joint in range(22, 52))
+
+
+def _check_joints(joints: Float[Tensor, "T J 3"], skeleton: Skeleton) -> None:
+    if joints.shape[1] != skeleton.n_joints:
+        raise InputError(
+            f"expected the {skeleton.n_joints} joints of {skeleton.name}, got {joints.shape[1]}. "
+            "Drop joints beyond the body (hands, face), or choose the other skeleton."
+        )
+    if len(joints) < 2:
+        raise InputError(f"expected at least 2 frames, got {len(joints)}: features need the way to the next frame.")
+    broken = ~torch.isfinite(joints).flatten(1).all(dim=1)
+    if broken.any():
+        frame = int(broken.nonzero()[0])
+        raise InputError(f"joint positions must be finite, but frame {frame} holds NaN or infinity. Cut or repair it.")
+
+
+def _check_rotations(local: Float[Tensor, "T J 4"], skeleton: Skeleton) -> None:
+    undefined = local.isnan().any(dim=-1).nonzero()
+    if len(undefined):
+        frame, joint = undefined[0].tolist()
+        raise InputError(
+            f"the published features are undefined in frame {frame}: {skeleton.joint_names[joint]} has no rotation, "
+            "for its bone has no length or points exactly against its raw direction. Move the joint a little."
+        )

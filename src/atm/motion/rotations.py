@@ -27,9 +27,9 @@ def multiply(q: Float[Tensor, "*#b 4"], r: Float[Tensor, "*#b 4"]) -> Float[Tens
     return torch.stack(
         [
             qw * rw - qx * rx - qy * ry - qz * rz,
-            qw * rx + qx * rw + qy * rz - qz * ry,
-            qw * ry - qx * rz + qy * rw + qz * rx,
-            qw * rz + qx * ry - qy * rx + qz * rw,
+            qx * rw + qw * rx - qz * ry + qy * rz,
+            qy * rw + qz * rx + qw * ry - qx * rz,
+            qz * rw - qy * rx + qx * ry + qw * rz,
         ],
         dim=-1,
     )
@@ -43,9 +43,10 @@ def inverse(q: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 4"]:
 
 def rotate(q: Float[Tensor, "*#b 4"], v: Float[Tensor, "*#b 3"]) -> Float[Tensor, "*b 3"]:
     """Turn vectors by unit quaternions."""
-    w, xyz = q.split([1, 3], dim=-1)
-    twice = 2 * torch.linalg.cross(xyz, v)
-    return v + w * twice + torch.linalg.cross(xyz.expand_as(twice), twice)
+    shape = torch.broadcast_shapes(q.shape[:-1], v.shape[:-1])
+    w, xyz = q.expand(*shape, 4).split([1, 3], dim=-1)
+    sideways = torch.linalg.cross(xyz, v.expand(*shape, 3))
+    return v + 2 * (w * sideways + torch.linalg.cross(xyz, sideways))
 
 
 def matrix_from_quaternion(q: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 3 3"]:

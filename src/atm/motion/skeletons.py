@@ -114,6 +114,13 @@ class Skeleton:
             return None
         return torch.tensor(self.raw_directions) * torch.tensor(self.bone_lengths)[:, None]
 
+    @cached_property
+    def levels(self) -> tuple[tuple[int, ...], ...]:
+        """The joints that stand first, second, ... behind the start of a chain. The chains' rotations depend on the
+        root's alone, so the joints of a level can be computed together."""
+        longest = max(len(chain) for chain in self.chains)
+        return tuple(tuple(chain[depth] for chain in self.chains if depth < len(chain)) for depth in range(1, longest))
+
     @property
     def contact_joints(self) -> tuple[int, int, int, int]:
         """Joints of the contact columns, in their order."""
