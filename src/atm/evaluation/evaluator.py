@@ -83,7 +83,6 @@ class Evaluator(nn.Module):
         self.normaliser = normaliser
         self.vectorizer = WordVectorizer(config.vocabulary)
         self.words = nn.Embedding(len(config.vocabulary), config.word_width)
-        self.words.weight.requires_grad_(config.train_words)
         self.movement_encoder = MovementEncoder(config.features - _FEET, config.movement_width, config.dropout)
         self.motion_encoder = MotionEncoder(config.movement_width, config.motion_width, config.embedding)
         self.text_encoder = TextEncoder(config.word_width, config.text_width, config.embedding)
@@ -119,8 +118,9 @@ class Evaluator(nn.Module):
         """Embeddings of captions given as `word/CLASS` tokens."""
         indices = self.vectorizer(words)
         device = self.words.weight.device
+        vectors = self.words(indices.word.to(device))
         return self.text_encoder(
-            self.words(indices.word.to(device)),
+            vectors if self.config.train_words else vectors.detach(),
             F.one_hot(indices.kind.to(device), len(CLASSES)).float(),
             indices.lengths,
         )
