@@ -1,0 +1,32 @@
+# make demo | make demo-full | make test | make test-slow | make lint
+# Everything sets up its own environment in .venv, with the versions pinned in constraints.txt.
+
+PYTHON ?= $(shell command -v python3.13 python3.12 python3.11 python3 | while read p; do "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+
+.PHONY: demo demo-full test test-slow lint clean
+
+.venv/.ready: pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "atm needs Python 3.11 or newer; set PYTHON=/path/to/python3"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: .venv/.ready
+	$(BIN)/atm demo
+
+demo-full: .venv/.ready
+	$(BIN)/atm demo --full --out demo-full
+
+test: .venv/.ready
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+test-slow: .venv/.ready
+	$(BIN)/python -m pytest -m slow
+
+lint: .venv/.ready
+	$(BIN)/ruff check src tests
+	$(BIN)/ruff format --check src tests
+
+clean:
+	rm -rf .venv build dist demo demo-full

@@ -1,0 +1,24 @@
+"""The weights that come with the package: made by this project on scripted motions (see weights/README.md)."""
+
+from importlib.resources import files
+from pathlib import Path
+
+from atm.errors import InputError, unknown
+
+NAMES = {
+    "generator": "mdm_small.safetensors",
+    "space": "space_scripted.safetensors",
+    "evaluator": "evaluator_scripted.safetensors",
+    "early": "mdm_small_early.safetensors",
+}
+"""`early` is the generator of the demo: stopped while there was still something to learn."""
+
+
+def packaged(name: str) -> Path:
+    """The file of a packaged model."""
+    if name not in NAMES:
+        raise unknown("packaged model", name, NAMES)
+    path = Path(str(files("atm") / "weights" / NAMES[name]))
+    if not path.is_file():
+        raise InputError(f"this installation lacks the packaged weights {path.name}; give a model of your own")
+    return path

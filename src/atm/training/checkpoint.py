@@ -1,0 +1,63 @@
+"""Checkpoints: everything that a run needs to go on as if it had never stopped."""
+
+import io
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from atm.errors import InputError
+from atm.storage import atomic
+
+
+class MovingAverage:
+    """Exponential moving average of a module's parameters (no warm-up, starts as a copy: as published for MDM)."""
+
+    def __init__(self, module: nn.Module, decay: float):
+        self.decay = decay
+        self._live = dict(module.named_parameters())
+        self.average = {name: value.detach().clone() for name, value in self._live.items()}
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """After an optimiser step. The decay starts low, (1 + step) / (10 + step), so that a short run is no average
+        over its random start (ours; it is above 0.999 from step 9,000 on)."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        torch._foreach_lerp_(list(self.average.values()), [v.detach() for v in self._live.values()], 1 - decay)
+
+    @torch.no_grad()
+    def swap(self) -> None:
+        """Exchange average and live weights; called again, they change back."""
+        for name, value in self._live.items():
+            kept = value.detach().clone()
+            value.copy_(self.average[name])
+            self.average[name].copy_(kept)
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        for name, value in self.average.items():
+            value.copy_(state[name])
+
+
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Write `state` whole or not at all; a full disk leaves the last good checkpoint as it was."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    with atomic(path) as part:
+        part.write_bytes(buffer.getbuffer())
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """What `save_checkpoint` wrote, on the CPU.
+
+    Raises:
+        InputError: no file, or not a whole checkpoint.
+    """
+    if not path.is_file():
+        raise InputError(f"nothing to resume: {path} does not exist")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{path} is no whole checkpoint: {reason}") from None

@@ -1,0 +1,59 @@
+"""What a training run is: a model, data, an optimiser, and perhaps the alignment losses."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from atm.alignment import AlignmentConfig
+from atm.config import Config
+from atm.embedding import SpaceConfig
+from atm.evaluation import EvaluatorConfig
+from atm.generators.mdm import MDMConfig
+
+ModelConfig = Annotated[MDMConfig | SpaceConfig | EvaluatorConfig, Field(discriminator="name")]
+
+
+class TrainConfig(Config):
+    """One run of the training loop. `atm train PRESET key=value ...` changes any of these."""
+
+    model: ModelConfig
+    """What is trained; `model.name` says which kind."""
+    data: str | None = None
+    """Data folder in the HumanML3D layout."""
+    alignment: AlignmentConfig | None = None
+    """The alignment losses; none is the baseline."""
+    seed: int = 0
+    """Of weights, batches, noise and dropout. Two runs of one seed see the same batches."""
+    steps: Annotated[int, Field(gt=0)] = 400_000
+    """Optimiser steps in all."""
+    batch_size: Annotated[int, Field(gt=0)] = 64
+    """Motions per step (and per device)."""
+    pad_to: int | None = None
+    """Frames of every batch; none: its longest motion. Models that attend to padding need the published 196."""
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-4
+    """Constant after the warm-up."""
+    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    """Steps over which the learning rate rises linearly from 0."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """Of AdamW."""
+    gradient_clip: Annotated[float, Field(gt=0)] | None = None
+    """Largest norm of the gradient; none: not clipped."""
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Decay of the moving average of the weights, which then is the model that is saved; none: the weights."""
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    """Arithmetic of the model. The alignment losses are always in float32."""
+    keep: Literal["last", "best"] = "last"
+    """Which weights `model.safetensors` holds: the last, or those of the lowest validation loss."""
+    validate_every: Annotated[int, Field(ge=0)] = 0
+    """Steps between validation losses on the val split; 0: none."""
+    log_every: Annotated[int, Field(gt=0)] = 20
+    """Steps between lines of metrics.jsonl, each the mean since the last."""
+    checkpoint_every: Annotated[int, Field(gt=0)] = 1000
+    """Steps between checkpoints."""
+    gradient_log_every: Annotated[int, Field(ge=0)] = 200
+    """Steps between measurements of the two gradients (own loss, weighted alignment); 0: never."""
+
+
+def kind_of(model: ModelConfig) -> str:
+    """What `storage` calls a model of this config: "space", "evaluator" or "generator"."""
+    return model.name if model.name in ("space", "evaluator") else "generator"

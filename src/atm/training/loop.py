@@ -1,0 +1,316 @@
+"""One loop for everything trainable: spaces, evaluators, generators, with the alignment losses or without."""
+
+import math
+import signal
+import time
+import warnings
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from atm.alignment import Alignment
+from atm.config import save
+from atm.data.batches import BatchSampler
+from atm.errors import InputError
+from atm.interface import Batch
+from atm.progress import progress_bar
+from atm.storage import save_model
+from atm.training.checkpoint import MovingAverage, read_checkpoint, save_checkpoint
+from atm.training.config import TrainConfig, kind_of
+from atm.training.record import RunFolder
+
+GRADIENT_RATIO_LIMIT = 5.0
+"""|weighted alignment gradient| / |own gradient| above which a run warns: the losses then fool the space instead of
+improving the motion (our trial of the losses)."""
+BAD_STEPS_LIMIT = 20
+"""Steps in a row without a finite loss after which a run gives up."""
+VALIDATION_BATCHES = 8
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a call of `train` ended."""
+
+    step: int
+    steps: int
+    interrupted: bool
+
+    @property
+    def finished(self) -> bool:
+        return self.step >= self.steps
+
+
+def train(
+    config: TrainConfig,
+    model: nn.Module,
+    sampler: BatchSampler,
+    run: RunFolder,
+    *,
+    alignment: Alignment | None = None,
+    validation: BatchSampler | None = None,
+    minutes: float | None = None,
+    resume: bool = False,
+    show_progress: bool = True,
+) -> Outcome:
+    """Train `model` into a run folder, to `config.steps` or until the time is over.
+
+    Every random number of step s comes from (seed, s), so a run that was stopped and resumed has the loss curve of
+    one that was not, to the bit on a CPU.
+
+    Args:
+        config: written to the folder; the model and the sampler must have been built from it.
+        model: has `training_step(batch, rng)`.
+        sampler: gives the batch of a step.
+        run: where everything goes.
+        alignment: the losses to add; None is the baseline.
+        validation: batches for the validation loss, where `config.validate_every` asks for one.
+        minutes: stop after this time (and leave a checkpoint and a model); None: no limit.
+        resume: go on from the folder's checkpoint.
+        show_progress: a bar on standard error.
+
+    Raises:
+        InputError: nothing to resume, the losses ask for a motion that the model does not give, or twenty steps in a
+            row had no finite loss.
+    """
+    from lightning.fabric import Fabric
+
+    fabric = Fabric(accelerator="auto", devices=1, precision=config.precision)
+    model.requires_grad_(True)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    wrapped, optimizer = fabric.setup(model, optimizer)
+    wrapped.mark_forward_method("training_step")
+    average = MovingAverage(model, config.ema) if config.ema else None
+    state: dict[str, Any] = {"step": 0, "seconds": 0.0, "best": math.inf}
+    if resume:
+        state = _restore(run, model, optimizer, average)
+        run.drop_metrics_after(state["step"])
+    run.create()
+    save(config, run.config)
+    run.write_record(seed=config.seed, data=config.data)
+
+    step, begun = state["step"], time.monotonic()
+    best, already = state["best"], state["seconds"]
+    journal = _Journal(run, alignment is not None)
+    bad_in_a_row = 0
+
+    def checkpoint() -> None:
+        seconds = already + time.monotonic() - begun
+        save_checkpoint(
+            run.checkpoint,
+            {
+                "step": step,
+                "seconds": seconds,
+                "best": best,
+                "model": model.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "average": average.average if average else {},
+            },
+        )
+        if config.keep == "last" or not run.model.is_file():
+            _save_averaged(run.model, model, average, config)
+        run.write_record(step=step, steps=config.steps, minutes=round(seconds / 60, 2), skipped_rows=journal.skipped)
+
+    with _stop_on_interrupt() as interrupted, ThreadPoolExecutor(1) as ahead, progress_bar(show=show_progress) as bar:
+        task = bar.add_task("training", total=config.steps, completed=step, note="")
+        coming = ahead.submit(sampler, step)
+        while step < config.steps and not interrupted():
+            if minutes is not None and time.monotonic() - begun > minutes * 60:
+                break
+            batch = _to(coming.result(), fabric.device)
+            coming = ahead.submit(sampler, step + 1)
+            rng = step_generator(config.seed, step)
+            for group in optimizer.param_groups:
+                group["lr"] = config.learning_rate * min(1.0, (step + 1) / (config.warmup_steps + 1))
+
+            model.train()
+            output = wrapped.training_step(batch, rng)
+            own = output.loss.mean()
+            loss, log = own, {"loss": own.item(), **output.parts}
+            if alignment is not None:
+                aligned = _align(alignment, output, batch)
+                if config.gradient_log_every and step % config.gradient_log_every == 0:
+                    log |= journal.gradients(own, aligned.total, model, step)
+                loss = own + aligned.total
+                log |= {f"alignment/{name}": value for name, value in aligned.log.items()}
+            if torch.isfinite(loss):
+                fabric.backward(loss)
+                norm = _gradient_norm(model)
+                if config.gradient_clip:
+                    fabric.clip_gradients(wrapped, optimizer, max_norm=config.gradient_clip)
+                optimizer.step()
+                optimizer.zero_grad(set_to_none=True)
+                bad_in_a_row = 0
+                log |= {"gradient_norm": norm, "total": loss.item()}
+            else:
+                bad_in_a_row += 1
+                optimizer.zero_grad(set_to_none=True)
+                log = {}
+                journal.skip([i for i, row in zip(batch.ids, output.loss, strict=True) if not torch.isfinite(row)])
+                if bad_in_a_row > BAD_STEPS_LIMIT:
+                    raise InputError(
+                        f"no finite loss in {bad_in_a_row} steps in a row at step {step}: lower learning_rate "
+                        f"({config.learning_rate}), or check the data with `atm data check {config.data}`"
+                    )
+            step += 1
+            if average:
+                average.update(step)
+            journal.add(log)
+            if step % config.log_every == 0 or step == config.steps:
+                line = journal.write(step, already + time.monotonic() - begun)
+                bar.update(task, note=f"loss {line.get('loss', math.nan):.4f}")
+            bar.update(task, completed=step)
+            if validation is not None and config.validate_every and step % config.validate_every == 0:
+                loss_val = validation_loss(model, validation, config.seed, fabric.device, average)
+                journal.run.append_metrics({"step": step, "validation_loss": loss_val})
+                if config.keep == "best" and loss_val < best:
+                    best = loss_val
+                    _save_averaged(run.model, model, average, config)
+            if step % config.checkpoint_every == 0:
+                checkpoint()
+        checkpoint()
+        coming.cancel()
+    journal.close()
+    return Outcome(step, config.steps, interrupted())
+
+
+def step_generator(seed: int, step: int) -> torch.Generator:
+    """The random numbers of a step; also sets the global state that dropout draws from."""
+    state = np.random.SeedSequence([seed, step]).generate_state(2)
+    torch.manual_seed(int(state[0]))
+    return torch.Generator().manual_seed(int(state[1]))
+
+
+@torch.no_grad()
+def validation_loss(
+    model: nn.Module, sampler: BatchSampler, seed: int, device: torch.device, average: MovingAverage | None = None
+) -> float:
+    """Mean loss over the same few batches and noise each time, in eval mode, of the averaged weights if there are."""
+    if average:
+        average.swap()
+    model.eval()
+    losses = []
+    for step in range(VALIDATION_BATCHES):
+        batch = _to(sampler(step), device)
+        losses.append(model.training_step(batch, step_generator(seed + 1, step)).loss.mean().item())
+    model.train()
+    if average:
+        average.swap()
+    return float(np.mean(losses))
+
+
+def _align(alignment: Alignment, output, batch: Batch):
+    if output.motion is None:
+        raise InputError("the alignment losses need a motion, and this model's training step gives none")
+    # Margins and ratios are differences of small distances: half precision would drown them.
+    with torch.autocast(batch.sentence.device.type, enabled=False):
+        motion = replace(output.motion, features=output.motion.features.float())
+        return alignment(motion, batch, output.noise_level)
+
+
+def _restore(run: RunFolder, model: nn.Module, optimizer, average: MovingAverage | None) -> dict[str, Any]:
+    saved = read_checkpoint(run.checkpoint)
+    model.load_state_dict(saved["model"])
+    optimizer.load_state_dict(saved["optimizer"])
+    if average and saved["average"]:
+        average.load(saved["average"])
+    return saved
+
+
+def _save_averaged(path: Path, model: nn.Module, average: MovingAverage | None, config: TrainConfig) -> None:
+    if average:
+        average.swap()
+    try:
+        save_model(path, model, config.model, kind_of(config.model))
+    finally:
+        if average:
+            average.swap()
+
+
+def _gradient_norm(model: nn.Module) -> float:
+    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    return torch.stack(torch._foreach_norm(gradients)).norm().item() if gradients else 0.0
+
+
+def _to(batch: Batch, device: torch.device) -> Batch:
+    return replace(batch, motion=batch.motion.to(device), sentence=batch.sentence.to(device))
+
+
+class _Journal:
+    """Means of what the steps logged, into metrics.jsonl and TensorBoard; and the rows that had no finite loss."""
+
+    def __init__(self, run: RunFolder, aligned: bool):
+        from torch.utils.tensorboard import SummaryWriter
+
+        self.run = run
+        self.skipped: dict[str, int] = {}
+        self._sums: dict[str, list[float]] = defaultdict(list)
+        self._warned = not aligned
+        self._board = SummaryWriter(str(run.path / "tensorboard"))
+
+    def add(self, log: dict[str, float]) -> None:
+        for name, value in log.items():
+            self._sums[name].append(value)
+
+    def skip(self, ids: list[str]) -> None:
+        for clip_id in ids:
+            self.skipped[clip_id] = self.skipped.get(clip_id, 0) + 1
+        warnings.warn(f"step skipped, no finite loss for: {', '.join(ids) or 'the batch as a whole'}", stacklevel=3)
+
+    def gradients(self, own: Tensor, aligned: Tensor, model: nn.Module, step: int) -> dict[str, float]:
+        """Norms of both gradients on the weights; warns once where alignment dwarfs the model's own loss."""
+        norms = []
+        parameters = [p for p in model.parameters() if p.requires_grad]
+        for loss in (own, aligned):
+            gradients = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
+            found = [g for g in gradients if g is not None]
+            norms.append(torch.stack(torch._foreach_norm(found)).norm().item() if found else 0.0)
+        ratio = norms[1] / max(norms[0], 1e-12)
+        if ratio > GRADIENT_RATIO_LIMIT and not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"at step {step} the gradient of the weighted alignment losses is {ratio:.1f} times that of the "
+                "model's own loss: lower alignment.inter_weight and alignment.intra_weight",
+                stacklevel=2,
+            )
+        return {"gradient/own": norms[0], "gradient/alignment": norms[1], "gradient/ratio": ratio}
+
+    def write(self, step: int, seconds: float) -> dict[str, float]:
+        line = {"step": step, "seconds": round(seconds, 2)}
+        line |= {name: float(np.mean(values)) for name, values in self._sums.items()}
+        self._sums.clear()
+        self.run.append_metrics(line)
+        for name, value in line.items():
+            if name != "step":
+                self._board.add_scalar(name, value, step)
+        return line
+
+    def close(self) -> None:
+        self._board.close()
+
+
+@contextmanager
+def _stop_on_interrupt():
+    """Ctrl-C ends the loop after the running step; a second one ends the process as usual."""
+    stopped = False
+
+    def stop(_number, _frame) -> None:
+        nonlocal stopped
+        stopped = True
+        signal.signal(signal.SIGINT, before)
+
+    try:
+        before = signal.signal(signal.SIGINT, stop)
+    except ValueError:  # not the main thread: whoever runs us there handles the signal
+        yield lambda: False
+        return
+    try:
+        yield lambda: stopped
+    finally:
+        signal.signal(signal.SIGINT, before)

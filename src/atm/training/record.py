@@ -1,0 +1,122 @@
+"""Run folders: what a run leaves behind, so that a number can be traced to the code, data and machine it came from.
+
+config.yaml   record.json   code.diff   metrics.jsonl   checkpoints/last.pt   model.safetensors   tensorboard/
+"""
+
+import json
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from atm.errors import InputError
+from atm.storage import atomic
+
+
+class RunFolder:
+    """Paths and small files of one run."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.config = path / "config.yaml"
+        self.record = path / "record.json"
+        self.metrics = path / "metrics.jsonl"
+        self.checkpoint = path / "checkpoints" / "last.pt"
+        self.model = path / "model.safetensors"
+
+    def create(self) -> None:
+        """The folders; an InputError where they cannot be made."""
+        try:
+            self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"cannot make the run folder {self.path}: {error.strerror}") from None
+
+    def write_record(self, **facts: Any) -> None:
+        """Update record.json with these facts; the first call adds code, versions and machine."""
+        known = json.loads(self.record.read_text()) if self.record.is_file() else provenance(self.path / "code.diff")
+        with atomic(self.record) as part:
+            part.write_text(json.dumps({**known, **facts}, indent=1) + "\n")
+
+    def append_metrics(self, line: dict[str, Any]) -> None:
+        with self.metrics.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def read_metrics(self) -> list[dict[str, Any]]:
+        """Every line, oldest first; a line cut off by a crash is left out."""
+        if not self.metrics.is_file():
+            return []
+        lines = []
+        for line in self.metrics.read_text().splitlines():
+            try:
+                lines.append(json.loads(line))
+            except json.JSONDecodeError:
+                continue
+        return lines
+
+    def drop_metrics_after(self, step: int) -> None:
+        """Forget what a killed run logged after its last checkpoint; it will be logged again."""
+        kept = [line for line in self.read_metrics() if line["step"] <= step]
+        with atomic(self.metrics) as part:
+            part.write_text("".join(json.dumps(line) + "\n" for line in kept))
+
+
+def find_model(path: str | Path) -> Path:
+    """The model file of a run folder, or the file itself.
+
+    Raises:
+        InputError: there is nothing, or a folder that is no finished run.
+    """
+    path = Path(path)
+    if path.is_file():
+        return path
+    run = RunFolder(path)
+    if run.model.is_file():
+        return run.model
+    if run.config.is_file():
+        raise InputError(f"{path} is a run without a model yet: go on with `atm train --resume {path}`")
+    if path.is_dir():
+        raise InputError(f"{path} is not a run folder: expected model.safetensors in it")
+    raise InputError(f"no model at {path}: expected a run folder or a .safetensors file")
+
+
+def provenance(diff_file: Path | None = None) -> dict[str, Any]:
+    """Commit, whether the tree differed from it, versions of what computes, and the class of machine."""
+    here = Path(__file__).parent
+    commit = _git(here, "rev-parse", "HEAD")
+    diff = _git(here, "diff", "HEAD", "--", ".")
+    if diff and diff_file is not None:
+        diff_file.write_text(diff + "\n")
+    packages = ("atm", "torch", "numpy", "diffusers", "lightning", "transformers")
+    return {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": commit,
+        "changed_since_commit": bool(diff),
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in packages}},
+        "machine": machine_class(),
+    }
+
+
+def machine_class() -> str:
+    """Processor, cores and GPU, without names of hosts or people."""
+    gpu = f", {torch.cuda.get_device_name(0)}" if torch.cuda.is_available() else ", no GPU"
+    return f"{platform.machine()}, {os.cpu_count()} cores{gpu}"
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    try:
+        done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

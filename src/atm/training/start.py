@@ -1,0 +1,131 @@
+"""From a config to a running loop: data, text embeddings, model, space."""
+
+import warnings
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from atm.alignment import Alignment
+from atm.config import load, validate
+from atm.data.batches import BatchSampler
+from atm.data.humanml3d import MotionDataset, open_dataset
+from atm.embedding import Space, load_space
+from atm.errors import InputError
+from atm.evaluation.presets import trainable
+from atm.generators import build_generator
+from atm.interface import TextEncoder
+from atm.layers import Normaliser
+from atm.packaged import packaged
+from atm.storage import load_state, read_model
+from atm.text import CachedTextEncoder, load_text_encoder
+from atm.training.config import TrainConfig, kind_of
+from atm.training.loop import Outcome, step_generator, train
+from atm.training.record import RunFolder, find_model
+
+
+def start(
+    config: TrainConfig,
+    out: Path,
+    *,
+    minutes: float | None = None,
+    from_model: Path | None = None,
+    show_progress: bool = True,
+) -> Outcome:
+    """A new run.
+
+    Args:
+        config: with `data` set.
+        out: run folder; must not hold a run.
+        minutes: time budget.
+        from_model: run folder or model file whose weights (and model config) the run starts with.
+    """
+    run = RunFolder(out)
+    if run.config.exists():
+        raise InputError(f"{out} holds a run already: go on with `atm train --resume {out}`, or give another --out")
+    if from_model is not None:
+        stored = read_model(find_model(from_model))
+        if stored.kind != kind_of(config.model):
+            raise InputError(f"{from_model} holds a {stored.kind}, but the preset trains a {kind_of(config.model)}")
+        config = config.model_copy(update={"model": _model_config(config, stored.config, from_model)})
+    return _run(config, run, minutes=minutes, from_model=from_model, resume=False, show_progress=show_progress)
+
+
+def resume(out: Path, *, minutes: float | None = None, show_progress: bool = True) -> Outcome:
+    """Go on with the run in this folder, by the config that it holds."""
+    run = RunFolder(out)
+    if not run.config.is_file():
+        raise InputError(f"{out} is not a run folder: there is no {run.config.name} in it")
+    config = load(TrainConfig, run.config)
+    return _run(config, run, minutes=minutes, from_model=None, resume=True, show_progress=show_progress)
+
+
+def _run(config: TrainConfig, run: RunFolder, *, minutes, from_model, resume, show_progress) -> Outcome:
+    if config.data is None:
+        raise InputError("no data: give data=DIR, a folder in the HumanML3D layout")
+    dataset = open_dataset(config.data, "train")
+    if dataset.skipped:
+        named = "; ".join(f"{clip} {why}" for clip, why in list(dataset.skipped.items())[:5])
+        warnings.warn(f"{len(dataset.skipped)} clips are left out: {named}", stacklevel=2)
+    encoder = cached_encoder(text_encoder_name(config), dataset, show_progress=show_progress)
+    config, model = build_model(config, dataset, encoder)
+    if from_model is not None:
+        load_state(model, read_model(find_model(from_model)).state, source=str(from_model))
+    alignment = None
+    if config.alignment is not None and config.alignment.weighs_anything():
+        alignment = Alignment(config.alignment, _space(config.alignment.space, dataset, encoder), seed=config.seed)
+    sizes = {"batch_size": config.batch_size, "seed": config.seed, "pad_to": config.pad_to}
+    validation = None
+    if config.validate_every:
+        val = open_dataset(config.data, "val")
+        encoder.prepare(val.captions(), progress=show_progress)
+        validation = BatchSampler(val, encoder, **sizes)
+    return train(
+        config, model, BatchSampler(dataset, encoder, **sizes), run,
+        alignment=alignment, validation=validation, minutes=minutes, resume=resume, show_progress=show_progress,
+    )  # fmt: skip
+
+
+def build_model(config: TrainConfig, dataset: MotionDataset, encoder: TextEncoder) -> tuple[TrainConfig, nn.Module]:
+    """A new model with weights drawn from the config's seed, and the config with what the data decided."""
+    step_generator(config.seed, -1 % 2**31)
+    normaliser = Normaliser(torch.from_numpy(dataset.mean), torch.from_numpy(dataset.std))
+    if config.model.name == "space":
+        return config, Space(config.model, encoder, normaliser)
+    if config.model.name == "evaluator":
+        captions = [list(caption.words) for item in dataset.items for caption in item.captions]
+        width = {"features": dataset.skeleton.feature_width}
+        evaluator = trainable(config.model.model_copy(update=width), dataset.mean, dataset.std, captions)
+        return config.model_copy(update={"model": evaluator.config}), evaluator
+    return config, build_generator(config.model, encoder, normaliser)
+
+
+def text_encoder_name(config: TrainConfig) -> str:
+    """The language model of a run. The evaluator reads words instead, and takes the one that is always there."""
+    return getattr(config.model, "text_encoder", "minilm")
+
+
+def cached_encoder(name: str, dataset: MotionDataset, *, show_progress: bool) -> CachedTextEncoder:
+    """A text encoder that has every caption of the data set in memory."""
+    encoder = CachedTextEncoder(load_text_encoder(name))
+    encoder.prepare(dataset.captions(), progress=show_progress)
+    return encoder
+
+
+def _space(path: str | None, dataset: MotionDataset, encoder: CachedTextEncoder) -> Space:
+    file = packaged("space") if path is None else find_model(path)
+    stored = read_model(file)
+    name = stored.config.get("text_encoder")
+    own = encoder if name == encoder.name else cached_encoder(name, dataset, show_progress=True)
+    space = load_space(file, own)
+    width = len(space.normaliser.mean)
+    if width != dataset.skeleton.feature_width:
+        raise InputError(
+            f"the space {file} was trained on {width} features per frame, but the data set has "
+            f"{dataset.skeleton.feature_width}: give alignment.space=RUN of a space of this data set"
+        )
+    return space
+
+
+def _model_config(config: TrainConfig, stored: dict, source: Path):
+    return validate(type(config.model), stored, source=str(source))
