@@ -1,0 +1,16 @@
+"""Captions: token and sentence embeddings from frozen language models, cached on disk; words with their classes."""
+
+from atm.text.cached import CachedTextEncoder, default_cache
+from atm.text.encoders import OFFLINE, text_encoder_names
+from atm.text.loading import load_text_encoder
+from atm.text.words import Tagger, tag_words
+
+__all__ = [
+    "OFFLINE",
+    "CachedTextEncoder",
+    "Tagger",
+    "default_cache",
+    "load_text_encoder",
+    "tag_words",
+    "text_encoder_names",
+]

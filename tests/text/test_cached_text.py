@@ -1,0 +1,123 @@
+import time
+
+import pytest
+import torch
+
+from atm.errors import InputError
+from atm.interface import TextEmbedding, TextEncoder
+from atm.text import CachedTextEncoder, default_cache
+
+
+class CountingEncoder:
+    """One token per letter, its code in every column; remembers what it was asked."""
+
+    name, version, token_width, sentence_width = "counting", "1", 4, 2
+
+    def __init__(self):
+        self.asked: list[str] = []
+
+    def __call__(self, text: list[str]) -> TextEmbedding:
+        self.asked += text
+        tokens = torch.zeros(len(text), max(map(len, text)), 4)
+        mask = torch.zeros(tokens.shape[:2], dtype=torch.bool)
+        for i, caption in enumerate(text):
+            tokens[i, : len(caption)] = torch.tensor([float(ord(letter)) for letter in caption])[:, None]
+            mask[i, : len(caption)] = True
+        return TextEmbedding(tokens, mask, torch.tensor([[float(len(c)), 1.0] for c in text]))
+
+
+def assert_same(found: TextEmbedding, expected: TextEmbedding):
+    torch.testing.assert_close(found.tokens, expected.tokens)
+    assert torch.equal(found.mask, expected.mask)
+    torch.testing.assert_close(found.sentence, expected.sentence)
+
+
+def test_answers_from_memory_what_the_encoder_says(tmp_path):
+    encoder = CountingEncoder()
+    cached = CachedTextEncoder(encoder, tmp_path)
+    cached.prepare(["walk", "run", "jump up", "run"], progress=False)
+    assert sorted(encoder.asked) == ["jump up", "run", "walk"]
+    encoder.asked.clear()
+    assert_same(cached(["run", "jump up", "run"]), CountingEncoder()(["run", "jump up", "run"]))
+    assert encoder.asked == []
+    assert isinstance(cached, TextEncoder)
+
+
+def test_asks_the_encoder_for_what_was_not_prepared(tmp_path):
+    encoder = CountingEncoder()
+    cached = CachedTextEncoder(encoder, tmp_path)
+    cached.prepare(["walk"], progress=False)
+    encoder.asked.clear()
+    assert_same(cached(["hop", "walk", "hop"]), CountingEncoder()(["hop", "walk", "hop"]))
+    assert encoder.asked == ["hop"]
+
+
+def test_a_second_run_reads_from_disk_whatever_the_order(tmp_path):
+    CachedTextEncoder(CountingEncoder(), tmp_path).prepare(["walk", "run"], progress=False)
+    encoder = CountingEncoder()
+    cached = CachedTextEncoder(encoder, tmp_path)
+    cached.prepare(["run", "walk"], progress=False)
+    assert encoder.asked == []
+    assert_same(cached(["run"]), CountingEncoder()(["run"]))
+
+
+def test_a_second_caption_set_computes_only_what_is_new(tmp_path):
+    encoder = CountingEncoder()
+    cached = CachedTextEncoder(encoder, tmp_path)
+    cached.prepare(["walk", "run"], progress=False)
+    encoder.asked.clear()
+    cached.prepare(["walk", "run", "hop"], progress=False)
+    assert encoder.asked == ["hop"]
+    assert_same(cached(["hop", "walk"]), CountingEncoder()(["hop", "walk"]))
+
+
+def test_other_weights_have_their_own_entries(tmp_path):
+    CachedTextEncoder(CountingEncoder(), tmp_path).prepare(["walk"], progress=False)
+    changed = CountingEncoder()
+    changed.version = "2"
+    CachedTextEncoder(changed, tmp_path).prepare(["walk"], progress=False)
+    assert changed.asked == ["walk"]
+
+
+def test_a_damaged_file_is_made_again(tmp_path):
+    CachedTextEncoder(CountingEncoder(), tmp_path).prepare(["walk"], progress=False)
+    (file,) = tmp_path.rglob("*.safetensors")
+    file.write_bytes(file.read_bytes()[:-5])
+    cached = CachedTextEncoder(CountingEncoder(), tmp_path)
+    cached.prepare(["walk"], progress=False)
+    assert_same(cached(["walk"]), CountingEncoder()(["walk"]))
+    assert [f.name for f in tmp_path.rglob("*") if f.is_file()] == [file.name]
+
+
+def test_a_folder_that_cannot_be_written_costs_a_warning_only(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    cached = CachedTextEncoder(CountingEncoder(), tmp_path / "file")
+    with pytest.warns(UserWarning, match="cannot keep text embeddings"):
+        cached.prepare(["walk"], progress=False)
+    assert_same(cached(["walk"]), CountingEncoder()(["walk"]))
+
+
+def test_blank_captions_are_refused(tmp_path):
+    cached = CachedTextEncoder(CountingEncoder(), tmp_path)
+    with pytest.raises(InputError, match="empty"):
+        cached([" "])
+    with pytest.raises(InputError, match="empty"):
+        cached.prepare(["walk", ""], progress=False)
+
+
+def test_the_default_folder_follows_the_environment(monkeypatch, tmp_path):
+    monkeypatch.setenv("ATM_CACHE", str(tmp_path))
+    assert default_cache() == tmp_path / "text"
+
+
+def test_a_batch_of_64_takes_few_milliseconds(tmp_path):
+    """Ten times the 3 ms that a quiet machine is far below, so that a busy one does not fail."""
+    captions = ["x" * (8 + i % 16) for i in range(16)] + [f"caption number {i}" for i in range(48)]
+    cached = CachedTextEncoder(CountingEncoder(), tmp_path)
+    cached.prepare(captions, progress=False)
+    times = []
+    for _ in range(10):
+        start = time.perf_counter()
+        cached(captions)
+        times.append(time.perf_counter() - start)
+    assert min(times) < 0.03

@@ -1,0 +1,62 @@
+import importlib.util
+
+import pytest
+
+from atm.errors import InputError
+from atm.text import tag_words
+
+
+@pytest.mark.parametrize(
+    ("caption", "expected"),
+    [
+        ("a person walks forward.", "a/DET person/NOUN walk/VERB forward/ADV"),
+        (
+            "The man takes five steps backwards",
+            "the/DET man/NOUN take/VERB five/NUM step/NOUN backwards/ADV",
+        ),
+        (
+            "someone sits down and stands back up twice",
+            "someone/PRON sit/VERB down/ADP and/OTHER stand/VERB back/ADV up/ADP twice/ADV",
+        ),
+        (
+            "a person is waving with their left hand",
+            "a/DET person/NOUN is/AUX wave/VERB with/ADP their/DET left/ADJ hand/NOUN",
+        ),
+        ("he quickly turns to the left", "he/PRON quickly/ADV turn/VERB to/ADP the/DET left/NOUN"),
+        (
+            "she gives three kicks with her right leg",
+            "she/PRON give/VERB three/NUM kick/NOUN with/ADP her/DET right/ADJ leg/NOUN",
+        ),
+        ("a person stood up and ran", "a/DET person/NOUN stand/VERB up/ADP and/OTHER run/VERB"),
+        ("jumping jacks", "jump/VERB jack/NOUN"),
+        ("a figure does a slow bow", "a/DET figure/NOUN do/VERB a/DET slow/ADJ bow/NOUN"),
+    ],
+)
+def test_words_get_base_form_and_class(caption, expected):
+    assert tag_words(caption) == expected.split()
+
+
+def test_digits_read_as_number_words():
+    assert tag_words("takes 5 steps") == tag_words("takes five steps")
+    assert tag_words("turns 90 degrees") == tag_words("turns ninety degrees")
+
+
+def test_left_is_never_the_past_of_leave():
+    assert [word.split("/")[0] for word in tag_words("his left hand, the left, turns left")].count("left") == 3
+
+
+def test_tokens_survive_the_text_file_format():
+    """The format separates by # and blanks, and each token by exactly one slash."""
+    for token in tag_words("A person's  arm/leg #moves -- counter-clockwise; isn't it 99?"):
+        word, name = token.split("/")
+        assert word.isalpha() and name.isalpha() and "#" not in token
+
+
+def test_unknown_words_are_guessed_by_their_ending():
+    assert tag_words("frobbing gleefully blorpish wugs") == ["frobb/VERB", "gleefully/ADV", "blorpish/ADJ", "wug/NOUN"]
+
+
+@pytest.mark.skipif(importlib.util.find_spec("spacy") is not None, reason="spaCy is installed")
+def test_spacy_is_named_when_it_is_asked_for_and_absent():
+    with pytest.raises(InputError, match="en_core_web_sm"):
+        tag_words("a person walks", tagger="spacy")
