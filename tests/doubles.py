@@ -10,13 +10,13 @@ from atm.interface import TextEmbedding
 class FakeTextEncoder:
     """Random token states that depend on the word alone; equal captions get equal embeddings, others do not."""
 
-    def __init__(self, width: int = 8):
-        self.name = "fake"
+    def __init__(self, width: int = 8, name: str = "fake"):
+        self.name = name
         self.token_width = width
         self.sentence_width = width
 
     def __call__(self, text: list[str]) -> TextEmbedding:
-        rows = [torch.stack([self._vector(word) for word in caption.split()]) for caption in text]
+        rows = [torch.stack([self._vector(word) for word in caption.split() or [""]]) for caption in text]
         lengths = torch.tensor([len(row) for row in rows])
         tokens = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
         mask = torch.arange(tokens.shape[1]) < lengths[:, None]

@@ -1,0 +1,92 @@
+"""Text-to-motion generators: one published model per folder, one row per model in the table of this page."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from atm.config import Config, validate
+from atm.errors import InputError, unknown
+
+if TYPE_CHECKING:
+    from atm.interface import Generator, TextEncoder
+    from atm.layers import Normaliser
+
+KIND = "generator"
+"""What `atm.storage` calls a generator's file."""
+
+
+class Entry(NamedTuple):
+    """One generator of the field."""
+
+    config: type[Config]
+    """Its config; `config.name` is the name in the table."""
+    build: "Callable[[Config, TextEncoder, Normaliser], Generator]"
+    """A new one, with weights drawn from torch's global generator."""
+    from_published: "Callable[..., Generator]"
+    """(path of the published checkpoint, normaliser, text encoder or None) to one with the published weights."""
+
+
+def _mdm() -> Entry:
+    from atm.generators.mdm.config import MDMConfig
+    from atm.generators.mdm.model import MDM
+    from atm.generators.mdm.weights import from_published
+
+    return Entry(MDMConfig, MDM, from_published)
+
+
+# Each row imports on demand, so that a command that only names generators starts at once.
+GENERATORS: dict[str, Callable[[], Entry]] = {
+    "mdm": _mdm,
+}
+
+
+def find_generator(name: str) -> Entry:
+    """The row of this name; an unknown name is answered with the nearest."""
+    if name not in GENERATORS:
+        raise unknown("generator", name, GENERATORS)
+    return GENERATORS[name]()
+
+
+def build_generator(config: Config, text_encoder: "TextEncoder", normaliser: "Normaliser") -> "Generator":
+    """A new generator, by `config.name`."""
+    return find_generator(config.name).build(config, text_encoder, normaliser)
+
+
+def save_generator(path: Path, generator: "Generator", *, half: bool = False) -> None:
+    """Write a generator to one safetensors file; `half` stores its weights in 16 bits.
+
+    The frozen text encoder is not in the file, its name is.
+    """
+    from atm.storage import save_model
+
+    save_model(path, generator, generator.config, KIND, half=half)
+
+
+def load_generator(path: Path, text_encoder: "TextEncoder | None" = None) -> "Generator":
+    """A generator that `save_generator` wrote, in evaluation mode.
+
+    Args:
+        path: the file, or a run folder with a `model.safetensors`.
+        text_encoder: None loads the one that the config names.
+
+    Raises:
+        InputError: no such file, a damaged one, another kind of model, or weights that do not fit the config.
+    """
+    from atm.layers import Normaliser
+    from atm.storage import load_state, read_model
+
+    file = path / "model.safetensors" if path.is_dir() else path
+    stored = read_model(file)
+    if stored.kind != KIND:
+        raise InputError(f"expected a generator, but {file} holds a model of kind {stored.kind!r}")
+    entry = find_generator(stored.config.get("name", ""))
+    config = validate(entry.config, stored.config, source=str(file))
+    if "normaliser.mean" not in stored.state:
+        raise InputError(f"{file} has no statistics (`normaliser.mean`): it was not written by save_generator")
+    if text_encoder is None:
+        from atm.text import load_text_encoder
+
+        text_encoder = load_text_encoder(config.text_encoder)
+    generator = entry.build(config, text_encoder, Normaliser.identity(len(stored.state["normaliser.mean"])))
+    load_state(generator, stored.state, source=str(file))
+    return generator.eval()

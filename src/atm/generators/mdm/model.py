@@ -1,0 +1,330 @@
+"""MDM (Tevet et al. 2023, arXiv:2209.14916): a transformer that estimates the clean motion from a noisy one.
+
+Both published architectures, `trans_enc` and `trans_dec`, under the keys of the published checkpoints; the GRU variant
+is left out. Ours beside it: patches of frames as tokens (`frames.py`), for machines without a GPU.
+"""
+
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from atm.errors import InputError
+from atm.generators.mdm.config import MDMConfig
+from atm.generators.mdm.frames import LinearHead, LinearStem, PatchHead, PatchStem
+from atm.generators.parts.diffusion import Chain, noise_chain, reverse, row_noise
+from atm.interface import Batch, Capabilities, StepOutput, TextEmbedding, TextEncoder
+from atm.layers import Normaliser, length_mask, sinusoid
+from atm.motion import Motion
+
+POSITIONS = 5000
+"""Rows of the position table; a motion and its token in front must fit."""
+
+
+class Condition(NamedTuple):
+    """What the network is told about the text."""
+
+    features: Float[Tensor, "B L S"]
+    """Text features as the encoder gave them; zeros where the text is withheld."""
+    mask: Bool[Tensor, "B L"]
+    """True where there is a token; the first is always seen."""
+
+    def withheld(self, rows: Bool[Tensor, "B"]) -> "Condition":
+        """Without text in these rows.
+
+        The features are zero BEFORE they are embedded, so the null condition is the bias of that layer, and the
+        mask of the prompt stays: both as published.
+        """
+        return Condition(self.features.masked_fill(rows[:, None, None], 0.0), self.mask)
+
+
+class MDM(nn.Module):
+    """A `Generator` (see `atm.interface`)."""
+
+    def __init__(self, config: MDMConfig, text_encoder: TextEncoder, normaliser: Normaliser):
+        super().__init__()
+        if text_encoder.name != config.text_encoder:
+            raise InputError(
+                f"this MDM reads texts with {config.text_encoder!r}, but was given the encoder {text_encoder.name!r}"
+            )
+        self.config = config
+        # Not a submodule: the frozen language model is in nobody's weights, optimiser, or train() calls.
+        object.__setattr__(self, "text_encoder", text_encoder)
+        self.normaliser = normaliser
+        self.capabilities = Capabilities(
+            guidance=config.condition_dropout > 0, ignores_padding=config.mask_frames, inbetweening=True
+        )
+        self._chain = noise_chain(config.diffusion_steps, config.schedule)
+
+        features, width, patch = len(normaliser.mean), config.width, config.frames_per_token
+        if patch == 1:
+            self.input_process = LinearStem(features, width)
+            self.output_process = LinearHead(features, width)
+        else:
+            self.input_process = PatchStem(features, width, config.frame_width, patch)
+            self.output_process = PatchHead(features, width, config.frame_width, patch)
+        self.register_buffer("positions", sinusoid(POSITIONS, width), persistent=False)
+        self.position_dropout = nn.Dropout(config.dropout)
+        # Published keys, hence the names.
+        time_embed = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
+        self.embed_timestep = nn.ModuleDict({"time_embed": time_embed})
+        text_width = text_encoder.sentence_width if config.condition == "sentence" else text_encoder.token_width
+        self.embed_text = nn.Linear(text_width, width)
+        kind, stack = {
+            "trans_enc": (nn.TransformerEncoderLayer, _encoder),
+            "trans_dec": (nn.TransformerDecoderLayer, nn.TransformerDecoder),
+        }[config.architecture]
+        layer = kind(
+            width,
+            config.heads,
+            config.feed_forward,
+            config.dropout,
+            activation="gelu",
+            batch_first=True,
+            norm_first=config.norm_first,
+        )
+        trunk = stack(layer, config.layers)
+        setattr(self, "seqTransEncoder" if config.architecture == "trans_enc" else "seqTransDecoder", trunk)
+        for parameter in trunk.parameters():
+            # A stack copies its layer, initial values included; the published code draws these anew, so do we.
+            if parameter.dim() > 1:
+                nn.init.xavier_uniform_(parameter)
+
+    def training_step(self, batch: Batch, rng: torch.Generator) -> StepOutput:
+        """One denoising step per row at a random noise level; all its randomness but dropout comes from `rng`."""
+        x0, mask = self._normalised(batch.motion)
+        device, rows = x0.device, len(x0)
+        t = torch.randint(self.config.diffusion_steps, (rows,), generator=rng, device=rng.device).to(device)
+        noise = torch.randn(x0.shape, generator=rng, device=rng.device).to(device)
+        withheld = torch.rand(rows, generator=rng, device=rng.device).to(device) < self.config.condition_dropout
+
+        condition = self.condition(self._encode(batch.text)).withheld(withheld)
+        x0_hat = self(self.noised(x0, noise, t), t, condition, mask)
+        features = self.normaliser.inverse(x0_hat)[:, : batch.motion.features.shape[1]]
+        return StepOutput(loss=masked_mse(x0_hat, x0, mask), motion=Motion(features, batch.motion.lengths))
+
+    @torch.no_grad()
+    def sample(
+        self,
+        text: list[str],
+        lengths: Int[Tensor, "B"],
+        *,
+        seeds: list[int],
+        guidance_scale: float | None = None,
+        known: Motion | None = None,
+        keep: Bool[Tensor, "B T"] | Bool[Tensor, "B T D"] | None = None,
+        progress: bool = False,
+    ) -> Motion:
+        """One motion per text; what stands behind a length is as the model left it.
+
+        Args:
+            text: prompts; "" is the text of no words, not the null condition (that is `guidance_scale=0`).
+            lengths: frames of each motion.
+            seeds: one per row; row i depends on `seeds[i]` alone.
+            guidance_scale: `uncond + s (cond - uncond)` on the estimate of the clean motion; None: the config's.
+            known: motions to complete, with `keep`.
+            keep: True where `known` shall stand, per frame or per frame and feature. As published, the estimate of
+                the clean motion is overwritten there in each step.
+            progress: show a bar.
+
+        Raises:
+            InputError: a length below 1 or beyond the position table, or known features of another width.
+        """
+        if not len(text) == len(lengths) == len(seeds):
+            raise ValueError(f"{len(text)} texts, {len(lengths)} lengths and {len(seeds)} seeds: expected one per row")
+        if (known is None) != (keep is None):
+            raise ValueError("known and keep come together")
+        device = self.positions.device
+        lengths = lengths.to(device)
+        frames = self._window(lengths)
+        mask = length_mask(lengths, frames)
+        condition = self.condition(self._encode(text))
+        scale = self._guidance(guidance_scale)
+        if known is not None:
+            fixed, keep = self._fixed(known.to(device), keep.to(device), frames)
+
+        def predict(x_t: Tensor, level: int) -> Tensor:
+            x0_hat = self.guided(x_t, torch.full_like(lengths, level), condition, mask, scale=scale)
+            return x0_hat if known is None else torch.where(keep, fixed, x0_hat)
+
+        drawn = [max(self.config.max_frames, self._whole_tokens(int(length))) for length in lengths]
+        draw = row_noise(seeds, drawn, (frames, len(self.normaliser.mean)), device)
+        with _evaluating(self):
+            eta = 1.0 if self.config.sampler == "ddpm" else 0.0
+            x0 = reverse(predict, draw, self._sampling_chain(), eta=eta, show_progress=progress)
+        return Motion(self.normaliser.inverse(x0), lengths)
+
+    def forward(
+        self,
+        x_t: Float[Tensor, "B T D"],
+        t: Int[Tensor, "B"],
+        condition: Condition,
+        mask: Bool[Tensor, "B T"],
+        prefix: Float[Tensor, "B P D"] | None = None,
+    ) -> Float[Tensor, "B T D"]:
+        """The estimate of the clean motion, normalised like its input.
+
+        Args:
+            x_t: noisy motions, normalised.
+            t: noise levels of the full schedule.
+            condition: from `condition`.
+            mask: True inside a motion.
+            prefix: clean frames just before the motion, seen but not estimated (as in the authors' later DiP model).
+        """
+        before = 0 if prefix is None else prefix.shape[1]
+        if prefix is not None:
+            x_t, mask = torch.cat([prefix, x_t], dim=1), F.pad(mask, (before, 0), value=True)
+        frames = x_t.shape[1]
+        missing = self._whole_tokens(frames) - frames
+        x_t, mask = F.pad(x_t, (0, 0, 0, missing)), F.pad(mask, (0, missing))
+
+        time = self.embed_timestep["time_embed"](self.positions[t])
+        text = self.embed_text(condition.features) + time[:, None]
+        tokens, skip = self.input_process(x_t, mask)
+        tokens = self._trunk(tokens, mask[:, :: self.config.frames_per_token], text, condition.mask, time)
+        return self.output_process(tokens, skip, mask, time)[:, before:frames].float()
+
+    def guided(
+        self,
+        x_t: Float[Tensor, "B T D"],
+        t: Int[Tensor, "B"],
+        condition: Condition,
+        mask: Bool[Tensor, "B T"],
+        prefix: Float[Tensor, "B P D"] | None = None,
+        *,
+        scale: float,
+    ) -> Float[Tensor, "B T D"]:
+        """`forward` under classifier-free guidance, both passes as one batch; at scales 0 and 1 one is enough."""
+        null = condition.withheld(torch.ones_like(t, dtype=torch.bool))
+        if scale == 1:
+            return self(x_t, t, condition, mask, prefix)
+        if scale == 0:
+            return self(x_t, t, null, mask, prefix)
+        both = Condition(*(torch.cat(pair) for pair in zip(condition, null, strict=True)))
+        twice = [torch.cat([value, value]) for value in (x_t, t, mask)]
+        conditional, unconditional = self(
+            twice[0], twice[1], both, twice[2], None if prefix is None else torch.cat([prefix, prefix])
+        ).chunk(2)
+        return unconditional + scale * (conditional - unconditional)
+
+    def condition(self, text: TextEmbedding) -> Condition:
+        """Of a text embedding, the part that this model reads."""
+        device = self.positions.device
+        if self.config.condition == "sentence":
+            features = text.sentence[:, None].to(device)
+            return Condition(features, torch.ones(features.shape[:2], dtype=torch.bool, device=device))
+        # Attention over nothing is NaN: a text without a single token sees its first, empty, place.
+        first = torch.arange(text.mask.shape[1], device=device) == 0
+        return Condition(text.tokens.to(device), text.mask.to(device) | first)
+
+    def noised(
+        self, x0: Float[Tensor, "B T D"], noise: Float[Tensor, "B T D"], t: Int[Tensor, "B"]
+    ) -> Float[Tensor, "B T D"]:
+        """The motion at noise level t, and what `forward` starts from."""
+        return self._chain.scheduler.add_noise(x0, noise, t)
+
+    def _trunk(
+        self,
+        tokens: Float[Tensor, "B N W"],
+        mask: Bool[Tensor, "B N"],
+        text: Float[Tensor, "B L W"],
+        text_mask: Bool[Tensor, "B L"],
+        time: Float[Tensor, "B W"],
+    ) -> Float[Tensor, "B N W"]:
+        if self.config.architecture == "trans_enc":
+            front = text
+        else:
+            front = time[:, None] if self.config.time_token else tokens[:, :0]
+        sequence = torch.cat([front, tokens], dim=1)
+        sequence = self.position_dropout(sequence + self.positions[: sequence.shape[1]])
+        unseen = ~F.pad(mask, (front.shape[1], 0), value=True) if self.config.mask_frames else None
+        if self.config.architecture == "trans_enc":
+            sequence = self.seqTransEncoder(sequence, src_key_padding_mask=unseen)
+        else:
+            unread = ~text_mask if self.config.condition == "tokens" else None
+            sequence = self.seqTransDecoder(sequence, text, tgt_key_padding_mask=unseen, memory_key_padding_mask=unread)
+        return sequence[:, front.shape[1] :]
+
+    def _encode(self, text: list[str]) -> TextEmbedding:
+        with torch.no_grad():
+            return self.text_encoder(text)
+
+    def _normalised(self, motion: Motion) -> tuple[Float[Tensor, "B T D"], Bool[Tensor, "B T"]]:
+        """The motions in the window that the network sees: zeros behind the lengths, after normalisation."""
+        self._check_width(motion)
+        frames = max(motion.features.shape[1], 0 if self.config.mask_frames else self.config.max_frames)
+        mask = length_mask(motion.lengths, frames)
+        x0 = F.pad(self.normaliser(motion.features), (0, 0, 0, frames - motion.features.shape[1]))
+        # where, not a product: padding means nothing, so it may hold anything, and 0 x NaN is NaN.
+        return torch.where(mask[..., None], x0, 0.0), mask
+
+    def _window(self, lengths: Int[Tensor, "B"]) -> int:
+        shortest, longest = int(lengths.min()), int(lengths.max())
+        if shortest < 1 or longest >= POSITIONS:
+            raise InputError(f"a motion has 1 to {POSITIONS - 1} frames, but {shortest} to {longest} were asked for")
+        return self._whole_tokens(longest) if self.config.mask_frames else max(longest, self.config.max_frames)
+
+    def _fixed(
+        self, known: Motion, keep: Bool[Tensor, "..."], frames: int
+    ) -> tuple[Float[Tensor, "B T D"], Bool[Tensor, "B T D"]]:
+        """The known motion, normalised, and where it stands, both `frames` long."""
+        self._check_width(known)
+        given = known.features.shape[1]
+        keep = keep if keep.dim() == 3 else keep[..., None]
+        if keep.shape[:2] != known.features.shape[:2]:
+            raise ValueError(f"keep is {tuple(keep.shape)}, known is {tuple(known.features.shape)}")
+        fixed = F.pad(self.normaliser(known.features), (0, 0, 0, max(frames - given, 0)))[:, :frames]
+        keep = F.pad(keep.expand(known.features.shape), (0, 0, 0, max(frames - given, 0)))[:, :frames]
+        return fixed, keep
+
+    def _check_width(self, motion: Motion) -> None:
+        own, given = len(self.normaliser.mean), motion.features.shape[-1]
+        if own != given:
+            raise InputError(
+                f"this MDM was made for {own} features per frame, but the motion has {given}; HumanML3D has 263 and "
+                "KIT-ML 251: take a model of the same data set, or convert the motion first"
+            )
+
+    def _guidance(self, scale: float | None) -> float:
+        if not self.capabilities.guidance:
+            return 1.0
+        return self.config.guidance_scale if scale is None else scale
+
+    def _sampling_chain(self) -> Chain:
+        steps = self.config.sampling_steps
+        return (
+            self._chain if steps is None else noise_chain(self.config.diffusion_steps, self.config.schedule, kept=steps)
+        )
+
+    def _whole_tokens(self, frames: int) -> int:
+        patch = self.config.frames_per_token
+        return -(-frames // patch) * patch
+
+
+def masked_mse(
+    x0_hat: Float[Tensor, "B T D"], x0: Float[Tensor, "B T D"], mask: Bool[Tensor, "B T"]
+) -> Float[Tensor, "B"]:
+    """Mean squared error over a motion's own frames: each motion weighs the same whatever its length.
+
+    Source: the published code (eq. 2 of the paper leaves the reduction open).
+    """
+    squared = (x0_hat - x0).square().sum(dim=-1) * mask
+    return squared.sum(dim=1) / (x0.shape[-1] * mask.sum(dim=1) + 1e-8)
+
+
+def _encoder(layer: nn.TransformerEncoderLayer, layers: int) -> nn.TransformerEncoder:
+    return nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
+
+
+@contextmanager
+def _evaluating(module: nn.Module):
+    """Dropout off, so that a seed means a motion; afterwards as it was."""
+    training = module.training
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train(training)

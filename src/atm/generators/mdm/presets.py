@@ -1,0 +1,45 @@
+"""The published MDMs, and a small one for two CPU cores."""
+
+from atm.generators.mdm.config import MDMConfig
+
+
+def mdm_humanml3d() -> MDMConfig:
+    """The paper's model: 1000 steps, CLIP, transformer encoder."""
+    return MDMConfig()
+
+
+def mdm_humanml3d_50() -> MDMConfig:
+    """The authors' later and faster one: trained with 50 steps, padding masked. Its published weights are an EMA."""
+    return mdm_humanml3d().model_copy(update={"diffusion_steps": 50, "mask_frames": True})
+
+
+def mdm_humanml3d_distilbert() -> MDMConfig:
+    """The 50-step model whose frames attend to the token states of DistilBERT."""
+    return mdm_humanml3d_50().model_copy(
+        update={"architecture": "trans_dec", "text_encoder": "distilbert", "condition": "tokens"}
+    )
+
+
+def mdm_kit() -> MDMConfig:
+    """The paper's KIT model: the same, on 251 features at 12.5 fps."""
+    return mdm_humanml3d()
+
+
+def mdm_small() -> MDMConfig:
+    """Ours, for two CPU cores: the DistilBERT model with a smaller language model, narrower, 4 frames per token.
+
+    Differs from the published model in the patch stem and head (a token for every frame would cost four times the
+    time), in the time token, and in having no dropout (short runs under-fit).
+    """
+    return mdm_humanml3d_distilbert().model_copy(
+        update={
+            "text_encoder": "minilm",
+            "width": 192,
+            "feed_forward": 768,
+            "layers": 6,
+            "dropout": 0.0,
+            "frames_per_token": 4,
+            "frame_width": 128,
+            "time_token": True,
+        }
+    )

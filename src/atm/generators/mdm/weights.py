@@ -1,0 +1,113 @@
+"""Published MDM checkpoints: a folder with `args.json` and `model000475000.pt`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from atm.config import validate
+from atm.errors import InputError
+from atm.generators.mdm.config import MDMConfig
+from atm.generators.mdm.model import MDM
+from atm.interface import TextEncoder
+from atm.layers import Normaliser
+from atm.storage import load_state
+
+TEXT_ENCODERS = {"clip": ("clip", "sentence"), "bert": ("distilbert", "tokens")}
+"""`text_encoder_type` to our encoder's name and the part of its output that MDM reads."""
+
+
+def from_published(path: Path, normaliser: Normaliser, text_encoder: TextEncoder | None = None) -> MDM:
+    """An MDM with published weights, in evaluation mode.
+
+    Args:
+        path: the checkpoint's folder (its last step is taken), or one `.pt` file in it.
+        normaliser: Mean.npy and Std.npy of the data set: the folder holds none.
+        text_encoder: None loads the one that the checkpoint was trained with.
+
+    Raises:
+        InputError: a missing or damaged file, options that this program has no model for, or keys that are missing,
+            unknown or of another shape.
+    """
+    config, state = read_published(path)
+    if text_encoder is None:
+        from atm.text import load_text_encoder
+
+        text_encoder = load_text_encoder(config.text_encoder)
+    model = MDM(config, text_encoder, normaliser)
+    own = {f"normaliser.{name}": value for name, value in normaliser.state_dict().items()}
+    load_state(model, state | own, source=str(path))
+    return model.eval()
+
+
+def read_published(path: Path) -> tuple[MDMConfig, dict[str, Tensor]]:
+    """Config and weights of a published checkpoint, under its own keys."""
+    folder = path if path.is_dir() else path.parent
+    options = _read_options(folder / "args.json")
+    file = path if path.is_file() else _last_step(folder)
+    state = _read_weights(file, averaged=bool(options.get("use_ema", False)))
+    # The frozen text encoder is stored apart, and position tables of old files have other lengths than today's.
+    state = {name: v for name, v in state.items() if not name.startswith("clip_model.") and not name.endswith(".pe")}
+    return _config(options, source=folder / "args.json"), state
+
+
+def _config(options: dict[str, Any], *, source: Path) -> MDMConfig:
+    """Options absent from old files take the published defaults."""
+    unsupported = {
+        "a GRU": options.get("arch") == "gru",
+        "no text condition": options.get("unconstrained", False) or options.get("cond_mode", "text") != "text",
+        "target locations": bool(options.get("multi_target_cond", False)),
+        f"the text encoder {options.get('text_encoder_type')!r}": options.get("text_encoder_type", "clip")
+        not in TEXT_ENCODERS,
+    }
+    found = [what for what, is_there in unsupported.items() if is_there]
+    if found:
+        raise InputError(f"{source} describes an MDM with {found[0]}, which this program has no model for")
+    text_encoder, condition = TEXT_ENCODERS[options.get("text_encoder_type", "clip")]
+    ours = {
+        "architecture": options.get("arch", "trans_enc"),
+        "width": options.get("latent_dim", 512),
+        "layers": options.get("layers", 8),
+        "time_token": options.get("emb_trans_dec", False) and options.get("arch") == "trans_dec",
+        "mask_frames": options.get("mask_frames", False),
+        "text_encoder": text_encoder,
+        "condition": condition,
+        "condition_dropout": options.get("cond_mask_prob", 0.1),
+        "diffusion_steps": options.get("diffusion_steps", 1000),
+        "schedule": options.get("noise_schedule", "cosine"),
+    }
+    return validate(MDMConfig, ours, source=str(source))
+
+
+def _read_options(file: Path) -> dict[str, Any]:
+    try:
+        options = json.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read {file}, which a published MDM has beside its weights: {error}") from None
+    if not isinstance(options, dict):
+        raise InputError(f"{file} is no table of options but {type(options).__name__}")
+    return options
+
+
+def _last_step(folder: Path) -> Path:
+    files = sorted(folder.glob("model*.pt"))
+    if not files:
+        raise InputError(f"{folder} holds no MDM weights: expected a file like model000475000.pt")
+    return files[-1]
+
+
+def _read_weights(file: Path, *, averaged: bool) -> dict[str, Tensor]:
+    try:
+        content = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged file raises whatever zip, pickle or torch stumbles over first
+        raise InputError(f"cannot read {file} as a file of PyTorch weights: {str(error).splitlines()[0]}") from None
+    if isinstance(content, dict) and "model" in content:
+        part = "model_avg" if averaged else "model"
+        if part not in content:
+            raise InputError(f"{file} was trained with a moving average of its weights, but holds no {part!r}")
+        content = content[part]
+    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise InputError(f"{file} is no table of weights")
+    return content
