@@ -38,8 +38,11 @@ class SequenceEncoder(nn.Module):
         """`mask` is True inside a sequence; what stands outside does not matter."""
         tokens = self.tokens.expand(len(sequence), -1, -1)
         hidden = self.position(torch.cat([tokens, self.projection(sequence)], dim=1))
-        always = mask.new_ones(len(mask), self.tokens.shape[0])
-        states = self.seqTransEncoder(hidden, src_key_padding_mask=padding(torch.cat([always, mask], dim=1)))
+        outside = padding(torch.cat([mask.new_ones(tokens.shape[:2]), mask], dim=1))
+        for layer in self.seqTransEncoder.layers[:-1]:
+            hidden = layer(hidden, src_key_padding_mask=outside)
+        # Nobody reads more of the last layer than its first two rows: a fifth of the time of four layers.
+        states = _first_rows(self.seqTransEncoder.layers[-1], hidden, outside, count=tokens.shape[1])
         return Gaussian(states[:, 0], states[:, 1])
 
 
@@ -81,3 +84,14 @@ def padding(mask: Bool[Tensor, "B L"]) -> Bool[Tensor, "B L"] | None:
     """What PyTorch's attention calls a padding mask; None where nothing is padded, because attention without a mask
     is faster and clips have none."""
     return None if bool(mask.all()) else ~mask
+
+
+def _first_rows(
+    layer: nn.TransformerEncoderLayer, hidden: Float[Tensor, "B L E"], outside: Bool[Tensor, "B L"] | None, count: int
+) -> Float[Tensor, "B N E"]:
+    """`layer(hidden)[:, :count]` without computing the rest."""
+    rows = hidden[:, :count]
+    seen, _ = layer.self_attn(rows, hidden, hidden, key_padding_mask=outside, need_weights=False)
+    rows = layer.norm1(rows + layer.dropout1(seen))
+    inner = layer.dropout(layer.activation(layer.linear1(rows)))
+    return layer.norm2(rows + layer.dropout2(layer.linear2(inner)))

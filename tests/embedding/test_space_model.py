@@ -1,0 +1,237 @@
+"""What a space promises whoever measures in it, and what its training step does."""
+
+import math
+
+import pytest
+import torch
+
+from atm.embedding import Space, SpaceConfig, space_humanml3d, space_kit, space_small
+from atm.embedding.crops import random_crops
+from atm.errors import InputError
+from atm.interface import Batch, TextMotionSpace
+from atm.layers import Normaliser
+from atm.motion import Motion
+from doubles import FakeTextEncoder
+
+CAPTIONS = ["a person walks", "a person sits down", "he jumps twice", "someone waves the left hand"]
+TINY = SpaceConfig(width=16, feed_forward=32, layers=2, heads=2)
+
+
+def space_of(**changes) -> Space:
+    torch.manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
+    statistics = Normaliser(torch.randn(263, generator=rng), torch.rand(263, generator=rng) + 0.5)
+    return Space(TINY.model_copy(update=changes), FakeTextEncoder(), statistics)
+
+
+def frozen(**changes) -> Space:
+    return space_of(**changes).eval().requires_grad_(False)
+
+
+def motion_of(lengths: list[int], seed: int = 1) -> Motion:
+    rng = torch.Generator().manual_seed(seed)
+    return Motion(torch.randn(len(lengths), max(lengths), 263, generator=rng), torch.tensor(lengths))
+
+
+def batch_of(lengths: list[int]) -> Batch:
+    text = CAPTIONS[: len(lengths)]
+    return Batch(motion_of(lengths), text, FakeTextEncoder()(text).sentence, ids=text)
+
+
+def rng_of(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+per_token = pytest.mark.parametrize("frames_per_token", [1, 4])
+
+
+def test_a_space_is_a_text_motion_space():
+    assert isinstance(frozen(), TextMotionSpace)
+
+
+@per_token
+def test_padding_changes_no_embedding_whatever_it_holds(frames_per_token):
+    space, motion = frozen(frames_per_token=frames_per_token), motion_of([23, 7, 14])
+    longer = torch.nn.functional.pad(motion.features, (0, 0, 0, 9), value=3.0)
+    longer = torch.where(Motion(longer, motion.lengths).mask[..., None], longer, torch.nan)
+    z = space.encode_motion(motion)
+    torch.testing.assert_close(space.encode_motion(Motion(longer, motion.lengths)), z)
+
+
+@per_token
+def test_a_batch_of_one_embeds_as_its_row(frames_per_token):
+    space, motion = frozen(frames_per_token=frames_per_token), motion_of([23, 7, 14])
+    rows = torch.cat([space.encode_motion(motion[[i]]) for i in range(3)])
+    torch.testing.assert_close(space.encode_motion(motion), rows, rtol=1e-5, atol=1e-5)
+    words = torch.cat([space.encode_text([caption]) for caption in CAPTIONS])
+    torch.testing.assert_close(space.encode_text(CAPTIONS), words, rtol=1e-5, atol=1e-5)
+
+
+@per_token
+def test_the_gradient_reaches_every_frame_of_a_motion_and_no_padding(frames_per_token):
+    space, motion = frozen(frames_per_token=frames_per_token), motion_of([13, 6])
+    features = motion.features.clone().requires_grad_()
+    space.encode_motion(Motion(features, motion.lengths)).square().sum().backward()
+    torch.testing.assert_close(features.grad.abs().sum(dim=2) > 0, motion.mask)
+
+
+def test_the_gradient_through_the_space_is_that_of_finite_differences():
+    space, motion = frozen(frames_per_token=4).double(), motion_of([5, 3])
+    features = motion.features.double().requires_grad_()
+    direction = torch.randn(features.shape, generator=rng_of(5), dtype=torch.float64) * motion.mask[..., None]
+
+    def value(step: float) -> torch.Tensor:
+        return space.encode_motion(Motion(features + step * direction, motion.lengths)).cos().sum()
+
+    value(0).backward()
+    slope = (features.grad * direction).sum()
+    torch.testing.assert_close(slope, (value(1e-5) - value(-1e-5)).detach() / 2e-5, rtol=1e-5, atol=1e-8)
+
+
+def test_the_last_layer_read_in_part_is_the_last_layer_in_whole():
+    """The encoder computes only the first two rows of its last layer; PyTorch's own stack computes all."""
+    encoder = frozen().motion_encoder
+    sequence, mask = torch.randn(3, 9, 263, generator=rng_of()), torch.arange(9) < torch.tensor([[9], [4], [1]])
+    tokens = encoder.tokens.expand(3, -1, -1)
+    hidden = encoder.position(torch.cat([tokens, encoder.projection(sequence)], dim=1))
+    outside = torch.cat([torch.zeros(3, 2, dtype=torch.bool), ~mask], dim=1)
+    whole = encoder.seqTransEncoder(hidden, src_key_padding_mask=outside)
+    gaussian = encoder(sequence, mask)
+    torch.testing.assert_close(torch.stack(gaussian, dim=1), whole[:, :2], rtol=1e-5, atol=1e-5)
+
+
+@per_token
+def test_a_decoded_motion_is_in_published_units_and_zero_behind_its_end(frames_per_token):
+    """A decoder that says nothing (all weights zero) says the mean motion."""
+    space = frozen(frames_per_token=frames_per_token)
+    torch.nn.init.zeros_(space.motion_decoder.final_layer.weight)
+    torch.nn.init.zeros_(space.motion_decoder.final_layer.bias)
+    motion = space.decode(torch.zeros(2, 16), torch.tensor([6, 3]))
+    torch.testing.assert_close(motion.features, space.normaliser.mean.expand(2, 6, -1) * motion.mask[..., None])
+
+
+@per_token
+def test_a_training_step_gives_a_loss_per_row_and_its_gradient_reaches_every_weight(frames_per_token):
+    space = space_of(frames_per_token=frames_per_token).train()
+    step = space.training_step(batch_of([40, 25, 33]), rng_of())
+    assert step.loss.shape == (3,)
+    assert step.motion is None
+    step.loss.mean().backward()
+    without = [name for name, weight in space.named_parameters() if weight.grad is None or not weight.grad.any()]
+    assert without == []
+
+
+def test_the_loss_is_the_weighted_sum_of_its_parts():
+    space = space_of(lambda_kl=0.3, lambda_latent=0.5, lambda_nce=0.7).train()
+    step = space.training_step(batch_of([40, 25, 33]), rng_of())
+    parts = step.parts
+    expected = parts["rec"] + 0.3 * parts["kl"] + 0.5 * parts["latent"] + 0.7 * parts["nce"]
+    assert step.loss.mean().item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_batch_of_one_motion_and_one_caption_trains_without_nan():
+    step = space_of().train().training_step(batch_of([40]), rng_of())
+    assert torch.isfinite(step.loss).all()
+    assert step.parts["nce"] == 0
+
+
+def test_a_batch_of_one_caption_repeated_has_no_negatives_and_no_nan():
+    batch = batch_of([40, 30, 20])
+    same = Batch(batch.motion, [CAPTIONS[0]] * 3, batch.sentence[:1].repeat(3, 1), ids=batch.ids)
+    step = space_of().train().training_step(same, rng_of())
+    assert torch.isfinite(step.loss).all()
+    assert step.parts["nce"] == 0
+    assert step.parts["duplicates"] == 2
+
+
+def test_the_same_generator_state_gives_the_same_training_step():
+    space, batch = space_of(dropout=0.0).train(), batch_of([60, 50, 40])
+    first, again, other = (space.training_step(batch, rng_of(seed)).loss for seed in (7, 7, 8))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_in_evaluation_mode_a_step_is_of_means_and_whole_motions():
+    space, batch = space_of().eval(), batch_of([60, 50, 40])
+    assert torch.equal(space.training_step(batch, rng_of(1)).loss, space.training_step(batch, rng_of(2)).loss)
+
+
+def test_embeddings_stay_in_single_precision_under_autocast():
+    space, motion = frozen(), motion_of([12, 9])
+    exact = space.encode_motion(motion)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rough = space.encode_motion(motion)
+        step = space.training_step(batch_of([12, 9]), rng_of())
+    assert rough.dtype == torch.float32 and step.loss.dtype == torch.float32
+    assert torch.cosine_similarity(rough, exact).min() > 0.99
+
+
+def test_a_motion_of_another_data_set_is_refused():
+    kit = Motion(torch.zeros(1, 5, 251), torch.tensor([5]))
+    with pytest.raises(InputError, match="reads 263 features per frame, but the motion has 251"):
+        frozen().encode_motion(kit)
+
+
+def test_a_width_that_the_heads_do_not_divide_is_refused():
+    with pytest.raises(InputError, match="multiple of heads"):
+        space_of(width=10, heads=4)
+
+
+def test_a_motion_without_end_is_refused():
+    endless = Motion(torch.zeros(1, 5001, 263), torch.tensor([5001]))
+    with pytest.raises(InputError, match="too long"):
+        frozen().encode_motion(endless)
+
+
+def test_a_space_of_kit_reads_kit():
+    space = Space(TINY, FakeTextEncoder(), Normaliser.identity(251)).eval()
+    assert space.encode_motion(Motion(torch.zeros(2, 5, 251), torch.tensor([5, 3]))).shape == (2, 16)
+
+
+def test_the_language_model_is_no_part_of_the_weights():
+    parts = {key.partition(".")[0] for key in space_of().state_dict()}
+    assert parts == {"normaliser", "motion_encoder", "text_encoder", "motion_decoder"}
+
+
+def test_presets_are_valid_and_say_their_language_model():
+    assert space_humanml3d().text_encoder == space_kit().text_encoder == "distilbert"
+    small = space_small()
+    assert SpaceConfig.model_validate(small.model_dump()) == small
+    assert small.text_encoder == small.sentence_encoder == "minilm"
+
+
+def counting_motion(lengths: list[int]) -> Motion:
+    """Frame t of motion i is 1000 i + t everywhere; padding is NaN."""
+    frames = torch.arange(max(lengths)) + 1000.0 * torch.arange(len(lengths))[:, None]
+    motion = Motion(frames[..., None].repeat(1, 1, 2), torch.tensor(lengths))
+    return Motion(motion.features.masked_fill(~motion.mask[..., None], math.nan), motion.lengths)
+
+
+def test_crops_are_unbroken_spans_of_their_own_motion():
+    lengths = [100, 61, 40, 20, 7]
+    for seed in range(20):
+        crops = random_crops(counting_motion(lengths), rng_of(seed), probability=0.7, min_frames=20)
+        for row, whole in enumerate(lengths):
+            length = int(crops.lengths[row])
+            span = crops.features[row, :length, 0] - 1000 * row
+            assert min(20, whole) <= length <= whole
+            assert torch.equal(span.diff(), torch.ones(length - 1))
+            assert span[0] >= 0 and span[-1] < whole
+
+
+def test_crops_reach_every_length_and_both_ends():
+    motion = counting_motion([23] * 2000)
+    crops = random_crops(motion, rng_of(), probability=1.0, min_frames=20)
+    start = crops.features[:, 0, 0] - 1000 * torch.arange(2000)
+    assert set(crops.lengths.tolist()) == {20, 21, 22, 23}
+    assert (start == 0).any() and (start + crops.lengths == 23).any()
+
+
+def test_crop_probability_is_the_share_of_cropped_motions():
+    """2000 draws at 0.3: the share has a standard deviation of 0.01. A crop of 1 to 1000 frames is whole 1 in 1000."""
+    motion = counting_motion([1000] * 2000)
+    share = [
+        (random_crops(motion, rng_of(), probability=p, min_frames=1).lengths < 1000).double().mean().item()
+        for p in (0.0, 0.3)
+    ]
+    assert share == [0, pytest.approx(0.3, abs=0.04)]
