@@ -1,0 +1,183 @@
+"""What the hands do: raising, waving, clapping, punching."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.signal import find_peaks
+
+from atm.data.scripted.program import Side
+from atm.evaluation.oracles.body import (
+    ELBOW,
+    FPS,
+    JITTER_FREE_M,
+    PELVIS,
+    SHOULDER,
+    SIDES,
+    WRIST,
+    Body,
+    Span,
+    smooth,
+    spans,
+)
+
+HAND_PER_FOREARM = 0.35
+"""The skeleton ends at the wrist; the finger tips are taken this share of the forearm further out."""
+HAND_UP_SECONDS = 0.2
+"""A hand that is up for less than this is swinging past."""
+HAND_UP_BRIDGE_SECONDS = 0.4
+"""A wide wave dips below the shoulder for less than this and is still one wave."""
+TOGETHER_SHARE = 0.4
+"""Both hands are raised (or waved) together if they share this part of the shorter span."""
+
+WAVE_STROKE_M = 0.015
+"""Least travel of the wrist to one side in a wave of a jitter-free body (a wave from the wrist alone moves it 2 cm)."""
+WAVE_JITTER_FACTOR = 2.5
+"""A stroke must also be this many times larger than the jitter."""
+WAVE_STROKE_SHARE = 0.35
+"""A stroke is at least this share of the widest strokes of its wave."""
+WAVE_WIDE_M = 0.08
+"""One stroke out and back is a wave from this width on; narrower ones must be repeated."""
+
+CLAP_CLOSE_M = 0.22
+"""Wrists of a clap come closer than this (palms touch when wrists are 8 to 12 cm apart)."""
+CLAP_OPEN_M = 0.05
+"""Wrists part by at least this between two claps."""
+CLAP_JITTER_FACTOR = 1.5
+"""The wrists part by this many times the jitter more, so that noise alone never claps."""
+CLAP_FILTER_FRAMES = 0.7
+"""Low-pass of the wrists' distance on a body with jitter; applause beats 4 times a second, 5 frames apart."""
+CLAP_APART_SECONDS = 0.15
+
+PUNCH_REACH_SHARE = 0.8
+"""The arm of a punch stretches to this share of its length."""
+PUNCH_STRETCH_M = 0.12
+"""Wrist-to-shoulder distance grows by this much in a punch."""
+PUNCH_HEIGHT_M = 0.3
+"""A punch ends within this of shoulder height."""
+PUNCH_AHEAD_SHARE = 0.6
+"""Part of the reach that points ahead: the cosine of 53 degrees, because hips and shoulders turn into the blow."""
+
+
+@dataclass(frozen=True)
+class HandUp:
+    """A time in which a hand (or both) is up."""
+
+    span: Span
+    side: Side
+    waves: int
+    """Strokes out and back; 0: the hand was only raised."""
+
+
+def hands_up(body: Body) -> list[HandUp]:
+    """Every time that a hand goes up to shoulder height or higher, forearm up; hands that go together count as both."""
+    each = [[(span, _strokes(body, side, span)) for span in _up_spans(body, side)] for side in (0, 1)]
+    merged: list[HandUp] = []
+    partnered: set[Span] = set()
+    for span, waves in each[0]:
+        partner = next((p for p in each[1] if _together(span, p[0]) and p[0] not in partnered), None)
+        if partner is None or (waves > 0) != (partner[1] > 0):
+            merged.append(HandUp(span, "left", waves))
+            continue
+        partnered.add(partner[0])
+        both = Span(min(span.start, partner[0].start), max(span.end, partner[0].end))
+        merged.append(HandUp(both, "both", max(waves, partner[1])))
+    merged += [HandUp(span, "right", waves) for span, waves in each[1] if span not in partnered]
+    return sorted(merged, key=lambda up: up.span)
+
+
+def _together(one: Span, other: Span) -> bool:
+    return one.shared(other) >= TOGETHER_SHARE * min(one.end - one.start, other.end - other.start)
+
+
+def _up_spans(body: Body, side: int) -> list[Span]:
+    wrist, elbow, shoulder = (body.joints[:, pair[side], 1] for pair in (WRIST, ELBOW, SHOULDER))
+    tip = wrist + HAND_PER_FOREARM * (wrist - elbow)
+    upright = body.trunk_tilt < 60
+    up = (tip > shoulder) & (wrist > elbow) & upright
+    return spans(up, min_seconds=HAND_UP_SECONDS, bridge_seconds=HAND_UP_BRIDGE_SECONDS)
+
+
+def _strokes(body: Body, side: int, span: Span) -> int:
+    """Times that the wrist goes out to one side and comes back while the hand is up."""
+    offset = body.seen_from_body(body.joints[:, WRIST[side]] - body.joints[:, SHOULDER[side]])
+    lateral = offset[span.start : span.end, 0]
+    least = WAVE_STROKE_M + WAVE_JITTER_FACTOR * body.jitter
+    turns = _turning_points(lateral, least)
+    if len(turns) < 3:
+        return 0
+    widths = np.abs(np.diff(lateral[turns]))
+    wide = widths >= WAVE_STROKE_SHARE * np.quantile(widths, 0.75)
+    strokes = max(run.end - run.start for run in spans(wide))
+    if strokes < 2 or (strokes < 4 and widths.max() < WAVE_WIDE_M):
+        return 0
+    return (strokes + 2) // 2
+
+
+def _turning_points(signal: np.ndarray, least: float) -> np.ndarray:
+    """Frames where a signal turns back by at least `least`, alternately high and low."""
+    high, _ = find_peaks(signal, prominence=least)
+    low, _ = find_peaks(-signal, prominence=least)
+    return np.sort(np.concatenate([high, low]))
+
+
+def claps(body: Body) -> list[int]:
+    """Frames at which the hands meet in front of the body."""
+    left, right = (body.raw[:, wrist] for wrist in WRIST)
+    apart = np.linalg.norm(left - right, axis=1)
+    middle = (left + right) / 2 - body.raw[:, PELVIS]
+    if body.jitter > JITTER_FREE_M:
+        apart = smooth(apart, CLAP_FILTER_FRAMES)
+    ahead = body.seen_from_body(smooth(middle, 1.0))
+    meets, _ = find_peaks(
+        -apart,
+        prominence=CLAP_OPEN_M + CLAP_JITTER_FACTOR * body.jitter,
+        distance=round(CLAP_APART_SECONDS * FPS),
+    )
+    in_front = (ahead[:, 2] > 0.1) & (ahead[:, 1] > 0.05)
+    return [int(frame) for frame in meets if apart[frame] < CLAP_CLOSE_M and in_front[frame]]
+
+
+def punches(body: Body, side: int) -> list[int]:
+    """Frames at which the arm of this side (0 left, 1 right) is stretched out ahead by a punch."""
+    wrist, elbow, shoulder = (body.joints[:, pair[side]] for pair in (WRIST, ELBOW, SHOULDER))
+    length = np.median(np.linalg.norm(wrist - elbow, axis=1)) + np.median(np.linalg.norm(elbow - shoulder, axis=1))
+    offset = body.seen_from_body(wrist - shoulder)
+    reach = np.linalg.norm(offset, axis=1)
+    blows, _ = find_peaks(reach, height=PUNCH_REACH_SHARE * length, prominence=PUNCH_STRETCH_M, distance=4)
+    return [
+        int(frame)
+        for frame in blows
+        if abs(offset[frame, 1]) < PUNCH_HEIGHT_M and offset[frame, 2] > PUNCH_AHEAD_SHARE * reach[frame]
+    ]
+
+
+def raised_hand(joints: np.ndarray | Body) -> Side | None:
+    """Which hand is raised and held up without waving; None: neither."""
+    return _which([up.side for up in hands_up(Body.of(joints)) if up.waves == 0])
+
+
+def waving_hand(joints: np.ndarray | Body) -> Side | None:
+    """Which hand waves; None: neither."""
+    return _which([up.side for up in hands_up(Body.of(joints)) if up.waves > 0])
+
+
+def count_waves(joints: np.ndarray | Body) -> int:
+    """Strokes out and back of the waving hand (of both: of the one that waves more)."""
+    return sum(up.waves for up in hands_up(Body.of(joints)))
+
+
+def count_claps(joints: np.ndarray | Body) -> int:
+    """Times that the hands meet in front of the body."""
+    return len(claps(Body.of(joints)))
+
+
+def count_punches(joints: np.ndarray | Body) -> dict[str, int]:
+    """Blows with the left and with the right hand."""
+    body = Body.of(joints)
+    return {SIDES[side]: len(punches(body, side)) for side in (0, 1)}
+
+
+def _which(sides: list[Side]) -> Side | None:
+    if not sides:
+        return None
+    return sides[0] if len(set(sides)) == 1 else "both"

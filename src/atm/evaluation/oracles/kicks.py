@@ -1,0 +1,36 @@
+"""Blows with a foot."""
+
+import numpy as np
+from scipy.signal import find_peaks
+
+from atm.evaluation.oracles.body import ANKLE, HIP, KNEE, SIDES, Body
+
+KICK_HEIGHT_M = 0.3
+"""The ankle of a kick is at least this high over the floor."""
+KICK_AHEAD_M = 0.35
+"""The ankle of a kick gets at least this far ahead of its hip."""
+KICK_SWING_M = 0.2
+"""It comes from, and goes back to, at least this much less far ahead."""
+KICK_LEG_SHARE = 0.85
+"""The leg of a kick stretches to this share of its length."""
+KICK_APART_FRAMES = 6
+"""Two kicks of a foot are at least 0.3 s apart."""
+
+
+def kicks(body: Body, side: int) -> list[int]:
+    """Frames at which the foot of this side (0 left, 1 right) is furthest ahead in a kick."""
+    hip, knee, ankle = (body.joints[:, pair[side]] for pair in (HIP, KNEE, ANKLE))
+    length = np.median(np.linalg.norm(hip - knee, axis=1) + np.linalg.norm(knee - ankle, axis=1))
+    offset = body.seen_from_body(ankle - hip)
+    stretched = np.linalg.norm(offset, axis=1) > KICK_LEG_SHARE * length
+    # A foot that is low counts as under the body, so that what comes between two kicks is told by height as well.
+    reach = np.where(ankle[:, 1] > KICK_HEIGHT_M, offset[:, 2], 0.0)
+    blows, _ = find_peaks(reach, height=KICK_AHEAD_M, prominence=KICK_SWING_M, distance=KICK_APART_FRAMES)
+    low = body.trunk_tilt < 60
+    return [f for f in blows.tolist() if stretched[max(0, f - 2) : f + 3].any() and low[f]]
+
+
+def count_kicks(joints: np.ndarray | Body) -> dict[str, int]:
+    """Kicks with the left and with the right foot."""
+    body = Body.of(joints)
+    return {SIDES[side]: len(kicks(body, side)) for side in (0, 1)}

@@ -1,0 +1,231 @@
+"""What the feet do on the ground: footfalls, walking and running with direction and path, turning on the spot."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from scipy.signal import find_peaks
+
+from atm.data.scripted.program import Direction, Path
+from atm.evaluation.oracles.body import FPS, Body, Span, direction_of, rate, smooth, spans
+
+SWING_SPEED_M_S = 0.4
+"""A swinging foot gets at least this fast over the ground."""
+SWING_PROMINENCE_SHARE = 0.5
+"""Between two swings of a foot its speed falls by at least this share of the slower swing's top speed."""
+SWING_EDGE_SHARE = 0.2
+"""A swing lasts while the foot is faster than this share of its top speed."""
+STEP_TRAVEL_M = 0.12
+"""A step carries its foot at least this far over the ground."""
+
+TRAVEL_SPEED_M_S = 0.15
+"""The pelvis of somebody who walks is faster than this, over half a second."""
+TRAVEL_FILTER_FRAMES = 4.0
+TRAVEL_BRIDGE_SECONDS = 0.5
+TRAVEL_M = 0.12
+"""Whoever walks gets at least this far: half of a single side step."""
+STEP_MARGIN_SECONDS = 0.4
+"""The first foot swings before the pelvis travels, the last one closes after it has stopped."""
+
+CURVE_DEGREES = 30.0
+"""A path whose heading changes by less is straight."""
+CIRCLE_DEGREES = 290.0
+"""A path whose heading changes by this much closes a circle."""
+
+TURN_DEGREES = 25.0
+"""A smaller change of heading is no turn."""
+TURN_RATE_DEG_S = 12.0
+"""Slowest turning that still counts."""
+TURN_FEET_SHARE = 0.5
+"""In a turn the feet come along by at least this share; else the body only twists, as in a punch."""
+TURN_FILTER_FRAMES = 4.0
+TURN_ENDS_SECONDS = 0.25
+"""Headings before and after a turn are means over this time."""
+
+
+@dataclass(frozen=True)
+class Footfall:
+    """A foot left its place, moved over the ground, and was planted again."""
+
+    foot: int
+    """0 left, 1 right."""
+    swing: Span
+    travel: Float[np.ndarray, "2"]
+    """From place to place on the ground (x, z), in metres."""
+
+    @property
+    def planted(self) -> int:
+        return self.swing.end
+
+
+@dataclass(frozen=True)
+class Travel:
+    """A time in which the body goes somewhere on its feet, in one direction."""
+
+    span: Span
+    direction: Direction
+    footfalls: tuple[Footfall, ...]
+
+
+def footfalls(body: Body) -> list[Footfall]:
+    """Every swing of either foot that carries it over the ground, in order of planting."""
+    found = [footfall for foot in (0, 1) for footfall in _footfalls(body, foot)]
+    return sorted(found, key=lambda footfall: footfall.planted)
+
+
+def _footfalls(body: Body, foot: int) -> list[Footfall]:
+    place = body.feet[foot][:, [0, 2]]
+    speed = np.linalg.norm(rate(place), axis=1)
+    # Padded with rest, so that a swing that the clip's edge cuts is a peak as well.
+    peaks, found = find_peaks(np.concatenate([[0], speed, [0]]), height=SWING_SPEED_M_S, prominence=0.2)
+    whole = found["prominences"] >= SWING_PROMINENCE_SHARE * found["peak_heights"]
+    result = []
+    tops = (peaks[whole] - 1).tolist()
+    for i, top in enumerate(tops):
+        edge = SWING_EDGE_SHARE * speed[top]
+        first = tops[i - 1] if i else 0
+        last = tops[i + 1] if i + 1 < len(tops) else len(speed) - 1
+        start = _valley(speed, top, first, edge)
+        end = _valley(speed, top, last, edge)
+        travel = place[end] - place[start]
+        if np.linalg.norm(travel) >= STEP_TRAVEL_M:
+            result.append(Footfall(foot, Span(start, end), travel))
+    return result
+
+
+def _valley(speed: np.ndarray, top: int, limit: int, edge: float) -> int:
+    """From a peak towards `limit`: the first frame under `edge`, else the slowest one."""
+    frames = np.arange(top, limit + 1) if limit >= top else np.arange(top, limit - 1, -1)
+    below = np.flatnonzero(speed[frames] < edge)
+    return int(frames[below[0]] if len(below) else frames[speed[frames].argmin()])
+
+
+def _ground_velocity(body: Body) -> Float[np.ndarray, "T 2"]:
+    """Of the pelvis, to the left and ahead of the body, in m/s, over half a second."""
+    velocity = rate(smooth(body.pelvis[:, [0, 2]], TRAVEL_FILTER_FRAMES))
+    return np.stack([(velocity * body.left).sum(1), (velocity * body.ahead).sum(1)], axis=1)
+
+
+def travels(body: Body, busy: Sequence[Span] = ()) -> list[Travel]:
+    """Walks and runs in order; each has one direction.
+
+    Args:
+        body: joints.
+        busy: spans in which the feet do something else (jumps, hops, sitting, lying).
+    """
+    velocity = _ground_velocity(body)
+    speed = np.linalg.norm(velocity, axis=1)
+    moving = speed > TRAVEL_SPEED_M_S
+    for span in busy:
+        moving[span.start : span.end] = False
+    names = np.array([direction_of(v) for v in velocity])
+    result: list[Travel] = []
+    falls = [fall for fall in footfalls(body) if not any(fall.swing.shared(span) > 2 for span in busy)]
+    for span in spans(moving, bridge_seconds=TRAVEL_BRIDGE_SECONDS):
+        for part in _one_direction(names, span):
+            travel = _travel(body, velocity, falls, part)
+            if travel is not None:
+                result.append(travel)
+    return result
+
+
+def _one_direction(names: np.ndarray, span: Span) -> list[Span]:
+    """Cuts a span where the direction of travel changes for half a second or longer."""
+    parts: list[Span] = []
+    labels: list[str] = []
+    for name in ("forward", "backward", "left", "right"):
+        inside = np.zeros(len(names), bool)
+        inside[span.start : span.end] = names[span.start : span.end] == name
+        for part in spans(inside, min_seconds=0.5, bridge_seconds=0.3):
+            parts.append(part)
+            labels.append(name)
+    order = np.argsort([part.start for part in parts])
+    return [parts[i] for i in order] or [span]
+
+
+def _travel(body: Body, velocity: np.ndarray, falls: list[Footfall], span: Span) -> Travel | None:
+    inside = slice(span.start, span.end)
+    mean = velocity[inside].mean(0)
+    if np.linalg.norm(mean) * span.seconds < TRAVEL_M:
+        return None
+    margin = round(STEP_MARGIN_SECONDS * FPS)
+    wide = Span(span.start - margin, span.end + margin)
+    direction = direction_of(mean)
+    own = []
+    for fall in falls:
+        middle = (fall.swing.start + fall.swing.end) // 2
+        along = np.array([fall.travel @ body.left[middle], fall.travel @ body.ahead[middle]])
+        if wide.start <= middle < wide.end and along @ mean / np.linalg.norm(mean) > 0.7 * STEP_TRAVEL_M:
+            own.append(fall)
+    if not own:
+        return None
+    start = min(span.start, own[0].swing.start)
+    end = max(span.end, own[-1].planted)
+    return Travel(Span(start, end), direction, tuple(own))
+
+
+def heading_change(body: Body, span: Span) -> float:
+    """Degrees by which the heading changes within a span, > 0 to the left."""
+    return _change(body.yaw, span)
+
+
+def _change(heading: Float[np.ndarray, "T"], span: Span) -> float:
+    inside = heading[max(0, span.start) : span.end]
+    ends = min(len(inside), round(TURN_ENDS_SECONDS * FPS))
+    return float(inside[-ends:].mean() - inside[:ends].mean())
+
+
+def turns(body: Body, busy: Sequence[Span] = ()) -> list[tuple[Span, float]]:
+    """Turns on the spot, with their degrees (> 0 to the left).
+
+    Args:
+        body: joints.
+        busy: spans of walking, jumping, lying: a change of heading there belongs to them.
+    """
+    turning = rate(smooth(body.yaw, TURN_FILTER_FRAMES))
+    free = np.ones(len(body), bool)
+    for span in busy:
+        free[max(0, span.start) : span.end] = False
+    result = []
+    for sign in (1, -1):
+        for span in spans((sign * turning > TURN_RATE_DEG_S) & free, bridge_seconds=0.4, min_seconds=0.3):
+            wide = Span(max(0, span.start - 5), min(len(body), span.end + 5))
+            degrees = heading_change(body, wide)
+            feet = sign * _change(body.feet_yaw, wide)
+            if sign * degrees >= TURN_DEGREES and feet > TURN_FEET_SHARE * sign * degrees:
+                result.append((span, degrees))
+    return sorted(result, key=lambda turn: turn[0])
+
+
+def path_of(degrees: float) -> Path:
+    """Name of a path whose heading changes by so many degrees."""
+    if abs(degrees) < CURVE_DEGREES:
+        return "straight"
+    return "circle" if abs(degrees) >= CIRCLE_DEGREES else "curve"
+
+
+def count_steps(joints: np.ndarray | Body) -> int:
+    """Footfalls that travel, the closing one included."""
+    return sum(len(travel.footfalls) for travel in travels(Body.of(joints)))
+
+
+def travel_direction(joints: np.ndarray | Body) -> Direction | None:
+    """Where the body goes, relative to where it faces; None: it stays. Of several travels the longest."""
+    found = travels(Body.of(joints))
+    return max(found, key=lambda travel: travel.span.seconds).direction if found else None
+
+
+def travel_path(joints: np.ndarray | Body) -> Path | None:
+    """Straight, curve or circle; None: the body stays. Of several travels the longest."""
+    body = Body.of(joints)
+    found = travels(body)
+    if not found:
+        return None
+    return path_of(heading_change(body, max(found, key=lambda travel: travel.span.seconds).span))
+
+
+def turn_degrees(joints: np.ndarray | Body) -> float:
+    """Change of heading from the first to the last frames, in degrees; > 0 to the left."""
+    body = Body.of(joints)
+    return heading_change(body, Span(0, len(body)))
