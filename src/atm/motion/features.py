@@ -48,11 +48,21 @@ def features_from_joints(
 
 
 def canonical(joints: Float[Tensor, "T J 3"], skeleton: Skeleton) -> Float[Tensor, "T J 3"]:
-    """The motion on the floor (lowest joint of all frames), its first frame over the origin and facing +z."""
+    """The motion on the floor (lowest joint of all frames), its first frame over the origin and facing +z; float32.
+
+    Raises:
+        InputError: the first frame faces exactly backwards, from where no way to +z is the shortest.
+    """
     floor = joints[..., 1].min()
     origin = torch.stack([joints[0, 0, 0], floor, joints[0, 0, 2]])
-    to_front = rotations.between(facing(joints[0], skeleton), joints.new_tensor([0.0, 0.0, 1.0]))
-    return rotations.rotate(to_front, joints - origin)
+    front = facing(joints[0], skeleton).float()
+    to_front = rotations.between(front, front.new_tensor([0.0, 0.0, 1.0]))
+    if to_front.isnan().any():
+        raise InputError(
+            "the published features are undefined for a motion whose first frame faces exactly -z, or nowhere. "
+            "Turn the whole motion a little."
+        )
+    return rotations.rotate(to_front, (joints - origin).float())
 
 
 def contacts(joints: Float[Tensor, "T J 3"], skeleton: Skeleton) -> Float[Tensor, "T-1 4"]:
@@ -71,7 +81,6 @@ def features_of_canonical(joints: Float[Tensor, "T J 3"], skeleton: Skeleton) ->
         InputError: a pose in which a rotation is undefined.
     """
     local = inverse_kinematics(joints, skeleton, smooth=True)
-    _check_rotations(local, skeleton)
     now, later = local[:-1, 0], local[1:, 0]
     yaw_step = torch.arcsin(rotations.multiply(later, rotations.inverse(now))[:, 2:3].clamp(-1.0, 1.0))
     root_step = rotations.rotate(later, joints[1:, 0] - joints[:-1, 0])[:, [0, 2]]
@@ -178,13 +187,3 @@ def _check_joints(joints: Float[Tensor, "T J 3"], skeleton: Skeleton) -> None:
     if broken.any():
         frame = int(broken.nonzero()[0])
         raise InputError(f"joint positions must be finite, but frame {frame} holds NaN or infinity. Cut or repair it.")
-
-
-def _check_rotations(local: Float[Tensor, "T J 4"], skeleton: Skeleton) -> None:
-    undefined = local.isnan().any(dim=-1).nonzero()
-    if len(undefined):
-        frame, joint = undefined[0].tolist()
-        raise InputError(
-            f"the published features are undefined in frame {frame}: {skeleton.joint_names[joint]} has no rotation, "
-            "for its bone has no length or points exactly against its raw direction. Move the joint a little."
-        )

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from atm.errors import InputError
 from atm.motion import rotations
 from atm.motion.skeletons import Skeleton
 
@@ -26,7 +27,8 @@ def offsets_of(pose: Float[Tensor, "J 3"], skeleton: Skeleton) -> Float[Tensor, 
 def facing(joints: Float[Tensor, "*b J 3"], skeleton: Skeleton) -> Float[Tensor, "*b 3"]:
     """Which way hips and shoulders face: a horizontal unit vector."""
     right_hip, left_hip, right_shoulder, left_shoulder = (joints[..., j, :] for j in skeleton.face_joints)
-    return F.normalize(_front_of((right_hip - left_hip) + (right_shoulder - left_shoulder)), dim=-1)
+    front = _front_of((right_hip - left_hip) + (right_shoulder - left_shoulder))
+    return F.normalize(front, dim=-1).to(joints)
 
 
 def inverse_kinematics(
@@ -35,8 +37,7 @@ def inverse_kinematics(
     """Joint positions as rotations.
 
     Row 0 turns the body's front to +z; its first frame is the identity, whatever the body does, as published. All
-    other rows are relative to `Skeleton.rotation_parents`. A bone that points exactly against its raw direction, or
-    has no length, gives NaN.
+    other rows are relative to `Skeleton.rotation_parents`.
 
     Args:
         joints: in any unit.
@@ -45,6 +46,9 @@ def inverse_kinematics(
 
     Returns:
         Quaternions (w, x, y, z), float32.
+
+    Raises:
+        InputError: a bone points exactly against its raw direction or has no length; the published tools give NaN.
     """
     return _rotations_along_chains(joints, skeleton, smooth=smooth)[0]
 
@@ -73,16 +77,16 @@ def forward_kinematics(
 def uniform_skeleton(
     joints: Float[Tensor, "T J 3"], skeleton: Skeleton, target_offsets: Float[Tensor, "J 3"]
 ) -> Float[Tensor, "T J 3"]:
-    """The same motion on a body of the target's bone lengths, float32.
+    """The same motion on a body of the target's bone lengths: rotations in float32, their sum in float64, as published.
 
     The root's way is scaled by the ratio of the leg lengths; the body's own lengths are those of its first frame.
     """
     legs = list(skeleton.leg_joints)
-    leg_length = torch.linalg.vector_norm(offsets_of(joints[0], skeleton)[legs], dim=-1).sum()
-    target_length = torch.linalg.vector_norm(target_offsets[legs], dim=-1).sum()
-    root = (joints[:, 0] * (target_length / leg_length)).float()
+    leg_length = torch.linalg.vector_norm(offsets_of(joints[0], skeleton)[legs].float(), dim=-1).sum()
+    target_length = torch.linalg.vector_norm(target_offsets[legs].float(), dim=-1).sum()
+    root = joints[:, 0].double() * (target_length / leg_length)
     _, absolute = _rotations_along_chains(joints, skeleton, smooth=False)
-    return _hang_together(rotations.rotate(absolute, target_offsets.to(root)), root, skeleton)
+    return _hang_together(rotations.rotate(absolute, target_offsets.to(absolute)).double(), root, skeleton)
 
 
 def smooth_over_time(values: Float[Tensor, "T C"], sigma: float = _SMOOTHING_SIGMA) -> Float[Tensor, "T C"]:
@@ -101,11 +105,12 @@ def _rotations_along_chains(
     parents = list(skeleton.parents[1:])
     bones = F.normalize(joints[:, 1:] - joints[:, parents], dim=-1, eps=0.0).float()
     raw = bones.new_tensor(skeleton.raw_directions)
-    turns = F.pad(rotations.between(raw[1:], bones), (0, 0, 1, 0))
+    turns = rotations.between(raw[1:], bones)
     root = rotations.between(_published_facing(joints, skeleton, smooth).float(), bones.new_tensor([0.0, 0.0, 1.0]))
     root = torch.cat([root.new_tensor([[1.0, 0.0, 0.0, 0.0]]), root[1:]])
-    local = root[:, None].repeat(1, skeleton.n_joints, 1)
-    absolute = local.clone()
+    turns = torch.cat([root[:, None], turns], dim=1)
+    _check_turns(turns, skeleton)
+    local, absolute = turns.clone(), turns.clone()
     for level in map(list, skeleton.levels):
         before = absolute[:, [skeleton.rotation_parents[joint] for joint in level]]
         local[:, level] = rotations.multiply(rotations.inverse(before), turns[:, level])
@@ -113,6 +118,19 @@ def _rotations_along_chains(
         # length 1, which stretches the bones of KIT's millimetres by up to 0.005: we follow them.
         absolute[:, level] = rotations.multiply(before, local[:, level])
     return local, absolute
+
+
+def _check_turns(turns: Float[Tensor, "T J 4"], skeleton: Skeleton) -> None:
+    undefined = turns.isnan().any(dim=-1)
+    if undefined.any():
+        frame, joint = undefined.nonzero()[0].tolist()
+        cause = "its bone has no length or points exactly against its raw direction"
+        if joint == 0:
+            cause = "hips and shoulders face exactly -z, or nowhere"
+        raise InputError(
+            f"the published features are undefined in frame {frame}: {skeleton.joint_names[joint]} has no rotation, "
+            f"for {cause}. Move the joints a little."
+        )
 
 
 def _hang_together(
@@ -129,10 +147,11 @@ def _published_facing(joints: Float[Tensor, "T J 3"], skeleton: Skeleton, smooth
     # The hips have the wrong sign: the published inverse kinematics takes one for the other. All published features
     # are computed with this error, and "correct" ones would not fit them.
     across = (left_hip - right_hip) + (right_shoulder - left_shoulder)
-    front = _front_of(F.normalize(across, dim=-1))
+    front = _front_of(across)
     return F.normalize(smooth_over_time(front) if smooth else front, dim=-1)
 
 
 def _front_of(across: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 3"]:
-    x, _, z = across.unbind(-1)
+    """Upward x direction of `across`, in float64: where the body faces backwards, its rotation magnifies rounding."""
+    x, _, z = F.normalize(across, dim=-1).double().unbind(-1)
     return torch.stack([z, torch.zeros_like(x), -x], dim=-1)
