@@ -87,18 +87,15 @@ def write(folder, options: dict, content, name: str = "model000000100.pt"):
     ],
 )
 def test_weights_carry_the_published_keys_and_shapes_beside_the_statistics(config, shapes):
-    with torch.device("meta"):
-        model = MDM(
-            config, FakeTextEncoder(768 if config.condition == "tokens" else 512, config.text_encoder), identity()
-        )
+    encoder = FakeTextEncoder(768 if config.condition == "tokens" else 512, config.text_encoder)
+    model = MDM(config, encoder, identity())
     own = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     assert own == shapes | {"normaliser.mean": (263,), "normaliser.std": (263,)}
 
 
 @pytest.mark.parametrize(("features", "count"), [(263, 17_880_327), (251, 17_868_027)])
 def test_the_published_model_has_the_published_size(features, count):
-    with torch.device("meta"):
-        model = MDM(mdm_humanml3d(), FakeTextEncoder(512, "clip"), Normaliser.identity(features))
+    model = MDM(mdm_humanml3d(), FakeTextEncoder(512, "clip"), Normaliser.identity(features))
     assert sum(parameter.numel() for parameter in model.parameters()) == count
 
 
@@ -153,7 +150,7 @@ def test_keys_that_do_not_fit_are_named(tmp_path):
     assert "1 keys unknown (embed_text.weights)" in str(error.value)
 
 
-@pytest.mark.parametrize("content", [b"", b"no weights", b"\x80\x04junk"])
+@pytest.mark.parametrize("content", [b"", b"no weights", b"\x80\x02junk"])
 def test_a_random_checkpoint_is_said_to_be_unreadable(tmp_path, content):
     (tmp_path / "args.json").write_text("{}")
     (tmp_path / "model000000100.pt").write_bytes(content)

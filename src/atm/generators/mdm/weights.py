@@ -102,7 +102,8 @@ def _read_weights(file: Path, *, averaged: bool) -> dict[str, Tensor]:
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file raises whatever zip, pickle or torch stumbles over first
-        raise InputError(f"cannot read {file} as a file of PyTorch weights: {str(error).splitlines()[0]}") from None
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise InputError(f"cannot read {file} as a file of PyTorch weights: {reason}") from None
     if isinstance(content, dict) and "model" in content:
         part = "model_avg" if averaged else "model"
         if part not in content:
