@@ -1,0 +1,421 @@
+/* The motion viewer: turns every <figure class="motion-view"> with its JSON data into panes with one time line.
+   Data layout: see atm/export/viewer.py. Needs painter.js. New fragments are brought to life by atmMotionView.mount(). */
+const atmMotionView = (() => {
+  "use strict";
+
+  const SPEEDS = [0.25, 0.5, 1, 2];
+  const END_PAUSE = 0.7; // seconds on the last frame before a loop
+  const FOV = (32 * Math.PI) / 180;
+  const AZIMUTH = 0.62, ELEVATION = 0.26; // three-quarter view from the figure's front left
+  const ECHO_SECONDS = 0.6;
+  const ICONS = {
+    play: '<path d="M7 4.5v15l12-7.5z"/>',
+    pause: '<path d="M6 4.5h4.2v15H6zM13.8 4.5H18v15h-4.2z"/>',
+  };
+  const views = new Set();
+  const clamp = (x, low, high) => Math.min(Math.max(x, low), high);
+  const mix = (a, b, t) => a + (b - a) * t;
+  const rgb = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16) / 255);
+
+  function element(tag, attributes = {}, ...children) {
+    const made = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) {
+      if (name === "html") made.innerHTML = value;
+      else if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+      else if (value === true) made.setAttribute(name, "");
+      else if (value !== false && value != null) made.setAttribute(name, value);
+    }
+    made.append(...children);
+    return made;
+  }
+  const icon = (name) => `<svg viewBox="0 0 24 24" aria-hidden="true">${ICONS[name]}</svg>`;
+
+  /* ---------------------------------------------------------------- the motion of one figure */
+
+  function figureOf(data, body) {
+    const bytes = Uint8Array.from(atob(data.joints), (c) => c.charCodeAt(0));
+    const view = new DataView(bytes.buffer), joints = new Float32Array(bytes.length / 2);
+    for (let i = 0; i < joints.length; i++) joints[i] = view.getInt16(2 * i, true) * data.metres;
+    const width = body.joints * 3, frames = joints.length / width;
+    const root = Array.from({ length: frames }, (_, t) => [joints[t * width], joints[t * width + 2]]);
+    const colours = { left: rgb(data.colours.left), right: rgb(data.colours.right), middle: rgb(data.colours.middle) };
+    let low = Infinity, high = -Infinity;
+    for (let i = 1; i < joints.length; i += 3) { low = Math.min(low, joints[i]); high = Math.max(high, joints[i]); }
+    const highlights = data.highlights.map(([start, end, label, colour]) => ({ start, end, label, colour, rgb: rgb(colour) }));
+    return {
+      ...data, body, frames, colours, colours_css: data.colours, root, smooth: smoothed(root, 8), highlights, low, high, joints, width,
+      seconds: (frames - 1) / data.fps,
+      at(seconds) {
+        const frame = clamp(seconds * data.fps, 0, frames - 1), before = Math.floor(frame);
+        const from = before * width, to = Math.min(before + 1, frames - 1) * width, share = frame - before;
+        const pose = new Float32Array(width);
+        for (let i = 0; i < width; i++) pose[i] = mix(joints[from + i], joints[to + i], share);
+        return pose;
+      },
+      lit: (seconds) => highlights.find((h) => seconds * data.fps >= h.start && seconds * data.fps < h.end),
+    };
+  }
+
+  function smoothed(points, sigma) {
+    return points.map((_, t) => {
+      let sum = 0, x = 0, z = 0;
+      for (let d = -3 * sigma; d <= 3 * sigma; d++) {
+        const weight = Math.exp((-d * d) / (2 * sigma * sigma)), p = points[clamp(t + d, 0, points.length - 1)];
+        sum += weight; x += weight * p[0]; z += weight * p[1];
+      }
+      return [x / sum, z / sum];
+    });
+  }
+
+  const joint = (pose, j) => [pose[3 * j], pose[3 * j + 1], pose[3 * j + 2]];
+  const unit = (v) => { const n = Math.hypot(...v) || 1; return v.map((x) => x / n); };
+  const cross = (a, b) => [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];
+
+  /* Which way the chest faces, across the shoulders and up the neck. */
+  function facing(pose, body) {
+    const [left, right, neck, head] = body.face.map((j) => joint(pose, j));
+    const across = left.map((x, i) => x - right[i]), up = unit(head.map((x, i) => x - neck[i]));
+    return { forward: unit(cross(across, up)), up, neck, head };
+  }
+
+  function weighted(pose, terms) {
+    const sum = [0, 0, 0];
+    for (const [j, weight] of terms) for (let k = 0; k < 3; k++) sum[k] += weight * pose[3 * j + k];
+    return sum;
+  }
+
+  function addCapsules(into, figure, pose, colourOf, flatness) {
+    const { capsules, nose } = figure.body;
+    for (const [side, a, b, ra, rb, acrossA, acrossB] of capsules) {
+      into.push(...weighted(pose, a), ra, ...weighted(pose, b), rb, ...colourOf(figure.colours[side]), flatness);
+      into.push(...weighted(pose, acrossA), ...weighted(pose, acrossB));
+    }
+    const { forward, up, neck, head } = facing(pose, figure.body);
+    const root = head.map((h, k) => neck[k] + (h - neck[k]) * nose.up + forward[k] * nose.out);
+    const tip = root.map((x, k) => x + (forward[k] - 0.5 * up[k]) * nose.length);
+    into.push(...root, nose.radius, ...tip, nose.radius * 0.8, ...colourOf(figure.colours.middle), flatness, 0, 0, 0, 0, 0, 0);
+  }
+
+  /* ---------------------------------------------------------------- one pane: figures in a scene */
+
+  function paneOf(figures, root) {
+    const canvas = element("canvas", { role: "img", tabindex: "-1" });
+    const floor = Math.min(...figures.map((f) => f.low)) - 0.026;
+    const height = clamp(Math.max(...figures.map((f) => f.high)) - floor, 1, 4);
+    const box = figures.flatMap((f) => f.root).reduce(
+      (b, [x, z]) => [Math.min(b[0], x), Math.max(b[1], x), Math.min(b[2], z), Math.max(b[3], z)],
+      [Infinity, -Infinity, Infinity, -Infinity],
+    );
+    const centre = [(box[0] + box[1]) / 2, (box[2] + box[3]) / 2];
+    const target = (seconds, follow) => {
+      if (!follow) return [centre[0], floor + height * 0.48, centre[1]];
+      const paths = figures.map((f) => {
+        const frame = clamp(seconds * f.fps, 0, f.frames - 1), before = Math.floor(frame);
+        const from = f.smooth[before], to = f.smooth[Math.min(before + 1, f.frames - 1)];
+        return [mix(from[0], to[0], frame - before), mix(from[1], to[1], frame - before)];
+      });
+      const mean = [0, 1].map((k) => paths.reduce((sum, p) => sum + p[k], 0) / paths.length);
+      return [mean[0], floor + height * 0.48, mean[1]];
+    };
+    // Radius of the ball around the target that every joint stays in.
+    const radius = (follow) => {
+      let most = 0;
+      for (const f of figures) {
+        for (let t = 0; t < f.frames; t += 2) {
+          const at = target(t / f.fps, follow);
+          for (let i = t * f.width; i < (t + 1) * f.width; i += 3) {
+            most = Math.max(most, Math.hypot(f.joints[i] - at[0], f.joints[i + 1] - at[1], f.joints[i + 2] - at[2]));
+          }
+        }
+      }
+      return most + 0.16;
+    };
+    const radii = { true: radius(true), false: radius(false) };
+
+    function scene(seconds, theme, echo) {
+      const capsules = [], trails = [];
+      for (const f of figures) {
+        const lit = f.lit(seconds);
+        const tint = (colour) => (lit ? colour.map((c, k) => mix(c, lit.rgb[k], 0.72)) : colour);
+        addCapsules(capsules, f, f.at(seconds), tint, 0);
+      }
+      const solid = capsules.length / atmPainter.STRIDE;
+      for (const f of figures) {
+        if (echo) {
+          const now = Math.min(seconds, f.seconds);
+          for (let k = 0; k * ECHO_SECONDS < now - 0.2; k++) {
+            const age = 0.55 + 0.33 * (1 - (k * ECHO_SECONDS) / now);
+            const lit = f.lit(k * ECHO_SECONDS);
+            const fade = (colour) => colour.map((c, i) => mix(lit ? mix(c, lit.rgb[i], 0.72) : c, theme.ground[i], age));
+            addCapsules(capsules, f, f.at(k * ECHO_SECONDS), fade, 0.8);
+          }
+        }
+        const now = seconds * f.fps, line = { points: [], colours: [] };
+        f.root.forEach(([x, z], t) => {
+          const lit = f.highlights.find((h) => t >= h.start && t < h.end);
+          const colour = lit ? lit.rgb : f.colours.middle.map((c) => mix(c, theme.ink[0], 0.35));
+          line.points.push(x, z);
+          line.colours.push([...colour, t <= now ? 0.18 + 0.72 * (t / Math.max(now, 1)) ** 1.5 : 0.1]);
+        });
+        trails.push(line);
+      }
+      return { floor, capsules: new Float32Array(capsules), solid, trails };
+    }
+
+    return { canvas, figures, target, radii, scene, root };
+  }
+
+  /* ---------------------------------------------------------------- one view: panes, controls, time */
+
+  function start(host) {
+    const data = JSON.parse(host.querySelector('script[type="application/json"]').textContent);
+    const all = data.panes.map((pane) => figureOf(pane, data.bodies[pane.body]));
+    const groups = data.overlaid ? [all] : all.map((figure) => [figure]);
+    const seconds = Math.max(...all.map((f) => f.seconds), 0.05);
+    const pose = all[0].at(0), front = facing(pose, all[0].body).forward;
+    const home = { azimuth: Math.atan2(front[0], front[2]) + AZIMUTH, elevation: ELEVATION, zoom: 1, pan: [0, 0] };
+    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    const state = {
+      time: clamp(data.start || 0, 0, seconds), playing: !calm && data.autoplay, speed: 1, loop: true, follow: true, echo: false,
+      visible: false, dirty: true, rested: 0, ...home, pan: [0, 0],
+    };
+
+    const grid = element("div", { class: "mv-panes" });
+    grid.style.setProperty("--mv-columns", Math.min(groups.length, data.columns));
+    const panes = groups.map((figures) => {
+      const box = element("div", { class: "mv-pane" });
+      const pane = paneOf(figures, box);
+      const names = figures.map((f) => f.label).filter(Boolean).join(" and ");
+      pane.canvas.setAttribute("aria-label", `${names || data.title}: animated 3D figure, drag to turn it`);
+      const labels = element("div", { class: "mv-labels" });
+      for (const f of figures) {
+        if (!f.label) continue;
+        const dot = element("i");
+        dot.style.background = f.one_colour;
+        labels.append(element("span", { class: "mv-label" }, ...(f.one_colour ? [dot] : []), f.label));
+      }
+      pane.badge = element("span", { class: "mv-badge", hidden: true });
+      box.append(element("div", { class: "mv-stage" }, pane.canvas, labels, pane.badge));
+      const caption = figures.map((f) => f.caption).filter(Boolean).join(" · ");
+      if (caption) box.append(element("p", { class: "mv-caption" }, caption));
+      grid.append(box);
+      return pane;
+    });
+
+    const play = element("button", { type: "button", class: "mv-play", onclick: () => toggle() });
+    const scrub = element("input", {
+      type: "range", min: 0, max: seconds, step: "any", value: 0, class: "mv-scrub", "aria-label": "Time in seconds",
+      oninput: () => { pause(); seek(+scrub.value); },
+    });
+    const bars = element("div", { class: "mv-bars", "aria-hidden": "true" });
+    for (const f of all) {
+      if (!f.highlights.length) continue;
+      const row = element("div", { class: "mv-bar" });
+      for (const h of f.highlights) {
+        const span = element("span", { title: [f.label, h.label].filter(Boolean).join(": ") });
+        span.style.left = `${(100 * h.start) / f.fps / seconds}%`;
+        span.style.width = `${(100 * (Math.min(h.end, f.frames - 1) - h.start)) / f.fps / seconds}%`;
+        span.style.background = h.colour;
+        row.append(span);
+      }
+      bars.append(row);
+    }
+    const clock = element("output", { class: "mv-clock" });
+    const speed = element("button", {
+      type: "button", class: "mv-speed", onclick: () => setSpeed(SPEEDS[(SPEEDS.indexOf(state.speed) + 1) % SPEEDS.length]),
+    });
+    const switches = [["loop", "Loop"], ["follow", "Follow"], ["echo", "Trace"]].map(([key, label]) => {
+      const hints = { loop: "Start again at the end", follow: "Camera stays with the figure", echo: "Leave a picture every 0.6 s, darker with time" };
+      const made = element("button", { type: "button", class: "mv-switch", title: hints[key], "aria-pressed": String(state[key]) }, label);
+      made.addEventListener("click", () => {
+        state[key] = !state[key];
+        made.setAttribute("aria-pressed", String(state[key]));
+        state.pan = [0, 0];
+        state.dirty = true;
+      });
+      return made;
+    });
+    const home_button = element("button", { type: "button", class: "mv-switch", title: "Back to the first view", onclick: reset }, "Reset");
+    const controls = element("div", { class: "mv-controls" }, play, element("div", { class: "mv-time" }, scrub, bars), clock, speed, ...switches, home_button);
+
+    host.replaceChildren(
+      ...(data.title ? [element("figcaption", { class: "mv-title" }, data.title)] : []),
+      grid, controls, legend(all),
+    );
+    host.setAttribute("tabindex", "0");
+
+    function legend(figures) {
+      const made = element("div", { class: "mv-legend" }), seen = new Set();
+      const add = (colour, text) => {
+        if (seen.has(colour + text)) return;
+        seen.add(colour + text);
+        const dot = element("i");
+        dot.style.background = colour;
+        made.append(element("span", {}, dot, text));
+      };
+      const plain = figures.filter((f) => !f.one_colour);
+      for (const f of plain) { add(f.colours_css.left, "left arm and leg"); add(f.colours_css.right, "right arm and leg"); }
+      if (!plain.length) made.append(element("span", {}, "lighter limbs: left, darker limbs: right"));
+      for (const f of figures) for (const h of f.highlights) add(h.colour, h.label || "marked span");
+      made.append(element("span", { class: "mv-help" }, "drag to turn · wheel to zoom · space to play · ← → one frame"));
+      return made;
+    }
+
+    function seek(time) { state.time = clamp(time, 0, seconds); state.rested = 0; state.dirty = true; }
+    function pause() { state.playing = false; state.dirty = true; }
+    function toggle() {
+      state.playing = !state.playing;
+      if (state.playing && state.time >= seconds) seek(0);
+      state.dirty = true;
+    }
+    function setSpeed(value) { state.speed = value; state.dirty = true; }
+    function reset() { Object.assign(state, home, { pan: [0, 0], dirty: true }); }
+
+    host.addEventListener("keydown", (event) => {
+      if (event.target.closest("button") && event.key === " ") return;
+      if (event.ctrlKey || event.metaKey || event.altKey) return;
+      const frame = 1 / all[0].fps, step = event.shiftKey ? 10 * frame : frame;
+      const keys = {
+        " ": toggle,
+        ArrowLeft: () => { pause(); seek(state.time - step); },
+        ArrowRight: () => { pause(); seek(state.time + step); },
+        Home: () => seek(0), End: () => seek(seconds),
+        ArrowUp: () => setSpeed(SPEEDS[Math.min(SPEEDS.indexOf(state.speed) + 1, SPEEDS.length - 1)]),
+        ArrowDown: () => setSpeed(SPEEDS[Math.max(SPEEDS.indexOf(state.speed) - 1, 0)]),
+        r: reset,
+      };
+      if (keys[event.key]) { keys[event.key](); event.preventDefault(); }
+    });
+
+    for (const pane of panes) listen(pane.canvas);
+    function listen(canvas) {
+      const fingers = new Map();
+      canvas.addEventListener("pointerdown", (event) => {
+        canvas.setPointerCapture(event.pointerId);
+        fingers.set(event.pointerId, [event.clientX, event.clientY]);
+        host.focus({ preventScroll: true });
+      });
+      canvas.addEventListener("pointermove", (event) => {
+        const before = fingers.get(event.pointerId);
+        if (!before) return;
+        const now = [event.clientX, event.clientY], [dx, dy] = [now[0] - before[0], now[1] - before[1]];
+        if (fingers.size === 2) {
+          const other = [...fingers].find(([id]) => id !== event.pointerId)[1];
+          const gap = (p) => Math.hypot(p[0] - other[0], p[1] - other[1]);
+          state.zoom = clamp((state.zoom * gap(now)) / Math.max(gap(before), 1), 0.3, 5);
+        } else if (event.shiftKey || event.buttons === 2) {
+          state.pan = [state.pan[0] - dx / canvas.clientHeight, state.pan[1] + dy / canvas.clientHeight];
+        } else {
+          state.azimuth -= dx * 0.009;
+          state.elevation = clamp(state.elevation + dy * 0.007, -0.05, 1.5);
+        }
+        fingers.set(event.pointerId, now);
+        state.dirty = true;
+      });
+      for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, (event) => fingers.delete(event.pointerId));
+      canvas.addEventListener("contextmenu", (event) => event.preventDefault());
+      canvas.addEventListener("dblclick", reset);
+      canvas.addEventListener("wheel", (event) => {
+        event.preventDefault();
+        state.zoom = clamp(state.zoom * Math.exp(-event.deltaY * 0.0012), 0.3, 5);
+        state.dirty = true;
+      }, { passive: false });
+    }
+
+    function camera(pane, width, height) {
+      const radius = Math.max(...panes.map((p) => p.radii[state.follow]));
+      const narrow = Math.min(1, width / height);
+      const distance = radius / Math.sin(Math.atan(Math.tan(FOV / 2) * narrow)) / state.zoom;
+      const target = pane.target(state.time, state.follow);
+      const [ce, se] = [Math.cos(state.elevation), Math.sin(state.elevation)];
+      const eye = [Math.sin(state.azimuth) * ce, se, Math.cos(state.azimuth) * ce].map((x, k) => target[k] + x * distance);
+      const view = { eye, target, fov: FOV, near: 0.05, far: 200 };
+      const { right, up } = atmPainter.axes(view), scale = 2 * distance * Math.tan(FOV / 2);
+      for (let k = 0; k < 3; k++) {
+        const shift = (right[k] * state.pan[0] + up[k] * state.pan[1]) * scale;
+        eye[k] += shift;
+        target[k] += shift;
+      }
+      return { view, radius };
+    }
+
+    function draw() {
+      const style = getComputedStyle(host), colour = (name) => rgb(style.getPropertyValue(name).trim());
+      const theme = { background: colour("--mv-background"), ground: colour("--mv-ground"), grid: colour("--mv-grid"), ink: colour("--mv-ink") };
+      theme.dark = theme.background[0] < 0.5;
+      const ratio = Math.min(devicePixelRatio || 1, 2);
+      for (const pane of panes) {
+        const width = Math.round(pane.canvas.clientWidth * ratio), height = Math.round(pane.canvas.clientHeight * ratio);
+        if (!width || !height) continue;
+        if (pane.canvas.width !== width || pane.canvas.height !== height) Object.assign(pane.canvas, { width, height });
+        const { view, radius } = camera(pane, width, height);
+        theme.reach = Math.max(6, radius * 3.2);
+        host.dataset.painter = atmPainter.paint(pane.canvas, pane.scene(state.time, theme, state.echo), view, theme);
+        const lit = pane.figures.map((f) => f.lit(state.time)).find(Boolean);
+        pane.badge.hidden = !(lit && lit.label);
+        if (lit) { pane.badge.textContent = lit.label; pane.badge.style.background = lit.colour; }
+      }
+      scrub.value = state.time;
+      scrub.style.setProperty("--mv-done", `${(100 * state.time) / seconds}%`);
+      scrub.setAttribute("aria-valuetext", `${state.time.toFixed(2)} of ${seconds.toFixed(2)} seconds`);
+      clock.textContent = `${state.time.toFixed(1)} / ${seconds.toFixed(1)} s`;
+      speed.textContent = `${state.speed}×`;
+      speed.setAttribute("aria-label", `Speed ${state.speed} times, press to change`);
+      const label = state.playing ? "Pause" : "Play";
+      if (play.getAttribute("aria-label") !== label) {
+        play.innerHTML = icon(label.toLowerCase());
+        play.setAttribute("aria-label", label);
+      }
+      state.dirty = false;
+    }
+
+    function tick(elapsed) {
+      if (state.playing && state.visible) {
+        if (state.time < seconds) state.time = Math.min(state.time + elapsed * state.speed, seconds);
+        else if ((state.rested += elapsed) >= END_PAUSE) {
+          if (state.loop) seek(0);
+          else pause();
+        }
+        state.dirty = true;
+      }
+      if (state.dirty && state.visible) draw();
+    }
+
+    const view = { host, tick, draw, state, seek, pause, touch: () => { state.dirty = true; } };
+    new IntersectionObserver(
+      ([entry]) => { state.visible = entry.isIntersecting; state.dirty = true; },
+      { rootMargin: "80px" },
+    ).observe(host);
+    new ResizeObserver(view.touch).observe(grid);
+    host.dataset.ready = "true";
+    draw(); // once at once, for paper and for readers who do not scroll
+    return view;
+  }
+
+  /* ---------------------------------------------------------------- the page */
+
+  let last = 0;
+  function loop(now) {
+    // A tab that slept must not jump ahead.
+    const elapsed = Math.min((now - last) / 1000, 0.1);
+    last = now;
+    for (const view of views) {
+      if (view.host.isConnected) view.tick(elapsed);
+      else views.delete(view);
+    }
+    requestAnimationFrame(loop);
+  }
+
+  function mount(root = document) {
+    for (const host of root.querySelectorAll(".motion-view:not([data-ready])")) views.add(start(host));
+  }
+
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => views.forEach((view) => view.touch()));
+  addEventListener("beforeprint", () => views.forEach((view) => view.draw()));
+  new MutationObserver(() => views.forEach((view) => view.touch()))
+    .observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
+  if (document.readyState === "loading") addEventListener("DOMContentLoaded", () => mount());
+  else mount();
+  requestAnimationFrame(loop);
+  return { mount, views };
+})();

@@ -1,0 +1,126 @@
+"""The figure: which capsules stand for a human on a skeleton. Pictures and the web viewer draw from this one table."""
+
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from atm.motion import Skeleton
+
+Weights = dict[str, float]
+"""A place or a direction as a weighted sum of joint positions."""
+
+
+class Capsule(NamedTuple):
+    """A limb: a cone with round ends, which may be wider than deep."""
+
+    side: str
+    """`left`, `right` or `middle`, as the figure itself would say."""
+    a: Weights
+    b: Weights
+    radius_a: float
+    """In metres, like `radius_b`."""
+    radius_b: float
+    across_a: Weights = {}  # noqa: RUF012 - never changed
+    """How far the capsule reaches to the figure's left (and as far to its right), beside its radius."""
+    across_b: Weights = {}  # noqa: RUF012 - never changed
+
+
+class Body(NamedTuple):
+    """Capsules as arrays, so that a whole motion is placed in one go."""
+
+    sides: list[str]
+    ends: Float[np.ndarray, "K 2 J"]
+    """Weights of the joints for both ends of each capsule."""
+    across: Float[np.ndarray, "K 2 J"]
+    radii: Float[np.ndarray, "K 2"]
+    groups: list[int]
+    """Capsules of one group melt into one shape."""
+
+    def place(self, joints: Float[np.ndarray, "*T J 3"]) -> Float[np.ndarray, "*T K 2 3"]:
+        """Where the ends of the capsules are, in metres."""
+        return np.einsum("kej,...jc->...kec", self.ends, joints)
+
+    def plain(self) -> "Body":
+        """The same figure of round capsules only: each wide one as a row of four."""
+        rows = [
+            (k, offset)
+            for k, across in enumerate(self.across)
+            for offset in (np.linspace(-1, 1, 4) if across.any() else [0.0])
+        ]
+        source, offsets = [k for k, _ in rows], np.array([offset for _, offset in rows])
+        ends = self.ends[source] + offsets[:, None, None] * self.across[source]
+        return Body(
+            sides=[self.sides[k] for k in source],
+            ends=ends,
+            across=np.zeros_like(ends),
+            radii=self.radii[source],
+            groups=[self.groups[k] for k in source],
+        )
+
+
+FACE = ("left_shoulder", "right_shoulder", "neck", "head")
+"""The joints that say which way the face looks: across the shoulders and up the neck."""
+NOSE_UP, NOSE_OUT, NOSE_LENGTH, NOSE_RADIUS = 1.72, 0.082, 0.025, 0.018
+"""The nose: how far up the line from neck to head (1 is the head), how far before it, how long, how thick (metres)."""
+
+
+def _at(start: str, toward: str, share: float = 0.0) -> Weights:
+    """On the line through two joints: 0 is the first, 1 the second, more lies behind it."""
+    return {start: 1 - share, toward: share}
+
+
+def _across(joint: str, share: float) -> Weights:
+    """From the right joint of this name to the left one, times a share."""
+    return {f"left_{joint}": share, f"right_{joint}": -share}
+
+
+def _limbs(side: str) -> list[Capsule]:
+    hip, knee, ankle, foot = (f"{side}_{joint}" for joint in ("hip", "knee", "ankle", "foot"))
+    collar, shoulder, elbow, wrist = (f"{side}_{joint}" for joint in ("collar", "shoulder", "elbow", "wrist"))
+    return [
+        Capsule(side, _at(hip, knee, 0.04), _at(knee, hip), 0.08, 0.054),
+        Capsule(side, _at(knee, ankle), _at(ankle, knee), 0.053, 0.036),
+        Capsule(side, _at(ankle, foot, -0.15), _at(foot, ankle), 0.036, 0.032),
+        Capsule(side, _at(foot, ankle), _at(ankle, foot, 1.35), 0.032, 0.024),
+        Capsule("middle", _at(collar, shoulder, 0.1), _at(shoulder, collar), 0.066, 0.055),
+        Capsule(side, _at(shoulder, elbow, 0.03), _at(elbow, shoulder), 0.050, 0.038),
+        Capsule(side, _at(elbow, wrist), _at(wrist, elbow), 0.038, 0.027),
+        Capsule(side, _at(elbow, wrist, 1.08), _at(elbow, wrist, 1.36), 0.033, 0.024),
+    ]
+
+
+_HIPS, _WAIST, _CHEST = _across("hip", 0.38), _across("shoulder", 0.13), _across("shoulder", 0.2)
+_HUMAN = [
+    Capsule("middle", _at("pelvis", "spine1", -0.25), _at("pelvis", "spine1", 0.3), 0.086, 0.09, _HIPS, _HIPS),
+    Capsule("middle", _at("pelvis", "spine1", 0.3), _at("spine2", "spine1", 0.2), 0.09, 0.086, _HIPS, _WAIST),
+    Capsule("middle", _at("spine2", "spine1", 0.2), _at("spine3", "neck", 0.15), 0.086, 0.1, _WAIST, _CHEST),
+    Capsule("middle", _at("spine3", "neck", 0.6), _at("neck", "head", 0.9), 0.052, 0.046),
+    Capsule("middle", _at("neck", "head", 1.45), _at("neck", "head", 2.0), 0.082, 0.094),
+    *_limbs("left"),
+    *_limbs("right"),
+]
+
+# KIT's body has two spine joints and no collars: the nearest joint it has stands in.
+_STAND_INS = {"spine3": "spine2", "left_collar": "neck", "right_collar": "neck"}
+
+
+@cache
+def body_of(skeleton: Skeleton) -> Body:
+    """The capsules of a skeleton."""
+
+    def row(weights: Weights) -> np.ndarray:
+        made = np.zeros(skeleton.n_joints)
+        for joint, weight in weights.items():
+            made[skeleton.index(joint if joint in skeleton.joint_names else _STAND_INS[joint])] += weight
+        return made
+
+    return Body(
+        sides=[capsule.side for capsule in _HUMAN],
+        ends=np.array([[row(c.a), row(c.b)] for c in _HUMAN]),
+        across=np.array([[row(c.across_a), row(c.across_b)] for c in _HUMAN]),
+        radii=np.array([[c.radius_a, c.radius_b] for c in _HUMAN]),
+        # The wide ones are the trunk.
+        groups=[0 if c.across_a else k for k, c in enumerate(_HUMAN, start=1)],
+    )

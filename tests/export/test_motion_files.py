@@ -1,0 +1,113 @@
+"""Motions into files and back."""
+
+import numpy as np
+import pytest
+
+from atm.errors import InputError
+from atm.export import SUFFIXES, load_motion, save_motion
+from atm.motion import HUMANML3D, KIT
+
+
+def test_npz_gives_back_what_was_saved(walk, tmp_path):
+    features = np.random.default_rng(0).normal(size=(len(walk), 263)).astype(np.float32)
+    provenance = {"model": "mdm_small", "seed": 7}
+    path = save_motion(
+        tmp_path / "new" / "walk.npz", walk, features=features, text="a person walks", provenance=provenance
+    )
+    motion = load_motion(path)
+    np.testing.assert_array_equal(motion.joints, walk)
+    np.testing.assert_array_equal(motion.features, features)
+    assert (motion.text, motion.provenance, motion.skeleton) == ("a person walks", provenance, HUMANML3D)
+
+
+def test_npz_is_readable_without_this_package(walk, tmp_path):
+    with np.load(save_motion(tmp_path / "walk.npz", walk), allow_pickle=False) as arrays:
+        assert arrays["fps"] == 20
+        assert tuple(arrays["joint_names"]) == HUMANML3D.joint_names
+
+
+def test_npy_of_joints_gives_back_the_joints(walk, tmp_path):
+    np.testing.assert_array_equal(load_motion(save_motion(tmp_path / "walk.npy", walk)).joints, walk)
+
+
+def test_npy_of_features_becomes_joints(tmp_path):
+    """All features zero but the root height: every joint stands on the axis, the root at that height."""
+    features = np.zeros((5, 263), dtype=np.float32)
+    features[:, HUMANML3D.columns["root_height"]] = 0.9
+    np.save(tmp_path / "still.npy", features)
+    motion = load_motion(tmp_path / "still.npy")
+    assert motion.joints.shape == (5, 22, 3)
+    np.testing.assert_allclose(motion.joints[:, 0], [[0, 0.9, 0]] * 5, atol=1e-6)
+
+
+def test_published_kit_joints_in_millimetres_become_metres(tmp_path):
+    joints = np.random.default_rng(0).uniform(0, 1700, size=(3, KIT.n_joints, 3))
+    np.save(tmp_path / "kit.npy", joints)
+    motion = load_motion(tmp_path / "kit.npy")
+    assert motion.skeleton == KIT
+    np.testing.assert_allclose(motion.joints, joints / 1000, rtol=1e-6)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_every_suffix_writes_a_file_of_its_kind(walk, tmp_path, suffix):
+    path = save_motion(tmp_path / f"walk{suffix}", walk[:6], text="a person walks")
+    beginnings = {
+        ".npz": b"PK", ".npy": b"\x93NUMPY", ".bvh": b"HIERARCHY", ".mp4": b"\x00\x00\x00", ".gif": b"GIF89a",
+        ".png": b"\x89PNG", ".html": b"<!doctype html>",
+    }  # fmt: skip
+    assert path.read_bytes().startswith(beginnings[suffix])
+
+
+def test_an_unknown_suffix_is_answered_with_the_known_ones(walk, tmp_path):
+    with pytest.raises(InputError, match=r"unknown output suffix '.bvhh': did you mean '.bvh'"):
+        save_motion(tmp_path / "walk.bvhh", walk)
+    with pytest.raises(InputError, match=r"unknown output suffix .*walk"):
+        save_motion(tmp_path / "walk", walk)
+
+
+def test_a_motion_with_nan_is_refused_by_frame(walk, tmp_path):
+    walk[3, 5, 1] = np.nan
+    with pytest.raises(InputError, match="1 of 40 frames hold NaN or infinity, the first is frame 3"):
+        save_motion(tmp_path / "walk.npz", walk)
+    assert not (tmp_path / "walk.npz").exists()
+
+
+def test_joints_of_another_skeleton_are_refused(walk, tmp_path):
+    with pytest.raises(InputError, match=r"expected joint positions \(frames, 21, 3\) of KIT-ML, got \(40, 22, 3\)"):
+        save_motion(tmp_path / "walk.npz", walk, skeleton=KIT)
+
+
+def test_a_path_that_cannot_be_written_is_said(walk, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(InputError, match="cannot be written"):
+        save_motion(tmp_path / "file" / "walk.npz", walk)
+
+
+@pytest.mark.parametrize("name", ["random.npz", "random.npy", "empty.npz", "empty.npy"])
+def test_a_file_that_is_no_array_file_is_said(tmp_path, name):
+    (tmp_path / name).write_bytes(b"no numbers here" if name.startswith("random") else b"")
+    with pytest.raises(InputError, match="cannot be read"):
+        load_motion(tmp_path / name)
+
+
+def test_a_truncated_npz_is_said(walk, tmp_path):
+    path = save_motion(tmp_path / "walk.npz", walk)
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(InputError, match="cannot be read"):
+        load_motion(path)
+
+
+def test_a_missing_file_a_foreign_suffix_and_foreign_arrays_are_said(tmp_path):
+    with pytest.raises(InputError, match="no such motion file"):
+        load_motion(tmp_path / "none.npz")
+    with pytest.raises(InputError, match=r"expected a motion as .npz or .npy"):
+        load_motion(tmp_path / "walk.txt")
+    np.save(tmp_path / "image.npy", np.zeros((4, 5, 3)))
+    with pytest.raises(InputError, match=r"got an array of shape \(4, 5, 3\)"):
+        load_motion(tmp_path / "image.npy")
+    np.savez(tmp_path / "other.npz", weights=np.zeros(3))
+    with pytest.raises(InputError, match="found weights"):
+        load_motion(tmp_path / "other.npz")
+    np.save(tmp_path / "wide.npy", np.zeros((4, 100)))
+    with pytest.raises(InputError, match="got 100"):
+        load_motion(tmp_path / "wide.npy")
