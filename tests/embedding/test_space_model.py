@@ -14,7 +14,7 @@ from atm.motion import Motion
 from doubles import FakeTextEncoder
 
 CAPTIONS = ["a person walks", "a person sits down", "he jumps twice", "someone waves the left hand"]
-TINY = SpaceConfig(width=16, feed_forward=32, layers=2, heads=2)
+TINY = SpaceConfig(width=16, feed_forward=32, layers=2, decoder_layers=2, heads=2)
 
 
 def space_of(**changes) -> Space:

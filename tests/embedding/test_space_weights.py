@@ -10,7 +10,7 @@ from atm.layers import Normaliser
 from atm.motion import Motion
 from doubles import FakeTextEncoder
 
-TINY = SpaceConfig(width=16, feed_forward=32, layers=1, heads=2, epsilon=0.7)
+TINY = SpaceConfig(width=16, feed_forward=32, layers=1, decoder_layers=1, heads=2, epsilon=0.7)
 
 
 def tiny_space() -> Space:

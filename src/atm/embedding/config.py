@@ -16,7 +16,9 @@ class SpaceConfig(Config):
     feed_forward: PositiveInt = 1024
     """Width inside the feed-forward parts."""
     layers: PositiveInt = 6
-    """Layers of each of the three transformers."""
+    """Layers of both encoders."""
+    decoder_layers: PositiveInt = 6
+    """Layers of the motion decoder, which only training needs."""
     heads: PositiveInt = 4
     """Attention heads."""
     dropout: float = Field(default=0.1, ge=0, lt=1)

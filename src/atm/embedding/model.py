@@ -36,11 +36,11 @@ class Space(nn.Module):
         # The checkpoint's `text_encoder` is the transformer that reads what the language model says.
         self.language_model = text_encoder
         self.normaliser = normaliser
-        size = config.model_dump(include={"width", "feed_forward", "layers", "heads", "dropout"})
+        size = config.model_dump(include={"width", "feed_forward", "heads", "dropout"})
         token = len(normaliser.mean) * config.frames_per_token
-        self.motion_encoder = SequenceEncoder(token, **size)
-        self.text_encoder = SequenceEncoder(text_encoder.token_width, **size)
-        self.motion_decoder = SequenceDecoder(token, **size)
+        self.motion_encoder = SequenceEncoder(token, layers=config.layers, **size)
+        self.text_encoder = SequenceEncoder(text_encoder.token_width, layers=config.layers, **size)
+        self.motion_decoder = SequenceDecoder(token, layers=config.decoder_layers, **size)
 
     def encode_motion(self, motion: Motion) -> Float[Tensor, "B E"]:
         """Means of the motions' latents; differentiable with respect to the features, blind to padding.

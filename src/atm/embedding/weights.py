@@ -13,6 +13,7 @@ from atm.errors import InputError
 from atm.interface import TextEncoder
 from atm.layers import Normaliser
 from atm.storage import load_state, read_model, save_model
+from atm.text import load_text_encoder
 
 PUBLISHED_PARTS = ("motion_encoder", "text_encoder", "motion_decoder")
 
@@ -40,7 +41,7 @@ def load_space(path: Path, text_encoder: TextEncoder | None = None) -> Space:
     if "normaliser.mean" not in stored.state:
         raise InputError(f"{file} has no statistics (`normaliser.mean`): it was not written by save_space")
     width = len(stored.state["normaliser.mean"])
-    space = Space(config, text_encoder or _named(config), Normaliser.identity(width))
+    space = Space(config, text_encoder or load_text_encoder(config.text_encoder), Normaliser.identity(width))
     load_state(space, stored.state, source=str(file))
     return space
 
@@ -59,7 +60,7 @@ def from_published(
     Raises:
         InputError: names the keys that are missing, unknown or of another shape.
     """
-    space = Space(config, text_encoder or _named(config), normaliser)
+    space = Space(config, text_encoder or load_text_encoder(config.text_encoder), normaliser)
     own = {f"normaliser.{name}": value for name, value in normaliser.state_dict().items()}
     load_state(space, state | own, source="the published checkpoint")
     return space
@@ -78,12 +79,6 @@ def read_published_statistics(folder: Path) -> Normaliser:
     """From `mean.pt` and `std.pt` in the published `stats/<data set>/guoh3dfeats`."""
     # TMR divides by std + 1e-12, so that a column that never changes does not divide by zero.
     return Normaliser(_read_tensors(folder / "mean.pt"), _read_tensors(folder / "std.pt") + 1e-12)
-
-
-def _named(config: SpaceConfig) -> TextEncoder:
-    from atm.text import load_text_encoder  # a language model's library takes seconds to import
-
-    return load_text_encoder(config.text_encoder)
 
 
 def _read_tensors(file: Path) -> Any:
