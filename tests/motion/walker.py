@@ -26,7 +26,6 @@ def walking(frames: int, *, metres_per_frame: float = 0.05, turn: float = 0.0) -
         local[:, HUMANML3D.index(joint)] = _about_x(0.4 * torch.sin(0.5 * t + phase))
     steps = metres_per_frame * torch.stack([torch.sin(yaw), torch.zeros_like(yaw), torch.cos(yaw)], dim=-1)
     root = torch.cumsum(steps, dim=0) + torch.tensor([0.0, 0.95, 0.0], dtype=torch.float64)
-    # The published chains take the arms' rotations from the root, so the arms swing with the body, not with the chest.
     return forward_kinematics(local, root, offsets, HUMANML3D)
 
 

@@ -19,8 +19,7 @@ _SMOOTHING_SIGMA = 20
 
 def offsets_of(pose: Float[Tensor, "J 3"], skeleton: Skeleton) -> Float[Tensor, "J 3"]:
     """A body's bones in the reference pose: raw direction times the length that the bone has in this pose."""
-    parents = torch.tensor(skeleton.parents[1:], device=pose.device)
-    lengths = F.pad(torch.linalg.vector_norm(pose[1:] - pose[parents], dim=-1), (1, 0))
+    lengths = F.pad(torch.linalg.vector_norm(pose[1:] - pose[list(skeleton.parents[1:])], dim=-1), (1, 0))
     return pose.new_tensor(skeleton.raw_directions) * lengths[:, None]
 
 
@@ -102,13 +101,13 @@ def _rotations_along_chains(
     joints: Float[Tensor, "T J 3"], skeleton: Skeleton, *, smooth: bool
 ) -> tuple[Float[Tensor, "T J 4"], Float[Tensor, "T J 4"]]:
     """Local and absolute rotations."""
-    parents = list(skeleton.parents[1:])
-    bones = F.normalize(joints[:, 1:] - joints[:, parents], dim=-1, eps=0.0).float()
-    raw = bones.new_tensor(skeleton.raw_directions)
-    turns = rotations.between(raw[1:], bones)
-    root = rotations.between(_published_facing(joints, skeleton, smooth).float(), bones.new_tensor([0.0, 0.0, 1.0]))
+    # Directions in the precision of the joints, rotations in float32: only so are ours the published ones where a
+    # bone is close to the opposite of its raw direction.
+    bones = F.normalize(joints[:, 1:] - joints[:, list(skeleton.parents[1:])], dim=-1, eps=0.0).float()
+    fronts = _published_facing(joints, skeleton, smooth).float()
+    root = rotations.between(fronts, fronts.new_tensor([0.0, 0.0, 1.0]))
     root = torch.cat([root.new_tensor([[1.0, 0.0, 0.0, 0.0]]), root[1:]])
-    turns = torch.cat([root[:, None], turns], dim=1)
+    turns = torch.cat([root[:, None], rotations.between(bones.new_tensor(skeleton.raw_directions[1:]), bones)], dim=1)
     _check_turns(turns, skeleton)
     local, absolute = turns.clone(), turns.clone()
     for level in map(list, skeleton.levels):

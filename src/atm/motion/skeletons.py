@@ -107,7 +107,7 @@ class Skeleton:
         """All joints but the root, each after its parent: the order to walk the chains in."""
         return tuple(joint for chain in self.chains for joint in chain[1:])
 
-    @cached_property
+    @property
     def target_offsets(self) -> Float[Tensor, "J 3"] | None:
         """Bones of the target body in the reference pose, in published units; None where the lengths are unknown."""
         if self.bone_lengths is None:
