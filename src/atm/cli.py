@@ -13,6 +13,7 @@ app = typer.Typer(
     help="Text-to-motion whose motion says what the sentence says.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 data_app = typer.Typer(help="Make and look at data sets in the HumanML3D layout.", no_args_is_help=True)
@@ -133,7 +134,7 @@ def evaluate(
     evaluator: Annotated[Path | None, typer.Option(help="Evaluator run or file; default: the packaged one.")] = None,
     split: Annotated[str, typer.Option(help="Split of the data folder.")] = "test",
     repeats: Annotated[int, typer.Option(help="Replications; the field takes 20.")] = 20,
-    limit: Annotated[int | None, typer.Option(help="Motions per replication; default: all. A limit is a short protocol.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Motions per replication (a short protocol); default: all.")] = None,
     multimodality: Annotated[bool, typer.Option(help="Also MultiModality (30 motions for each of 100 texts).")] = True,
     tail: Annotated[str, typer.Option(help="Frames behind a motion's end: zero or published.")] = "zero",
     guidance: Annotated[float | None, typer.Option(help="Guidance scale; default: the model's.")] = None,

@@ -15,6 +15,11 @@ from torch import Tensor, nn
 from atm.config import Config
 from atm.errors import InputError
 
+MODEL_FILE = "model.safetensors"
+"""A run folder's model."""
+RUN_CONFIG = "config.yaml"
+"""A run folder's config."""
+
 
 class StoredModel(NamedTuple):
     """What a model file holds."""
@@ -87,6 +92,24 @@ def load_state(module: nn.Module, state: dict[str, Tensor], *, source: str) -> N
     if problems:
         raise InputError(f"the weights in {source} do not fit this {type(module).__name__}: {'; '.join(problems)}")
     module.load_state_dict(state)
+
+
+def find_model(path: str | Path) -> Path:
+    """The model file of a run folder, or the file itself.
+
+    Raises:
+        InputError: there is nothing, or a folder that is no finished run.
+    """
+    path = Path(path)
+    if path.is_file():
+        return path
+    if (path / MODEL_FILE).is_file():
+        return path / MODEL_FILE
+    if (path / RUN_CONFIG).is_file():
+        raise InputError(f"{path} is a run without a model yet: go on with `atm train --resume {path}`")
+    if path.is_dir():
+        raise InputError(f"{path} is not a run folder: expected model.safetensors in it")
+    raise InputError(f"no model at {path}: expected a run folder or a .safetensors file")
 
 
 @contextmanager

@@ -7,8 +7,8 @@ from pydantic import Field
 from atm.alignment import AlignmentConfig
 from atm.config import Config
 from atm.embedding import SpaceConfig
-from atm.evaluation import EvaluatorConfig
-from atm.generators.mdm import MDMConfig
+from atm.evaluation.evaluator import EvaluatorConfig
+from atm.generators.mdm.config import MDMConfig
 
 ModelConfig = Annotated[MDMConfig | SpaceConfig | EvaluatorConfig, Field(discriminator="name")]
 
@@ -30,6 +30,8 @@ class TrainConfig(Config):
     """Motions per step (and per device)."""
     pad_to: int | None = None
     """Frames of every batch; none: its longest motion. Models that attend to padding need the published 196."""
+    sort_over: Annotated[int, Field(ge=1)] = 1
+    """Batches among whose motions those of like length are put together, to compute less padding; 1: none."""
     learning_rate: Annotated[float, Field(gt=0)] = 1e-4
     """Constant after the warm-up."""
     warmup_steps: Annotated[int, Field(ge=0)] = 0

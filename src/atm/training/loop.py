@@ -6,7 +6,7 @@ import time
 import warnings
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from atm.alignment import Alignment
 from atm.config import save
@@ -117,7 +118,12 @@ def train(
             _save_averaged(run.model, model, average, config)
         run.write_record(step=step, steps=config.steps, minutes=round(seconds / 60, 2), skipped_rows=journal.skipped)
 
-    with _stop_on_interrupt() as interrupted, ThreadPoolExecutor(1) as ahead, progress_bar(show=show_progress) as bar:
+    with (
+        _attention_for(fabric.device),
+        _stop_on_interrupt() as interrupted,
+        ThreadPoolExecutor(1) as ahead,
+        progress_bar(show=show_progress) as bar,
+    ):
         task = bar.add_task("training", total=config.steps, completed=step, note="")
         coming = ahead.submit(sampler, step)
         while step < config.steps and not interrupted():
@@ -293,6 +299,11 @@ class _Journal:
 
     def close(self) -> None:
         self._board.close()
+
+
+def _attention_for(device: torch.device):
+    """On a CPU, the fused attention's backward pass takes several times as long as plain products at our lengths."""
+    return sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
 
 
 @contextmanager

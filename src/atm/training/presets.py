@@ -52,7 +52,7 @@ def space_scripted() -> TrainConfig:
     """The small space, for scripted motions or any other data of that size."""
     return TrainConfig(
         model=space_small(), steps=4000, batch_size=64, learning_rate=3e-4, warmup_steps=100, weight_decay=0.01,
-        ema=0.999, validate_every=500, gradient_log_every=0,
+        ema=0.999, validate_every=500, gradient_log_every=0, sort_over=8, precision="bf16-mixed",
     )  # fmt: skip
 
 
@@ -60,7 +60,7 @@ def evaluator_scripted() -> TrainConfig:
     """The small evaluator. Another architecture, other word vectors and another seed than the space's."""
     return TrainConfig(
         model=evaluator_small(), seed=1000, steps=3000, batch_size=64, learning_rate=5e-4, warmup_steps=100,
-        gradient_clip=0.5, keep="best", validate_every=250, gradient_log_every=0,
+        gradient_clip=0.5, keep="best", validate_every=250, gradient_log_every=0, sort_over=8,
     )  # fmt: skip
 
 
@@ -68,7 +68,7 @@ def mdm_scripted() -> TrainConfig:
     """The small MDM without the losses: the baseline."""
     return TrainConfig(
         model=mdm_small(), steps=20_000, batch_size=64, learning_rate=5e-4, warmup_steps=200, ema=0.9995,
-        gradient_clip=1.0,
+        gradient_clip=1.0, sort_over=8, precision="bf16-mixed",
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from atm.errors import InputError
-from atm.storage import atomic
+from atm.storage import MODEL_FILE, RUN_CONFIG, atomic
 
 
 class RunFolder:
@@ -23,11 +23,11 @@ class RunFolder:
 
     def __init__(self, path: Path):
         self.path = path
-        self.config = path / "config.yaml"
+        self.config = path / RUN_CONFIG
         self.record = path / "record.json"
         self.metrics = path / "metrics.jsonl"
         self.checkpoint = path / "checkpoints" / "last.pt"
-        self.model = path / "model.safetensors"
+        self.model = path / MODEL_FILE
 
     def create(self) -> None:
         """The folders; an InputError where they cannot be made."""
@@ -63,25 +63,6 @@ class RunFolder:
         kept = [line for line in self.read_metrics() if line["step"] <= step]
         with atomic(self.metrics) as part:
             part.write_text("".join(json.dumps(line) + "\n" for line in kept))
-
-
-def find_model(path: str | Path) -> Path:
-    """The model file of a run folder, or the file itself.
-
-    Raises:
-        InputError: there is nothing, or a folder that is no finished run.
-    """
-    path = Path(path)
-    if path.is_file():
-        return path
-    run = RunFolder(path)
-    if run.model.is_file():
-        return run.model
-    if run.config.is_file():
-        raise InputError(f"{path} is a run without a model yet: go on with `atm train --resume {path}`")
-    if path.is_dir():
-        raise InputError(f"{path} is not a run folder: expected model.safetensors in it")
-    raise InputError(f"no model at {path}: expected a run folder or a .safetensors file")
 
 
 def provenance(diff_file: Path | None = None) -> dict[str, Any]:

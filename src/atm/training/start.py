@@ -17,11 +17,11 @@ from atm.generators import build_generator
 from atm.interface import TextEncoder
 from atm.layers import Normaliser
 from atm.packaged import packaged
-from atm.storage import load_state, read_model
+from atm.storage import find_model, load_state, read_model
 from atm.text import CachedTextEncoder, load_text_encoder
 from atm.training.config import TrainConfig, kind_of
 from atm.training.loop import Outcome, step_generator, train
-from atm.training.record import RunFolder, find_model
+from atm.training.record import RunFolder
 
 
 def start(
@@ -74,7 +74,12 @@ def _run(config: TrainConfig, run: RunFolder, *, minutes, from_model, resume, sh
     alignment = None
     if config.alignment is not None and config.alignment.weighs_anything():
         alignment = Alignment(config.alignment, _space(config.alignment.space, dataset, encoder), seed=config.seed)
-    sizes = {"batch_size": config.batch_size, "seed": config.seed, "pad_to": config.pad_to}
+    sizes = {
+        "batch_size": config.batch_size,
+        "seed": config.seed,
+        "pad_to": config.pad_to,
+        "sort_over": config.sort_over,
+    }
     validation = None
     if config.validate_every:
         val = open_dataset(config.data, "val")

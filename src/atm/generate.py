@@ -1,0 +1,158 @@
+"""From sentences to motion files."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from atm.errors import InputError, unknown
+from atm.export import save_motion
+from atm.generators import load_generator
+from atm.interface import Generator
+from atm.motion import Motion
+from atm.packaged import packaged
+from atm.storage import find_model
+
+MIN_SECONDS = 0.5
+BATCH = 32
+
+
+def generate_files(
+    text: list[str],
+    *,
+    model: Path | None,
+    seconds: float,
+    samples: int = 1,
+    seed: int = 0,
+    guidance_scale: float | None = None,
+    out: Path,
+    suffix: str = "npz",
+    show_progress: bool = True,
+) -> list[Path]:
+    """Write one file per sentence and sample.
+
+    Args:
+        text: sentences.
+        model: run folder or model file; None: the packaged generator.
+        seconds: length of every motion.
+        samples: motions per sentence; sample k of a sentence is the same whatever else is asked for.
+        seed: the same seed gives the same files.
+        guidance_scale: None takes the model's own.
+        out: a file with a known suffix, or a folder.
+        suffix: format of the files in a folder.
+        show_progress: a bar per batch.
+
+    Returns:
+        The paths, sentence by sentence.
+
+    Raises:
+        InputError: an empty sentence, an impossible length or number, an unknown suffix, a file that is no model.
+    """
+    check_text(text)
+    if samples < 1:
+        raise InputError(f"samples must be at least 1, got {samples}")
+    paths = _paths(text, samples, out, suffix)
+    file = packaged("generator") if model is None else find_model(model)
+    generator = load_generator(file)
+    motions = sample_all(
+        generator,
+        [sentence for sentence in text for _ in range(samples)],
+        seconds=seconds,
+        seeds=[row_seed(seed, k) for _ in text for k in range(samples)],
+        guidance_scale=guidance_scale,
+        show_progress=show_progress,
+    )
+    for row, path in enumerate(paths):
+        frames = int(motions.lengths[row])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_motion(
+            path,
+            motions[row : row + 1].joints[0, :frames].numpy(),
+            skeleton=motions.skeleton,
+            features=motions.features[row, :frames].numpy(),
+            text=text[row // samples],
+            provenance={"model": str(file.name), "seed": seed, "sample": row % samples},
+        )
+    return paths
+
+
+def sample_all(
+    generator: Generator,
+    text: list[str],
+    *,
+    seconds: float,
+    seeds: list[int],
+    guidance_scale: float | None = None,
+    show_progress: bool = True,
+) -> Motion:
+    """One motion per sentence, in batches.
+
+    Raises:
+        InputError: the length is not one that the model can make.
+    """
+    frames = _frames(generator, seconds)
+    if guidance_scale is not None and guidance_scale < 0:
+        raise InputError(f"guidance must be >= 0, got {guidance_scale}")
+    parts = [
+        generator.sample(
+            text[start : start + BATCH],
+            torch.full((len(text[start : start + BATCH]),), frames),
+            seeds=seeds[start : start + BATCH],
+            guidance_scale=guidance_scale,
+            progress=show_progress,
+        )
+        for start in range(0, len(text), BATCH)
+    ]
+    return Motion(
+        torch.cat([part.features[:, :frames].cpu() for part in parts]),
+        torch.cat([part.lengths.cpu() for part in parts]),
+    )
+
+
+def check_text(text: list[str]) -> None:
+    """Every prompt must hold a word."""
+    for sentence in text:
+        if not sentence.strip():
+            raise InputError('the sentence is empty: expected words such as "a person walks forward and sits down"')
+
+
+def row_seed(seed: int, sample: int) -> int:
+    """The noise of a sample: the same for every sentence, so that sentences can be compared."""
+    return int(np.random.SeedSequence([seed, sample]).generate_state(1)[0])
+
+
+def _frames(generator: Generator, seconds: float) -> int:
+    from atm.motion import skeleton_of_width
+
+    skeleton = skeleton_of_width(len(generator.normaliser.mean))
+    longest = generator.config.max_frames / skeleton.fps
+    if not MIN_SECONDS <= seconds <= longest:
+        raise InputError(f"seconds must be {MIN_SECONDS} to {longest:g} for this model, got {seconds:g}")
+    return min(skeleton.frames(seconds), generator.config.max_frames)
+
+
+def _paths(text: list[str], samples: int, out: Path, suffix: str) -> list[Path]:
+    from atm.export import SUFFIXES
+
+    if out.suffix:
+        if out.suffix.lower() not in SUFFIXES:
+            raise unknown("output suffix", out.suffix, SUFFIXES)
+        if len(text) * samples == 1:
+            return [out]
+        return [
+            out.with_name(f"{out.stem}-{i}-{k}{out.suffix}" if samples > 1 else f"{out.stem}-{i}{out.suffix}")
+            for i in range(len(text))
+            for k in range(samples)
+        ]
+    ending = "." + suffix.lstrip(".")
+    if ending not in SUFFIXES:
+        raise unknown("output format", suffix, [known.lstrip(".") for known in SUFFIXES])
+    names = [f"{i}-{_slug(sentence)}" for i, sentence in enumerate(text)]
+    return [
+        out / (f"{name}-{k}{ending}" if samples > 1 else f"{name}{ending}") for name in names for k in range(samples)
+    ]
+
+
+def _slug(sentence: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", sentence.lower()).strip("-")[:48]

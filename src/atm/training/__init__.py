@@ -1,0 +1,1 @@
+"""One plain loop for everything trainable, its presets, and what a run leaves behind."""
