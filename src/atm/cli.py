@@ -143,13 +143,16 @@ def evaluate(
     quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """R-Precision, FID, MM-Dist, Diversity, MultiModality, kinematic measures, and oracle scores on scripted data."""
+    from rich.console import Console
+
     from atm.evaluation.commands import evaluate_path
+    from atm.evaluation.report import table
 
     report, path = evaluate_path(
         what, data=data, evaluator=evaluator, split=split, repeats=repeats, limit=limit, multimodality=multimodality,
         tail=tail, guidance_scale=guidance, seed=seed, out=out, show_progress=not quiet,
     )  # fmt: skip
-    report.print()
+    Console().print(table([report]))
     print(path)
 
 

@@ -14,7 +14,7 @@ from atm.evaluation.weights import load_evaluator
 from atm.generators import load_generator
 from atm.packaged import packaged
 from atm.storage import MODEL_FILE, RUN_CONFIG, find_model
-from atm.text import CachedTextEncoder, load_text_encoder
+from atm.text import CachedTextEncoder
 
 TAILS: tuple[Tail, ...] = ("zero", "published")
 

@@ -36,6 +36,11 @@ class RunFolder:
         except OSError as error:
             raise InputError(f"cannot make the run folder {self.path}: {error.strerror}") from None
 
+    def forget(self) -> None:
+        """Remove what a run left that stopped before its first checkpoint."""
+        for file in (self.config, self.record, self.metrics):
+            file.unlink(missing_ok=True)
+
     def write_record(self, **facts: Any) -> None:
         """Update record.json with these facts; the first call adds code, versions and machine."""
         known = json.loads(self.record.read_text()) if self.record.is_file() else provenance(self.path / "code.diff")

@@ -1,0 +1,220 @@
+"""Steps of the demo. Each leaves its result in the folder, so that a second call goes on where one stopped."""
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from atm.alignment import Alignment, AlignmentConfig
+from atm.config import override
+from atm.data.batches import BatchSampler
+from atm.data.humanml3d import open_dataset
+from atm.data.scripted.program import Program
+from atm.data.scripted.write import write_scripted
+from atm.embedding import load_space
+from atm.errors import InputError
+from atm.evaluation.commands import evaluate_path
+from atm.evaluation.oracles import Verdict, judge
+from atm.evaluation.report import Report
+from atm.explain import Explanation, explain_batch
+from atm.generate import row_seed, sample_all
+from atm.generators import load_generator
+from atm.motion import Motion
+from atm.packaged import packaged
+from atm.storage import atomic, find_model
+from atm.text import CachedTextEncoder, load_text_encoder
+from atm.training import start
+from atm.training.presets import preset
+from atm.training.record import RunFolder
+
+ARMS = {"baseline": "without the losses", "aligned": "with the alignment losses"}
+EVALUATED = 192
+REPEATS = 3
+"""The short protocol: the field takes all test motions, 20 times."""
+FULL_MINUTES = {"space": 20.0, "evaluator": 8.0, "early": 30.0}
+"""Training time of what the package otherwise brings, for `--full`."""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A sentence, and what it asks for, so that the oracles can judge."""
+
+    text: str
+    program: Program
+    seconds: float
+
+
+def prompts() -> list[Prompt]:
+    """Sentences of the demo; they are worded by hand, none is taken from the training captions."""
+    rows = json.loads(Path(__file__).with_name("prompts.json").read_text())
+    return [Prompt(row["text"], Program.from_json(row["program"]), row["seconds"]) for row in rows]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One prompt, answered by both arms."""
+
+    prompt: Prompt
+    motions: dict[str, Motion]
+    verdicts: dict[str, Verdict]
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """All that the page shows."""
+
+    reports: dict[str, Report]
+    runs: dict[str, RunFolder]
+    samples: list[Sample]
+    explanation: Explanation
+    minutes: float
+    clips: int
+    full: bool
+
+
+def run_demo(
+    out: Path, *, full: bool = False, minutes: float = 2.5, clips: int = 1500, seed: int = 0, show_progress: bool = True
+) -> Path:
+    """Run what is not there yet, and write the page.
+
+    Args:
+        out: folder of everything.
+        full: train space, evaluator and the baseline's early checkpoint here, too.
+        minutes: training time of each arm.
+        clips: scripted motions.
+        seed: of data, training and sampling.
+        show_progress: bars, and a line per step, on standard error.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        InputError: the folder holds a demo of other settings.
+    """
+    from atm.demo.report import write_report
+
+    if minutes <= 0:
+        raise InputError(f"minutes must be > 0, got {minutes:g}")
+    settings = {"full": full, "minutes": minutes, "clips": clips, "seed": seed}
+    _check_settings(out, settings)
+
+    def say(line: str) -> None:
+        if show_progress:
+            print(line, file=sys.stderr)
+
+    say(f"1/5 scripted motions ({clips})")
+    data = out / "data"
+    write_scripted(data, clips=clips, seed=seed, progress=show_progress)
+    models = _trained_here(out, data, seed, show_progress, say) if full else _from_package()
+
+    say(f"2/5 two arms from one early checkpoint, {minutes:g} minutes each")
+    runs = {}
+    for arm, alignment in (("baseline", ["alignment=none"]), ("aligned", [f"alignment.space={models['space']}"])):
+        say(f"    {arm}: {ARMS[arm]}")
+        settings = [f"data={data}", f"seed={seed}", "log_every=5", "gradient_log_every=50", *alignment]
+        name = "mdm_small" if arm == "baseline" else "mdm_small_atm"
+        runs[arm] = _train(out / arm, name, settings, minutes, models["early"], show_progress)
+
+    say("3/5 evaluation by a short protocol")
+    reports = {}
+    for arm in ARMS:
+        reports[arm], _ = evaluate_path(
+            out / arm, data=data, evaluator=models["evaluator"], repeats=REPEATS, limit=EVALUATED,
+            multimodality=False, seed=seed, show_progress=show_progress,
+        )  # fmt: skip
+
+    say("4/5 motions for a handful of sentences")
+    samples = _sample(out, seed, show_progress)
+
+    say("5/5 one mined example, and the page")
+    explanation = _explain(out, data, models["space"], seed)
+    path = out / "report.html"
+    result = DemoResult(reports, runs, samples, explanation, minutes, clips, full)
+    with atomic(path) as part:
+        part.write_text(write_report(result), encoding="utf-8")
+    return path
+
+
+def _check_settings(out: Path, settings: dict) -> None:
+    """A folder holds the demo of one set of settings: what is there is taken, not made again."""
+    file = out / "demo.json"
+    if file.is_file():
+        known = json.loads(file.read_text())
+        if known != settings:
+            raise InputError(f"{out} holds a demo made with {known}, asked is {settings}: give another --out")
+        return
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(settings) + "\n")
+    except OSError as error:
+        raise InputError(f"cannot write to {out}: {error.strerror}") from None
+
+
+def _from_package() -> dict[str, Path]:
+    return {name: packaged(name) for name in ("space", "evaluator", "early")}
+
+
+def _trained_here(out: Path, data: Path, seed: int, show_progress: bool, say) -> dict[str, Path]:
+    say(f"    space, evaluator and baseline from nothing: about {sum(FULL_MINUTES.values()):g} minutes of training")
+    paths = {}
+    for name, preset_name in (("space", "space_scripted"), ("evaluator", "evaluator_scripted"), ("early", "mdm_small")):
+        # Seeds apart: the evaluator must not share its start with what is optimised.
+        settings = [f"data={data}", f"seed={seed + (1000 if name == 'evaluator' else 0)}"]
+        paths[name] = _train(out / name, preset_name, settings, FULL_MINUTES[name], None, show_progress).model
+    return paths
+
+
+def _train(
+    folder: Path, name: str, settings: list[str], minutes: float, from_model: Path | None, show_progress: bool
+) -> RunFolder:
+    """A run of this many minutes: begun, resumed, or there already."""
+    run = RunFolder(folder)
+    if run.checkpoint.is_file():
+        spent = json.loads(run.record.read_text())["minutes"]
+        if minutes - spent > 0.02:
+            outcome = start.resume(folder, minutes=minutes - spent, show_progress=show_progress)
+        else:
+            return run
+    else:
+        run.forget()
+        config = override(preset(name), settings)
+        outcome = start.start(config, folder, minutes=minutes, from_model=from_model, show_progress=show_progress)
+    if outcome.interrupted:
+        raise KeyboardInterrupt
+    return run
+
+
+def _sample(out: Path, seed: int, show_progress: bool) -> list[Sample]:
+    asked = prompts()
+    made: dict[str, dict[str, Motion]] = {prompt.text: {} for prompt in asked}
+    for arm in ARMS:
+        generator = load_generator(find_model(out / arm))
+        for seconds in sorted({prompt.seconds for prompt in asked}):
+            group = [prompt.text for prompt in asked if prompt.seconds == seconds]
+            motions = sample_all(
+                generator, group, seconds=seconds, seeds=[row_seed(seed, 0)] * len(group), show_progress=show_progress
+            )
+            for row, text in enumerate(group):
+                made[text][arm] = motions[row : row + 1]
+    return [
+        Sample(
+            prompt,
+            made[prompt.text],
+            {arm: judge(motion.joints[0].numpy(), prompt.program) for arm, motion in made[prompt.text].items()},
+        )
+        for prompt in asked
+    ]
+
+
+def _explain(out: Path, data: Path, space: Path, seed: int) -> Explanation:
+    """A batch that the model was not trained on, at the end of the baseline's training: what is still confused."""
+    dataset = open_dataset(data, "test")
+    encoder = CachedTextEncoder(load_text_encoder("minilm"))
+    encoder.prepare(dataset.captions(), progress=False)
+    generator = load_generator(find_model(out / "baseline"), encoder)
+    config = AlignmentConfig(inter_weight=1, intra_weight=1, gamma=1)
+    batch = BatchSampler(dataset, encoder, batch_size=64, seed=seed)(0)
+    with torch.no_grad():
+        return explain_batch(generator, Alignment(config, load_space(space, encoder)), batch, seed=seed)
