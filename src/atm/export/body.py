@@ -124,3 +124,8 @@ def body_of(skeleton: Skeleton) -> Body:
         # The wide ones are the trunk.
         groups=[0 if c.across_a else k for k, c in enumerate(_HUMAN, start=1)],
     )
+
+
+def side_of(joint_name: str) -> str:
+    """`left`, `right` or `middle`."""
+    return next((side for side in ("left", "right") if joint_name.startswith(f"{side}_")), "middle")
