@@ -7,6 +7,7 @@ import torch
 
 from atm.embedding import Space, SpaceConfig, space_humanml3d, space_kit, space_small
 from atm.embedding.crops import random_crops
+from atm.embedding.losses import near_duplicates
 from atm.errors import InputError
 from atm.interface import Batch, TextMotionSpace
 from atm.layers import Normaliser
@@ -198,6 +199,20 @@ def test_presets_are_valid_and_say_their_language_model():
     small = space_small()
     assert SpaceConfig.model_validate(small.model_dump()) == small
     assert small.text_encoder == small.sentence_encoder == "minilm"
+
+
+@pytest.mark.slow
+def test_the_small_spaces_epsilon_keeps_left_and_right_as_negatives_and_drops_a_full_stop():
+    from atm.text import load_text_encoder
+
+    said = load_text_encoder("minilm")(
+        [
+            "a person kicks with the left foot",
+            "a person kicks with the right foot",
+            "a person kicks with the left foot.",
+        ]
+    )
+    assert near_duplicates(said.sentence, epsilon=space_small().epsilon).nonzero().tolist() == [[0, 2], [2, 0]]
 
 
 def counting_motion(lengths: list[int]) -> Motion:

@@ -35,7 +35,7 @@ class SequenceEncoder(nn.Module):
         self.seqTransEncoder = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
 
     def forward(self, sequence: Float[Tensor, "B L W"], mask: Bool[Tensor, "B L"]) -> Gaussian:
-        """`mask` is True inside a sequence; what stands outside does not matter."""
+        """`mask` is True inside a sequence; what stands outside does not matter, as long as it is finite."""
         tokens = self.tokens.expand(len(sequence), -1, -1)
         hidden = self.position(torch.cat([tokens, self.projection(sequence)], dim=1))
         outside = padding(torch.cat([mask.new_ones(tokens.shape[:2]), mask], dim=1))
