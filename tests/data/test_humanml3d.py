@@ -1,0 +1,158 @@
+"""Data folders as users have them: both layouts, parts with their own captions, and what is wrong with damaged ones."""
+
+import re
+
+import numpy as np
+import pytest
+
+from atm.data.batches import BatchSampler
+from atm.data.humanml3d import open_dataset, read_captions, write_statistics
+from atm.errors import InputError
+from doubles import FakeTextEncoder
+from folders import make_folder
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return make_folder(tmp_path / "data")
+
+
+def rewrite(folder, clip, line):
+    (folder / "texts" / f"{clip}.txt").write_text(line + "\n")
+
+
+@pytest.mark.parametrize(("width", "name"), [(263, "humanml3d"), (251, "kit")])
+def test_both_layouts_are_told_by_their_width(tmp_path, width, name):
+    dataset = open_dataset(make_folder(tmp_path / "data", width=width), "train")
+    assert dataset.skeleton.name.lower().startswith(name[:3])
+    assert dataset.features(dataset.items[0]).shape == (60, width)
+
+
+def test_features_are_those_of_the_files(folder):
+    dataset = open_dataset(folder, "val")
+    for item in dataset.items:
+        np.testing.assert_array_equal(dataset.features(item), np.load(folder / "new_joint_vecs" / f"{item.id}.npy"))
+
+
+def test_a_caption_with_times_becomes_an_entry_of_its_own(folder):
+    """0.5 s to 2.6 s at 20 frames a second: frames 10 to 52, which are 42, enough for an entry of their own."""
+    with (folder / "texts" / "000000.txt").open("a") as file:
+        file.write("a person stops#a/DET person/NOUN stop/VERB#0.5#2.6\n")
+    items = [item for item in open_dataset(folder, "train").items if item.id.startswith("000000")]
+    assert [(item.id, item.frames) for item in items] == [("000000", 60), ("000000@10-52", 42)]
+    assert items[1].captions[0].text == "a person stops"
+    whole = np.load(folder / "new_joint_vecs" / "000000.npy")
+    np.testing.assert_array_equal(open_dataset(folder, "train").features(items[1]), whole[10:52])
+
+
+def test_short_and_long_motions_are_left_out_as_published(folder):
+    for clip, frames in (("000000", 39), ("000001", 200), ("000002", 40), ("000003", 199)):
+        np.save(folder / "new_joint_vecs" / f"{clip}.npy", np.zeros((frames, 263), np.float32))
+    ids = {item.id for item in open_dataset(folder, "train").items}
+    assert ids & {"000000", "000001", "000002", "000003"} == {"000002", "000003"}
+
+
+def test_a_changed_clip_makes_another_store(folder):
+    open_dataset(folder, "train")
+    np.save(folder / "new_joint_vecs" / "000000.npy", np.full((44, 263), 7, np.float32))
+    dataset = open_dataset(folder, "train")
+    assert dataset.features(dataset.items[0])[0, 0] == 7
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda f: np.save(f, np.full((60, 263), np.nan, np.float32)), "NaN"),
+        (lambda f: np.save(f, np.zeros((60, 251), np.float32)), r"shape \(60, 251\)"),
+        (lambda f: f.write_bytes(b"no array"), "cannot be read"),
+        (lambda f: np.save(f, np.zeros((0, 263), np.float32)), "no frames"),
+    ],
+)
+def test_a_bad_clip_is_left_out_and_named(folder, damage, reason):
+    damage(folder / "new_joint_vecs" / "000001.npy")
+    dataset = open_dataset(folder, "train")
+    assert "000001" not in {item.id for item in dataset.items}
+    assert re.search(reason, dataset.skipped["000001"])
+
+
+@pytest.mark.parametrize("name", ["Mean.npy", "Std.npy", "texts", "new_joint_vecs"])
+def test_a_missing_part_of_the_folder_is_named(folder, name):
+    (folder / name).rename(folder / "elsewhere")
+    with pytest.raises(InputError, match=f"has no {name}"):
+        open_dataset(folder, "train")
+
+
+def test_a_missing_split_lists_those_that_are_there(folder):
+    with pytest.raises(InputError, match="no split 'trian'.*test, train, val"):
+        open_dataset(folder, "trian")
+
+
+def test_no_folder_is_said_with_what_to_do(tmp_path):
+    with pytest.raises(InputError, match="no data folder.*atm data scripted"):
+        open_dataset(tmp_path / "nowhere", "train")
+
+
+def test_a_text_file_without_captions_is_named(folder):
+    rewrite(folder, "000000", "")
+    with pytest.raises(InputError, match=r"000000\.txt holds no caption"):
+        open_dataset(folder, "train")
+
+
+def test_a_line_of_another_form_is_shown(folder):
+    rewrite(folder, "000000", "a caption without anything behind it")
+    with pytest.raises(InputError, match="expected caption#word/POS"):
+        read_captions(folder / "texts" / "000000.txt")
+
+
+def test_statistics_average_the_deviation_inside_each_group(tmp_path):
+    """Columns 1 and 2 form a group: deviations 1 and 3 become 2; N stands in the denominator."""
+    features = np.zeros((2, 263), np.float32)
+    features[:, 1], features[:, 2] = (-1, 1), (-3, 3)
+    write_statistics(tmp_path, [features])
+    np.testing.assert_allclose(np.load(tmp_path / "Std.npy")[1:3], 2)
+    np.testing.assert_allclose(np.load(tmp_path / "Mean.npy"), 0)
+
+
+def sampler(folder, **options):
+    options = {"batch_size": 4, "seed": 1} | options
+    return BatchSampler(open_dataset(folder, "train"), FakeTextEncoder(), **options)
+
+
+def test_a_batch_depends_on_seed_and_step_alone(folder):
+    first, again = sampler(folder), sampler(folder)
+    again(0)
+    assert first(5).text == again(5).text
+    assert (first(5).motion.features == again(5).motion.features).all()
+    assert sampler(folder, seed=2)(5).ids != first(5).ids
+
+
+@pytest.mark.parametrize("sort_over", [1, 2])
+def test_an_epoch_visits_every_motion_at_most_once(folder, sort_over):
+    draw = sampler(folder, sort_over=sort_over)
+    seen = [clip for step in range(4) for clip in draw(step).ids]
+    assert len(seen) == len(set(seen)) == 16
+
+
+def test_crops_are_multiples_of_four_and_pieces_of_their_clip(folder):
+    batch = sampler(folder)(0)
+    for row, clip in enumerate(batch.ids):
+        frames = int(batch.motion.lengths[row])
+        whole = np.load(folder / "new_joint_vecs" / f"{clip}.npy")
+        crop = batch.motion.features[row, :frames].numpy()
+        assert frames % 4 == 0
+        assert any((whole[s : s + frames] == crop).all() for s in range(len(whole) - frames + 1))
+        assert not batch.motion.features[row, frames:].any()
+
+
+def test_sorting_by_length_puts_motions_of_like_length_together(folder):
+    for clip in range(18):
+        np.save(folder / "new_joint_vecs" / f"{clip:06d}.npy", np.zeros((40 + 8 * clip, 263), np.float32))
+    spread = {}
+    for sort_over in (1, 4):
+        batches = [sampler(folder, sort_over=sort_over)(step).motion.lengths for step in range(4)]
+        spread[sort_over] = sum(int(lengths.max() - lengths.min()) for lengths in batches)
+    assert spread[4] < spread[1] / 2
+
+
+def test_a_fixed_number_of_frames_is_padded_to(folder):
+    assert sampler(folder, pad_to=196)(0).motion.features.shape == (4, 196, 263)
