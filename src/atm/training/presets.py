@@ -4,13 +4,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from atm.alignment import AlignmentConfig
-from atm.embedding.presets import space_humanml3d, space_kit, space_small
+from atm.embedding.presets import MINILM_EPSILON, space_humanml3d, space_kit, space_small
 from atm.errors import unknown
 from atm.evaluation.presets import evaluator_humanml3d, evaluator_kit, evaluator_small
 from atm.generators.mdm.presets import mdm_humanml3d, mdm_humanml3d_50, mdm_kit, mdm_small
 from atm.training.config import TrainConfig
 
-SMALL_EPSILON = 0.85
 SMALL_WEIGHT = 0.1
 """Lambda of the small presets: their L_mse is a mean over elements, and at the paper's 0.01 the gain of the losses
 lies within the noise of the seed at this scale (docs/paper.md)."""
@@ -29,8 +28,8 @@ def _mdm_published(model) -> TrainConfig:
     return TrainConfig(model=model, steps=400_000, batch_size=64, pad_to=196, checkpoint_every=10_000, log_every=100)
 
 
-def _aligned(config: TrainConfig, weight: float) -> TrainConfig:
-    alignment = AlignmentConfig(inter_weight=weight, intra_weight=weight)
+def _aligned(config: TrainConfig, weight: float, epsilon: float = 0.85) -> TrainConfig:
+    alignment = AlignmentConfig(inter_weight=weight, intra_weight=weight, epsilon=epsilon)
     return config.model_copy(update={"alignment": alignment})
 
 
@@ -74,7 +73,7 @@ def mdm_scripted() -> TrainConfig:
 
 def mdm_scripted_atm() -> TrainConfig:
     """The small MDM with both losses; everything else as in `mdm_small`."""
-    return _aligned(mdm_scripted(), SMALL_WEIGHT)
+    return _aligned(mdm_scripted(), SMALL_WEIGHT, MINILM_EPSILON)
 
 
 PRESETS: dict[str, Preset] = {
