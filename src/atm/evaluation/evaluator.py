@@ -110,7 +110,7 @@ class Evaluator(nn.Module):
         frames = min(int(lengths.max()) + _LOOK_AHEAD, MAX_FRAMES)
         features = self.normaliser(motion.features[:, :frames, :])[..., :-_FEET]
         if tail == "zero":
-            features = features * motion.mask[:, :frames, None]
+            features = features.masked_fill(~motion.mask[:, :frames, None], 0.0)
         features = F.pad(features, (0, 0, 0, frames - features.shape[1]))
         return self.motion_encoder(self.movement_encoder(features), lengths // FRAMES_PER_STEP)
 

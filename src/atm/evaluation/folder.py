@@ -1,0 +1,75 @@
+"""A folder of motions that any program made, as the evaluation takes them."""
+
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from atm.errors import InputError
+from atm.motion import Skeleton, features_from_joints
+
+SUFFIXES = (".npz", ".npy")
+
+
+@dataclass(frozen=True)
+class FolderMotion:
+    """One motion of a folder."""
+
+    features: Float[np.ndarray, "T D"]
+    """In published units."""
+    text: str | None
+    """The sentence that it was generated from, where the file says."""
+
+
+def read_folder(folder: Path, ids: Sequence[str], skeleton: Skeleton) -> tuple[dict[str, FolderMotion], list[str]]:
+    """Motions named `<id>.npz` or `<id>.npy`.
+
+    A `.npy` holds features (T, D) in published units or joint positions (T, J, 3) in the unit of the published
+    features (metres; KIT: millimetres). A `.npz` has them under `features` or `joints`, and may have `text`.
+
+    Returns:
+        The motions by id, and the ids that the folder lacks.
+
+    Raises:
+        InputError: no such folder, none of the ids, a file that cannot be read, of another width, too short, or not
+            finite.
+    """
+    if not folder.is_dir():
+        raise InputError(f"expected a folder of motions at {folder}")
+    files = {path.stem: path for suffix in reversed(SUFFIXES) for path in folder.glob(f"*{suffix}")}
+    found = {name: read_motion(files[name], skeleton) for name in ids if name in files}
+    if not found:
+        some = ", ".join(list(ids)[:3])
+        raise InputError(
+            f"{folder} holds no motion of this split: expected files named by id ({some}, ...) as .npy/.npz"
+        )
+    return found, [name for name in ids if name not in files]
+
+
+def read_motion(path: Path, skeleton: Skeleton) -> FolderMotion:
+    """One file of such a folder; errors as in `read_folder`."""
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        arrays = {"": loaded} if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"cannot read the motion {path}: {error}") from None
+    array = next((arrays[name] for name in ("", "features", "joints") if name in arrays), None)
+    width, joints = skeleton.feature_width, skeleton.n_joints
+    if array is None or not ((array.ndim == 2 and array.shape[1] == width) or array.shape[1:] == (joints, 3)):
+        came = f"arrays {', '.join(arrays)}" if array is None else f"shape {array.shape}"
+        raise InputError(
+            f"{path}: expected {skeleton.name} features (frames, {width}) or joints (frames, {joints}, 3), got {came}. "
+            "Evaluate the folder on the data set it was made for, or convert it first."
+        )
+    if not np.isfinite(array).all():
+        raise InputError(f"{path} holds NaN or infinite values; generate this motion again")
+    if len(array) < 9:
+        raise InputError(f"{path} has {len(array)} frames; the evaluator needs at least 9")
+    if array.ndim == 3:
+        array = features_from_joints(torch.from_numpy(array.astype(np.float32)), skeleton).numpy()
+    text = str(arrays["text"]) if "text" in arrays and str(arrays["text"]) else None
+    return FolderMotion(array.astype(np.float32), text)
