@@ -191,8 +191,6 @@ def hop(score: Score, action: Action) -> None:
     score.track("root_x", way * x)
     score.track("root_z", way * z)
     score.add(f"{other}_foot_y", body - y0)
-    score.track(f"{other}_foot_x", way * x)
-    score.track(f"{other}_foot_z", way * z)
     for off, land, there in flights:
         u = np.clip((t - off) / (land - off), 0, 1)
         line = y_off * (1 - u) + y_land * u
@@ -200,7 +198,10 @@ def hop(score: Score, action: Action) -> None:
         lift = np.where(inside, np.maximum(body - line, 0) + 0.02 * np.sin(np.pi * u) ** 2, 0)
         score.add(f"{side}_foot_y", lift)
         for axis, target in zip("xz", under + score.local(0.0, there), strict=True):
-            score.track(f"{side}_foot_{axis}", (target - score[f"{side}_foot_{axis}"]) * u)
+            step = (target - score[f"{side}_foot_{axis}"]) * u
+            score.track(f"{side}_foot_{axis}", step)
+            # The free leg swings along, so that both feet travel in the flight.
+            score.track(f"{other}_foot_{axis}", step)
         score.to(f"{side}_foot_pitch", -36, off - 0.12, 0.15)
         score.to(f"{side}_foot_pitch", -12, off + 0.06, land - off - 0.08)
         score.to(f"{side}_foot_pitch", 0, land - 0.01, 0.09)

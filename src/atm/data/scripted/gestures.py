@@ -9,21 +9,25 @@ from atm.data.scripted.score import PACE, Score
 ARM = ("arm_flex", "arm_abd", "arm_turn", "elbow")
 
 
-def rest_arm(score: Score, side: str, at: float, seconds: float) -> None:
+def rest_arm(score: Score, side: str, at: float, seconds: float, turn_late: float = 0.0) -> None:
     """Let an arm sink to where it hangs (or lies on the thigh) in the present posture."""
     i = SIDES.index(side)
     style = score.style
     if score.posture == "seated":
-        pose = (26.0 + 0.5 * style.arm_flex[i], 7.0, 22.0, 46.0 + 0.4 * style.elbow[i])
+        pose = (16.0 + 0.5 * style.arm_flex[i], 8.0, 20.0, 44.0 + 0.4 * style.elbow[i])
     else:
         pose = (style.arm_flex[i], style.arm_abd[i], 12.0, style.elbow[i])
-    place_arm(score, side, pose, at, seconds)
+    place_arm(score, side, pose, at, seconds, turn_late)
 
 
-def place_arm(score: Score, side: str, pose: tuple[float, float, float, float], at: float, seconds: float) -> None:
+def place_arm(
+    score: Score, side: str, pose: tuple[float, ...], at: float, seconds: float, turn_late: float = 0.0
+) -> None:
     """Bring an arm to (flex, abd, turn, elbow); the elbow bends first, the turn comes last."""
-    for name, value, late in zip(ARM, pose, (0.06, 0.05, 0.09, 0.0), strict=True):
-        score.to(f"{side}_{name}", value, at + late * min(seconds, 0.8), seconds)
+    lags = [lag * min(seconds, 0.8) for lag in (0.06, 0.05, 0.09, 0.0)]
+    lags[2] += turn_late
+    for name, value, lag in zip(ARM, pose, lags, strict=True):
+        score.to(f"{side}_{name}", value, at + lag, seconds)
 
 
 def wave(score: Score, action: Action) -> None:
@@ -39,23 +43,32 @@ def wave(score: Score, action: Action) -> None:
     t = score.times
     for hand, side in enumerate(score.each_side(action.side or "right")):
         outward = 1 if side == "left" else -1
-        up = (rng.uniform(120, 138), rng.uniform(34, 46), rng.uniform(-12, 6), rng.uniform(62, 78))
-        place_arm(score, side, up, start + hand * rng.uniform(0, 0.05), rise)
-        cycles = np.clip((t - begin) * rate, 0, count)
-        # The first and the last stroke are a third smaller.
-        size = np.interp(cycles, [0, 0.5, 1.0, count - 1.0, count - 0.5, count], [0.7, 0.72, 1, 1, 0.72, 0.7])
-        stroke = np.sin(2 * np.pi * cycles) * size
-        late = np.sin(2 * np.pi * np.clip((t - begin - 0.03) * rate, 0, count)) * size
-        sweep = rng.uniform(34, 46)
-        score.add(f"{side}_arm_turn", -sweep * late)
-        score.add(f"{side}_arm_abd", 0.18 * sweep * stroke)
-        score.add(f"{side}_elbow", -0.30 * sweep * late)
+        sweep = rng.uniform(60, 82)
+        # Raised with the forearm inward: each stroke goes out and comes back.
+        up = (rng.uniform(120, 138), rng.uniform(32, 42), 0.5 * sweep + rng.uniform(-8, 6), rng.uniform(66, 80))
+        late = hand * rng.uniform(0, 0.05)
+        # The forearm turns in while the hand is still low, and back only when it is low again: no stroke too many.
+        score.to(f"{side}_arm_turn", up[2], start + late, 0.6 * rise)
+        place_arm(score, side, up, start + late, rise)
+        forearm, upper_arm = (_strokes((t - begin - lag) * rate, count) for lag in (0.03, 0.0))
+        score.add(f"{side}_arm_turn", -sweep * forearm)
+        score.add(f"{side}_arm_abd", 0.20 * sweep * upper_arm)
+        score.add(f"{side}_elbow", -0.32 * sweep * forearm)
         score.pulse("chest_side", -outward * rng.uniform(1.2, 2.6), start, rise, end - begin + fall)
         score.shift(-outward * rng.uniform(0.008, 0.018), 0, start, rise)
-        rest_arm(score, side, end + 0.02 + hand * rng.uniform(0, 0.05), fall)
+        score.to(f"{side}_arm_turn", up[2] - 2, end + 0.02, 0.5 * fall)
+        rest_arm(score, side, end + 0.02 + late, fall, turn_late=0.45 * fall)
     score.pulse("head_pitch", -rng.uniform(2, 5), start - 0.1, rise, end - begin + fall)
     _come_back_over_feet(score, end, fall)
     score.now = end + 0.80 * fall
+
+
+def _strokes(cycles: np.ndarray, count: int) -> np.ndarray:
+    """0 to 1 and back `count` times; of several strokes the first and the last are a little smaller."""
+    cycles = np.clip(cycles, 0, count)
+    first_or_last = (cycles < 1) | (cycles > count - 1)
+    size = np.where(first_or_last & (count > 2), 0.82, 1.0)
+    return size * (0.5 - 0.5 * np.cos(2 * np.pi * cycles))
 
 
 def raise_arms(score: Score, action: Action) -> None:
@@ -74,14 +87,13 @@ def raise_arms(score: Score, action: Action) -> None:
             pose = tuple(value + rng.uniform(-2, 2) for value in raised[side])
             place_arm(score, side, pose, moment + late, rise)
             score.by(f"{side}_arm_flex", rng.uniform(-5, -2), moment + rise + 0.05, hold + 0.2)
-            # Between two raises the arms do not come quite to rest.
             rest_arm(score, side, moment + rise + hold + late, fall)
         away = 0.0 if len(sides) == 2 else (-1 if sides[0] == "left" else 1) * rng.uniform(1.5, 3.0)
         score.pulse("chest_side", away, moment, rise, hold + fall)
         score.pulse("chest_lean", -rng.uniform(2.0, 4.0), moment + 0.05, rise, hold + fall)
         score.pulse("head_pitch", -rng.uniform(3, 9), moment - 0.05, rise, hold + fall)
         score.pulse("root_y", 0.004, moment, rise, hold + fall)
-        moment += rise + hold + 0.88 * fall
+        moment += rise + hold + 1.05 * fall
     score.now = moment
 
 
@@ -277,7 +289,7 @@ def bow(score: Score, action: Action) -> None:
         score.shift(0, back, moment, up)
         score.by("root_y", 0.022, moment, up)
         score.pulse("chest_lean", -1.6, moment + 0.75 * up, 0.3, 0.4)
-        moment += 0.95 * up
+        moment += up + 0.12
     score.now = moment
 
 

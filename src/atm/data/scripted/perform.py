@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from atm.data.scripted import airborne, floor, gait, gestures
+from atm.data.scripted import airborne, floor, gait, gestures, stepping
 from atm.data.scripted.body import FPS, HIP, SHOULDER, joints_from_channels
 from atm.data.scripted.program import Action, Program
 from atm.data.scripted.score import Score, idle_sway
@@ -17,7 +17,7 @@ LONGEST_FRAMES = 196
 PERFORMERS: dict[str, Callable[[Score, Action], None]] = {
     "walk": gait.locomotion,
     "run": gait.locomotion,
-    "turn": gait.turn,
+    "turn": stepping.turn,
     "jump": airborne.jump,
     "hop": airborne.hop,
     "sit_down": floor.sit_down,
