@@ -35,11 +35,11 @@ def mdm_small() -> MDMConfig:
         update={
             "text_encoder": "minilm",
             "width": 192,
-            "feed_forward": 768,
+            "feed_forward": 512,
             "layers": 6,
             "dropout": 0.0,
             "frames_per_token": 4,
-            "frame_width": 128,
+            "frame_width": 96,
             "time_token": True,
         }
     )
