@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from jaxtyping import Real
 
-Series = tuple[Sequence[float] | Real[np.ndarray, "N"], Sequence[float] | Real[np.ndarray, "N"]]
+Numbers = Sequence[float] | Real[np.ndarray, "_"]
+Series = tuple[Numbers, Numbers]
 """x and y of one line; y may hold NaN, which leaves a gap."""
 
 WIDTH, HEIGHT = 560, 300
@@ -73,7 +74,7 @@ def line_chart(
     )
 
 
-def _cleaned(name: str, x: Sequence[float], y: Sequence[float], log_y: bool) -> tuple[np.ndarray, np.ndarray]:
+def _cleaned(name: str, x: Numbers, y: Numbers, log_y: bool) -> tuple[np.ndarray, np.ndarray]:
     x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     if x.shape != y.shape or x.ndim != 1:
         raise ValueError(f"series {name!r}: x and y must be of one length, got shapes {x.shape} and {y.shape}")

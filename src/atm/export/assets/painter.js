@@ -1,5 +1,5 @@
 /* Paints a scene of capsule figures on a floor into a 2D canvas: with WebGL 2 where the browser has it (one context
-   for the whole page, however many canvases), else flat with the canvas itself.
+   for the whole page, however many canvases), else, or where that is slow, flat with the canvas itself.
 
    scene: {floor, capsules: Float32Array of 18 per capsule (ends and radii ax ay az ra bx by bz rb, colour r g b,
    flatness 0 to 1: how little it is shaded, half width beside the radius as a vector for each end), solid: how many of
@@ -405,16 +405,24 @@ const atmPainter = (() => {
     return { name: "flat", paint, lost: () => false };
   }
 
-  let painter = null;
+  const SLOW = 40; // milliseconds for one picture
+  let fine = null, cost = 0, pictures = 0;
+  const simple = flat();
   return {
     STRIDE,
     axes,
-    paint(...scene) {
-      if (!painter || painter.lost()) {
-        try { painter = webgl(); } catch (error) { console.warn("3D view without WebGL:", error); painter = null; }
-        painter = painter || flat();
+    /* Where WebGL runs on the processor, a picture in motion is drawn flat: it would stutter. A still one is not. */
+    slow: () => cost > SLOW,
+    paint(target, scene, camera, theme, moving) {
+      if (!fine || fine.lost()) {
+        try { fine = webgl(); } catch (error) { console.warn("3D view without WebGL:", error); fine = null; }
+        fine = fine || simple;
       }
-      painter.paint(...scene);
+      const painter = moving && this.slow() ? simple : fine;
+      const begin = performance.now();
+      painter.paint(target, scene, camera, theme);
+      // The first picture pays for the shaders.
+      if (painter === fine && pictures++) cost = cost ? 0.8 * cost + 0.2 * (performance.now() - begin) : performance.now() - begin;
       return painter.name;
     },
   };

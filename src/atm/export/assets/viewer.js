@@ -5,6 +5,7 @@ const atmMotionView = (() => {
 
   const SPEEDS = [0.25, 0.5, 1, 2];
   const END_PAUSE = 0.7; // seconds on the last frame before a loop
+  const SETTLE = 0.2; // seconds without a change before a picture is drawn in full
   const FOV = (32 * Math.PI) / 180;
   const AZIMUTH = 0.62, ELEVATION = 0.26; // three-quarter view from the figure's front left
   const ECHO_SECONDS = 0.6;
@@ -177,7 +178,7 @@ const atmMotionView = (() => {
     const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
     const state = {
       time: clamp(data.start || 0, 0, seconds), playing: !calm && data.autoplay, speed: 1, loop: true, follow: true, echo: false,
-      visible: false, dirty: true, rested: 0, ...home, pan: [0, 0],
+      visible: false, dirty: true, rough: false, calm: 0, rested: 0, ...home, pan: [0, 0],
     };
 
     const grid = element("div", { class: "mv-panes" });
@@ -339,7 +340,7 @@ const atmMotionView = (() => {
       return { view, radius };
     }
 
-    function draw() {
+    function draw(still) {
       const style = getComputedStyle(host), colour = (name) => rgb(style.getPropertyValue(name).trim());
       const theme = { background: colour("--mv-background"), ground: colour("--mv-ground"), grid: colour("--mv-grid"), ink: colour("--mv-ink") };
       theme.dark = theme.background[0] < 0.5;
@@ -350,7 +351,7 @@ const atmMotionView = (() => {
         if (pane.canvas.width !== width || pane.canvas.height !== height) Object.assign(pane.canvas, { width, height });
         const { view, radius } = camera(pane, width, height);
         theme.reach = Math.max(6, radius * 3.2);
-        host.dataset.painter = atmPainter.paint(pane.canvas, pane.scene(state.time, theme, state.echo), view, theme);
+        host.dataset.painter = atmPainter.paint(pane.canvas, pane.scene(state.time, theme, state.echo), view, theme, !still);
         const lit = pane.figures.map((f) => f.lit(state.time)).find(Boolean);
         pane.badge.hidden = !(lit && lit.label);
         if (lit) { pane.badge.textContent = lit.label; pane.badge.style.background = lit.colour; }
@@ -367,6 +368,7 @@ const atmMotionView = (() => {
         play.setAttribute("aria-label", label);
       }
       state.dirty = false;
+      state.rough = !still && atmPainter.slow();
     }
 
     function tick(elapsed) {
@@ -378,7 +380,11 @@ const atmMotionView = (() => {
         }
         state.dirty = true;
       }
-      if (state.dirty && state.visible) draw();
+      if (!state.visible) return;
+      state.calm = state.dirty ? 0 : state.calm + elapsed;
+      // Where pictures are slow, one is drawn in full once nothing has moved for a moment.
+      if (state.dirty) draw(!atmPainter.slow());
+      else if (state.rough && state.calm > SETTLE) draw(true);
     }
 
     const view = { host, tick, draw, state, seek, pause, touch: () => { state.dirty = true; } };
@@ -388,7 +394,7 @@ const atmMotionView = (() => {
     ).observe(host);
     new ResizeObserver(view.touch).observe(grid);
     host.dataset.ready = "true";
-    draw(); // once at once, for paper and for readers who do not scroll
+    draw(!atmPainter.slow()); // once at once, for paper and for readers who do not scroll
     return view;
   }
 
@@ -411,7 +417,7 @@ const atmMotionView = (() => {
   }
 
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => views.forEach((view) => view.touch()));
-  addEventListener("beforeprint", () => views.forEach((view) => view.draw()));
+  addEventListener("beforeprint", () => views.forEach((view) => view.draw(true)));
   new MutationObserver(() => views.forEach((view) => view.touch()))
     .observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
   if (document.readyState === "loading") addEventListener("DOMContentLoaded", () => mount());
