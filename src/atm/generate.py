@@ -9,8 +9,9 @@ import torch
 from atm.errors import InputError, unknown
 from atm.export import save_motion
 from atm.generators import load_generator
-from atm.interface import Generator
-from atm.motion import Motion
+from atm.generators.check import CheckResult, check_generator
+from atm.interface import Batch, Generator
+from atm.motion import Motion, skeleton_of_width
 from atm.packaged import packaged
 from atm.storage import find_model
 
@@ -92,8 +93,8 @@ def sample_all(
         InputError: the length is not one that the model can make.
     """
     frames = _frames(generator, seconds)
-    if guidance_scale is not None and guidance_scale < 0:
-        raise InputError(f"guidance must be >= 0, got {guidance_scale}")
+    if guidance_scale is not None and not 0 <= guidance_scale < float("inf"):
+        raise InputError(f"guidance must be a number >= 0, got {guidance_scale}")
     parts = [
         generator.sample(
             text[start : start + BATCH],
@@ -110,6 +111,20 @@ def sample_all(
     )
 
 
+def check_model(model: Path) -> list[CheckResult]:
+    """The checks that every generator must pass, on this run or model file.
+
+    The batch is noise of the size of the model's own data: what the checks ask for does not depend on its content.
+    """
+    generator = load_generator(find_model(model))
+    mean, std = generator.normaliser.mean, generator.normaliser.std
+    text, lengths = ["a person walks forward", "someone sits down and waves"], torch.tensor([40, 60])
+    noise = torch.randn(2, 60, len(mean), generator=torch.Generator().manual_seed(0))
+    motion = Motion(mean + std * noise, lengths).zero_padding()
+    batch = Batch(motion, text, generator.text_encoder(text).sentence, ids=["walk", "sit"])
+    return check_generator(generator, batch)
+
+
 def check_text(text: list[str]) -> None:
     """Every prompt must hold a word."""
     for sentence in text:
@@ -123,8 +138,6 @@ def row_seed(seed: int, sample: int) -> int:
 
 
 def _frames(generator: Generator, seconds: float) -> int:
-    from atm.motion import skeleton_of_width
-
     skeleton = skeleton_of_width(len(generator.normaliser.mean))
     longest = generator.config.max_frames / skeleton.fps
     if not MIN_SECONDS <= seconds <= longest:

@@ -1,0 +1,5 @@
+"""`python -m atm` is `atm`."""
+
+from atm.cli import main
+
+main()
