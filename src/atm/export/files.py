@@ -1,5 +1,6 @@
 """One motion into a file of any kind; the suffix says which."""
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,8 @@ def save_motion(
         path.parent.mkdir(parents=True, exist_ok=True)
         _WRITERS[path.suffix.lower()](path, motion)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)  # half a file
         raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
     return path
 

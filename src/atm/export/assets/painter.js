@@ -336,6 +336,18 @@ const atmPainter = (() => {
       context.fillStyle = css(theme.background);
       context.fillRect(0, 0, target.width, target.height);
 
+      const [x, y, k] = project([camera.target[0], scene.floor, camera.target[2]]);
+      const tilt = Math.max(Math.abs(back[1]), 0.12), size = theme.reach * 0.8 * k;
+      const glow = context.createRadialGradient(0, 0, 0, 0, 0, size);
+      glow.addColorStop(0.15, css(theme.ground));
+      glow.addColorStop(1, css(theme.ground, 0));
+      context.save();
+      context.translate(x, y);
+      context.scale(1, tilt);
+      context.fillStyle = glow;
+      context.fillRect(-size, -size, 2 * size, 2 * size);
+      context.restore();
+
       const reach = Math.ceil(Math.min(theme.reach * 0.5, 4)), [cx, , cz] = camera.target.map(Math.round);
       context.lineWidth = Math.max(1, target.width / 600);
       for (let i = -reach; i <= reach; i++) {
@@ -351,7 +363,6 @@ const atmPainter = (() => {
           context.stroke();
         }
       }
-      context.lineCap = "round";
       for (const line of scene.trails) {
         for (let i = 2; i < line.points.length; i += 2) {
           const from = [line.points[i - 2], scene.floor, line.points[i - 1]];

@@ -100,7 +100,7 @@ const atmMotionView = (() => {
   /* ---------------------------------------------------------------- one pane: figures in a scene */
 
   function paneOf(figures, root) {
-    const canvas = element("canvas", { role: "img", tabindex: "-1" });
+    const canvas = element("canvas", { role: "img" });
     const floor = Math.min(...figures.map((f) => f.low)) - 0.026;
     const height = clamp(Math.max(...figures.map((f) => f.high)) - floor, 1, 4);
     const box = figures.flatMap((f) => f.root).reduce(
@@ -258,7 +258,7 @@ const atmMotionView = (() => {
       for (const f of plain) { add(f.colours_css.left, "left arm and leg"); add(f.colours_css.right, "right arm and leg"); }
       if (!plain.length) made.append(element("span", {}, "lighter limbs: left, darker limbs: right"));
       for (const f of figures) for (const h of f.highlights) add(h.colour, h.label || "marked span");
-      made.append(element("span", { class: "mv-help" }, "drag to turn · wheel to zoom · space to play · ← → one frame"));
+      made.append(element("span", { class: "mv-help" }, "drag to turn · then wheel to zoom · space to play · ← → one frame"));
       return made;
     }
 
@@ -317,6 +317,8 @@ const atmMotionView = (() => {
       canvas.addEventListener("contextmenu", (event) => event.preventDefault());
       canvas.addEventListener("dblclick", reset);
       canvas.addEventListener("wheel", (event) => {
+        // A reader who only scrolls past must not be caught.
+        if (!host.contains(document.activeElement) && !event.ctrlKey) return;
         event.preventDefault();
         state.zoom = clamp(state.zoom * Math.exp(-event.deltaY * 0.0012), 0.3, 5);
         state.dirty = true;
