@@ -225,7 +225,7 @@ def test_scores_are_shares_with_wilson_intervals():
     assert scores["direction"]["right"] == 1.0 and "side" not in scores
     # Wilson, p = 1, n = 4: low = 1 / (1 + z² / n)
     assert scores["direction"]["low"] == pytest.approx(1 / (1 + 1.96**2 / 4), abs=1e-3)
-    assert scores["direction"]["high"] == 1.0
+    assert scores["direction"]["high"] == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("frames", [1, 2, 3, 5])

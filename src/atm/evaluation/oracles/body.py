@@ -28,7 +28,7 @@ FILTER_FRAMES_PER_M = 75.0
 FILTER_FRAMES_MAX = 1.5
 """A wider filter would melt the stances of running (0.2 s) away."""
 FLOOR_SHARE = 0.1
-"""The floor is where the lowest joint is in the lowest tenth of the frames: not the minimum, which one bad frame sets."""
+"""The floor is where the lowest joint is in the lowest tenth of the frames; the minimum is set by one bad frame."""
 ANKLE_ABOVE_FLOOR_M = 0.06
 """Height of the ankle joint over a flat foot."""
 PELVIS_ABOVE_HIPS_M = 0.085
@@ -73,8 +73,16 @@ class Span(NamedTuple):
     def seconds(self) -> float:
         return (self.end - self.start) / FPS
 
+    def trimmed(self, frames: int) -> "Span":
+        """Without so many frames at both ends."""
+        return Span(self.start + frames, max(self.start + frames, self.end - frames))
+
     def overlaps(self, other: "Span") -> bool:
         return self.start < other.end and other.start < self.end
+
+    def inside(self, other: "Span") -> bool:
+        """True if more than a third of it is shared."""
+        return 3 * self.shared(other) > self.end - self.start
 
     def shared(self, other: "Span") -> int:
         """Frames that both hold."""
@@ -160,9 +168,11 @@ class Body:
     joints: Float[np.ndarray, "T 22 3"]
     """Metres, y up, the floor at y = 0, `FPS` frames a second; low-passed as far as their jitter asks."""
     raw: Float[np.ndarray, "T 22 3"]
-    """The same joints without the low-pass: for what is as quick as a clap or a flight."""
+    """The same joints without the low-pass."""
     jitter: float
     """Noise that was found in the raw joints, in metres."""
+    filter_frames: float
+    """Width (sigma) of the low-pass that it asked for."""
 
     @staticmethod
     def of(joints: "np.ndarray | Body") -> "Body":
@@ -178,14 +188,19 @@ class Body:
         frames = min(noise * FILTER_FRAMES_PER_M, FILTER_FRAMES_MAX) if noise > JITTER_FREE_M else 0.0
         calm = smooth(joints, frames)
         floor = np.array([0.0, np.quantile(calm[:, :, 1].min(1), FLOOR_SHARE), 0.0])
-        return Body(calm - floor, joints - floor, noise)
+        return Body(calm - floor, joints - floor, noise, frames)
 
     def __len__(self) -> int:
         return len(self.joints)
 
     @cached_property
+    def quick(self) -> Float[np.ndarray, "T 22 3"]:
+        """The joints with a low-pass half as wide: for what is as quick as a clap or a kick."""
+        return smooth(self.raw, self.filter_frames / 2)
+
+    @cached_property
     def left(self) -> Float[np.ndarray, "T 2"]:
-        """Unit vector on the ground (x, z) to the body's left: hips and shoulders together, so that a twist counts half."""
+        """Unit vector on the ground (x, z) to the body's left, of hips and shoulders: a twist counts half."""
         across = sum(self.joints[:, left] - self.joints[:, right] for left, right in (HIP, SHOULDER))[:, [0, 2]]
         across = smooth(across, 1.0)
         return across / np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-6)

@@ -1,5 +1,6 @@
-"""When the body leaves the ground: jumps from both feet, hops on one, and the flights of running."""
+"""When the body leaves the ground: jumps from both feet, hops on one. The flights of running are steps."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,6 +9,7 @@ from scipy.signal import find_peaks
 
 from atm.data.scripted.program import Direction, Side
 from atm.evaluation.oracles.body import FPS, JITTER_FREE_M, SIDES, Body, Span, direction_of, rate, smooth
+from atm.evaluation.oracles.steps import travels
 
 FALL_M_S2 = 4.0
 """In flight the centre of mass falls at 9.81 m/s²; a warped, low-passed or clumsy one at this much at least."""
@@ -30,8 +32,8 @@ FORWARD_M = 0.15
 class Flight:
     """Both feet are off the ground."""
 
-    kind: Literal["jump", "hop", "stride"]
-    """From both feet, on one foot, or from one foot to the other (running)."""
+    kind: Literal["jump", "hop"]
+    """From both feet, or on one."""
     span: Span
     foot: Side | None
     """Foot hopped on."""
@@ -39,8 +41,13 @@ class Flight:
     """up, or where the flight goes."""
 
 
-def flights(body: Body) -> list[Flight]:
-    """Every flight, in order."""
+def flights(body: Body, walking: Sequence[Span]) -> list[Flight]:
+    """Every jump and hop, in order.
+
+    Args:
+        body: joints.
+        walking: spans of walking and running; flights in there are strides.
+    """
     height = body.mass_centre[:, 1]
     if body.jitter > JITTER_FREE_M:
         height = smooth(height, FALL_FILTER_FRAMES / 2)
@@ -51,7 +58,9 @@ def flights(body: Body) -> list[Flight]:
         near = slice(max(0, top - 1), top + 2)
         if fall[near].max() < FALL_M_S2 or body.clearance[:, near].min(0).max() < FLIGHT_CLEARANCE_M:
             continue
-        result.append(_flight(body, top))
+        flight = _flight(body, top)
+        if not any(flight.span.inside(span) for span in walking):
+            result.append(flight)
     return result
 
 
@@ -64,11 +73,10 @@ def _flight(body: Body, top: int) -> Flight:
     while end < min(len(body) - 1, top + reach) and off[end + 1]:
         end += 1
     span = Span(start, end + 1)
-    kind, foot = "jump", None
     leaving = _lower_foot(body, Span(max(0, start - CONTACT_FRAMES), start))
     landing = _lower_foot(body, Span(end + 1, min(len(body), end + 1 + CONTACT_FRAMES)))
-    if leaving is not None and landing is not None:
-        kind, foot = ("hop", SIDES[leaving]) if leaving == landing else ("stride", None)
+    one_foot = leaving is not None and leaving == landing
+    kind, foot = ("hop", SIDES[leaving]) if one_foot else ("jump", None)
     return Flight(kind, span, foot, _direction(body, span))
 
 
@@ -92,10 +100,15 @@ def _direction(body: Body, span: Span) -> Direction:
 
 def count_jumps(joints: np.ndarray | Body) -> int:
     """Flights from both feet to both feet."""
-    return sum(flight.kind == "jump" for flight in flights(Body.of(joints)))
+    return sum(flight.kind == "jump" for flight in _flights_of(joints))
 
 
 def count_hops(joints: np.ndarray | Body) -> dict[str, int]:
     """Flights on the left foot and on the right foot alone."""
-    found = flights(Body.of(joints))
+    found = _flights_of(joints)
     return {side: sum(f.kind == "hop" and f.foot == side for f in found) for side in ("left", "right")}
+
+
+def _flights_of(joints: np.ndarray | Body) -> list[Flight]:
+    body = Body.of(joints)
+    return flights(body, [travel.span for travel in travels(body)])

@@ -9,19 +9,20 @@ from atm.data.scripted.program import Side
 from atm.evaluation.oracles.body import (
     ELBOW,
     FPS,
-    JITTER_FREE_M,
     PELVIS,
     SHOULDER,
     SIDES,
     WRIST,
     Body,
     Span,
-    smooth,
+    rate,
     spans,
 )
 
 HAND_PER_FOREARM = 0.35
 """The skeleton ends at the wrist; the finger tips are taken this share of the forearm further out."""
+UPRIGHT_DEGREES = 50.0
+"""Gestures and punches are made by a trunk that is tilted by less; arms of a lying body only support it."""
 HAND_UP_SECONDS = 0.2
 """A hand that is up for less than this is swinging past."""
 HAND_UP_BRIDGE_SECONDS = 0.4
@@ -29,23 +30,29 @@ HAND_UP_BRIDGE_SECONDS = 0.4
 TOGETHER_SHARE = 0.4
 """Both hands are raised (or waved) together if they share this part of the shorter span."""
 
+RAISE_SINK_M = 0.15
+"""A hand that sinks by this much and goes up again is raised twice."""
+
+RAISE_DEPTH_SHARE = 1.5
+"""It is raised twice, and does not wave, if it sinks by this many times its way to the side (a wide arc sinks too)."""
+
+WAVE_TURN_SHARE = 0.5
+"""Where a wave turns back, the hand is slower than this share of its top speed; while it is being raised it is not."""
 WAVE_STROKE_M = 0.015
 """Least travel of the wrist to one side in a wave of a jitter-free body (a wave from the wrist alone moves it 2 cm)."""
 WAVE_JITTER_FACTOR = 2.5
 """A stroke must also be this many times larger than the jitter."""
-WAVE_STROKE_SHARE = 0.35
-"""A stroke is at least this share of the widest strokes of its wave."""
+WAVE_STROKE_SHARE = 0.55
+"""A stroke is at least this share of the wide strokes of its wave; less is the hand coming to rest."""
 WAVE_WIDE_M = 0.08
 """One stroke out and back is a wave from this width on; narrower ones must be repeated."""
 
-CLAP_CLOSE_M = 0.22
+CLAP_CLOSE_M = 0.2
 """Wrists of a clap come closer than this (palms touch when wrists are 8 to 12 cm apart)."""
-CLAP_OPEN_M = 0.05
+CLAP_OPEN_M = 0.04
 """Wrists part by at least this between two claps."""
-CLAP_JITTER_FACTOR = 1.5
+CLAP_JITTER_FACTOR = 0.5
 """The wrists part by this many times the jitter more, so that noise alone never claps."""
-CLAP_FILTER_FRAMES = 0.7
-"""Low-pass of the wrists' distance on a body with jitter; applause beats 4 times a second, 5 frames apart."""
 CLAP_APART_SECONDS = 0.15
 
 PUNCH_REACH_SHARE = 0.8
@@ -66,23 +73,35 @@ class HandUp:
     side: Side
     waves: int
     """Strokes out and back; 0: the hand was only raised."""
+    raises: int
+    """Times that it went up; between two it sinks by `RAISE_SINK_M`, perhaps without hanging again."""
 
 
 def hands_up(body: Body) -> list[HandUp]:
     """Every time that a hand goes up to shoulder height or higher, forearm up; hands that go together count as both."""
-    each = [[(span, _strokes(body, side, span)) for span in _up_spans(body, side)] for side in (0, 1)]
+    each = [[_hand_up(body, side, span) for span in _up_spans(body, side)] for side in (0, 1)]
     merged: list[HandUp] = []
-    partnered: set[Span] = set()
-    for span, waves in each[0]:
-        partner = next((p for p in each[1] if _together(span, p[0]) and p[0] not in partnered), None)
-        if partner is None or (waves > 0) != (partner[1] > 0):
-            merged.append(HandUp(span, "left", waves))
+    alone = list(each[1])
+    for left in each[0]:
+        partner = next((right for right in alone if _together(left.span, right.span)), None)
+        if partner is None:
+            merged.append(left)
             continue
-        partnered.add(partner[0])
-        both = Span(min(span.start, partner[0].start), max(span.end, partner[0].end))
-        merged.append(HandUp(both, "both", max(waves, partner[1])))
-    merged += [HandUp(span, "right", waves) for span, waves in each[1] if span not in partnered]
-    return sorted(merged, key=lambda up: up.span)
+        alone.remove(partner)
+        span = Span(min(left.span.start, partner.span.start), max(left.span.end, partner.span.end))
+        waves, raises = max(left.waves, partner.waves), max(left.raises, partner.raises)
+        merged.append(HandUp(span, "both", waves, raises))
+    return sorted(merged + alone, key=lambda up: up.span)
+
+
+def _hand_up(body: Body, side: int, span: Span) -> HandUp:
+    height = (body.joints[:, WRIST[side]] - body.joints[:, SHOULDER[side]])[span.start : span.end, 1]
+    # Padded below, so that a hand that is up at the clip's edge counts.
+    low = [height.min() - 1]
+    tops, _ = find_peaks(np.concatenate([low, height, low]), prominence=RAISE_SINK_M)
+    sinks, found = find_peaks(-height, prominence=RAISE_SINK_M)
+    depth = float(np.median(found["prominences"])) if len(sinks) else 0.0
+    return HandUp(span, SIDES[side], _strokes(body, side, span, depth), max(1, len(tops)))
 
 
 def _together(one: Span, other: Span) -> bool:
@@ -92,42 +111,49 @@ def _together(one: Span, other: Span) -> bool:
 def _up_spans(body: Body, side: int) -> list[Span]:
     wrist, elbow, shoulder = (body.joints[:, pair[side], 1] for pair in (WRIST, ELBOW, SHOULDER))
     tip = wrist + HAND_PER_FOREARM * (wrist - elbow)
-    upright = body.trunk_tilt < 60
+    upright = body.trunk_tilt < UPRIGHT_DEGREES
     up = (tip > shoulder) & (wrist > elbow) & upright
     return spans(up, min_seconds=HAND_UP_SECONDS, bridge_seconds=HAND_UP_BRIDGE_SECONDS)
 
 
-def _strokes(body: Body, side: int, span: Span) -> int:
-    """Times that the wrist goes out to one side and comes back while the hand is up."""
+def _strokes(body: Body, side: int, span: Span, depth: float) -> int:
+    """Times that the wrist goes out to one side and comes back while the hand is up.
+
+    A hand that sinks by `depth` between its highest points and goes less far to the side is raised again and again.
+    """
     offset = body.seen_from_body(body.joints[:, WRIST[side]] - body.joints[:, SHOULDER[side]])
-    lateral = offset[span.start : span.end, 0]
-    least = WAVE_STROKE_M + WAVE_JITTER_FACTOR * body.jitter
-    turns = _turning_points(lateral, least)
+    outward = offset[span.start : span.end, 0] * (1, -1)[side]
+    speed = np.linalg.norm(rate(offset), axis=1)[span.start : span.end]
+    turns, is_out = _turning_points(outward, WAVE_STROKE_M + WAVE_JITTER_FACTOR * body.jitter)
+    rests = speed[turns] < WAVE_TURN_SHARE * np.quantile(speed, 0.9)
+    turns, is_out = turns[rests], is_out[rests]
     if len(turns) < 3:
         return 0
-    widths = np.abs(np.diff(lateral[turns]))
-    wide = widths >= WAVE_STROKE_SHARE * np.quantile(widths, 0.75)
-    strokes = max(run.end - run.start for run in spans(wide))
-    if strokes < 2 or (strokes < 4 and widths.max() < WAVE_WIDE_M):
+    widths = np.abs(np.diff(outward[turns]))
+    if depth > RAISE_DEPTH_SHARE * np.median(widths):
         return 0
-    return (strokes + 2) // 2
+    wide = widths >= WAVE_STROKE_SHARE * np.quantile(widths, 0.75)
+    if wide.sum() < 2 or (wide.sum() < 4 and widths.max() < WAVE_WIDE_M):
+        return 0
+    # Out on one side of the turning point, back on the other; the first or last of them may hide in raising the hand.
+    out_and_back = np.append(wide, True) & np.append(True, wide)
+    return max(1, int((is_out & out_and_back).sum()))
 
 
-def _turning_points(signal: np.ndarray, least: float) -> np.ndarray:
-    """Frames where a signal turns back by at least `least`, alternately high and low."""
+def _turning_points(signal: np.ndarray, least: float) -> tuple[np.ndarray, np.ndarray]:
+    """Frames where a signal turns back by at least `least`, and whether each is a high point."""
     high, _ = find_peaks(signal, prominence=least)
     low, _ = find_peaks(-signal, prominence=least)
-    return np.sort(np.concatenate([high, low]))
+    frames = np.concatenate([high, low])
+    order = np.argsort(frames)
+    return frames[order], np.concatenate([np.ones(len(high), bool), np.zeros(len(low), bool)])[order]
 
 
 def claps(body: Body) -> list[int]:
     """Frames at which the hands meet in front of the body."""
-    left, right = (body.raw[:, wrist] for wrist in WRIST)
+    left, right = (body.quick[:, wrist] for wrist in WRIST)
     apart = np.linalg.norm(left - right, axis=1)
-    middle = (left + right) / 2 - body.raw[:, PELVIS]
-    if body.jitter > JITTER_FREE_M:
-        apart = smooth(apart, CLAP_FILTER_FRAMES)
-    ahead = body.seen_from_body(smooth(middle, 1.0))
+    ahead = body.seen_from_body((left + right) / 2 - body.joints[:, PELVIS])
     meets, _ = find_peaks(
         -apart,
         prominence=CLAP_OPEN_M + CLAP_JITTER_FACTOR * body.jitter,
@@ -147,7 +173,9 @@ def punches(body: Body, side: int) -> list[int]:
     return [
         int(frame)
         for frame in blows
-        if abs(offset[frame, 1]) < PUNCH_HEIGHT_M and offset[frame, 2] > PUNCH_AHEAD_SHARE * reach[frame]
+        if abs(offset[frame, 1]) < PUNCH_HEIGHT_M
+        and offset[frame, 2] > PUNCH_AHEAD_SHARE * reach[frame]
+        and body.trunk_tilt[frame] < UPRIGHT_DEGREES
     ]
 
 

@@ -19,7 +19,7 @@ KICK_APART_FRAMES = 6
 
 def kicks(body: Body, side: int) -> list[int]:
     """Frames at which the foot of this side (0 left, 1 right) is furthest ahead in a kick."""
-    hip, knee, ankle = (body.joints[:, pair[side]] for pair in (HIP, KNEE, ANKLE))
+    hip, knee, ankle = (body.quick[:, pair[side]] for pair in (HIP, KNEE, ANKLE))
     length = np.median(np.linalg.norm(hip - knee, axis=1) + np.linalg.norm(knee - ankle, axis=1))
     offset = body.seen_from_body(ankle - hip)
     stretched = np.linalg.norm(offset, axis=1) > KICK_LEG_SHARE * length

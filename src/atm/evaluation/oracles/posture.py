@@ -1,6 +1,7 @@
 """How high and how upright the body is: sitting, lying, crouching, bowing, standing still."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -77,7 +78,7 @@ def _changes_while_low(body: Body, low: Span, height: np.ndarray) -> list[Change
     result = []
     places: list[tuple[Span, Place]] = ([(Span(low.start, low.start), "up")] if starts_up else []) + stays
     places += [(Span(low.end, low.end), "up")] if ends_up else []
-    for (before, place), (after, next_place) in zip(places[:-1], places[1:], strict=True):
+    for (before, place), (after, next_place) in pairwise(places):
         verb = _VERBS.get((place, next_place))
         if verb:
             result.append(Change(verb, Span(before.end, after.start)))

@@ -1,6 +1,6 @@
 """What a body does over time: the single oracles put together into an ordered list of actions."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,20 +17,19 @@ GROUP_SECONDS = 1.6
 """Repetitions with no more than this between them are one action done several times."""
 BLOW_SECONDS = 0.3
 """A blow or a clap takes this long before and after the frame where it ends."""
-GUARD_SHARE = 0.3
-"""Hands that are up while the body strikes or claps for this share of the time are a guard, not a gesture."""
-RUN_FLIGHT_SHARE = 0.4
-"""Who runs is in flight in at least this share of the steps; who walks never is."""
-RUN_SPEED_M_S = 2.1
-"""Bodies change from walking to running at this speed; it decides where flights are too short to be seen."""
+GUARD_SECONDS = 0.6
+"""Fists are up for so long before and after a punch."""
+GUARD_SHARE = 0.5
+"""Hands that are up while the body boxes, claps or jumps for this share of the time are a guard, not a gesture."""
+DIP_FRAMES = 8
+"""A body dips within 0.4 s of a flight to take off and to land; that is neither a crouch nor a bow."""
 STAND_SECONDS = 0.8
 """Shortest pause that is a standing of its own."""
 STAND_SPEED_M_S = 0.15
 """Pelvis of somebody who stands is slower than this."""
 
-COUNTED = ("jump", "hop", "kick", "punch", "clap", "crouch", "bow", "raise_arms", "sit_down", "stand_up", "lie_down")
-COUNTED += ("get_up",)
-"""Verbs whose single occurrences are counted by grouping."""
+REPEATED = ("jump", "hop", "kick", "punch", "clap", "crouch", "bow", "raise_arms")
+"""Verbs that come back to where they began, so that they can follow on themselves."""
 
 
 @dataclass(frozen=True)
@@ -80,63 +79,62 @@ def read(joints: np.ndarray | Body) -> Reading:
 def observe(joints: np.ndarray | Body) -> list[Observed]:
     """Every single occurrence, in order: three jumps are three entries, a walk of five steps is one."""
     body = Body.of(joints)
-    in_air = flights(body)
     posture = changes(body)
-    jumps = [flight for flight in in_air if flight.kind in ("jump", "hop")]
     low = [change.span for change in posture]
-    found = travels(body, [flight.span for flight in jumps] + _merged_low(body, low))
-    walks = [_walk(body, travel, in_air) for travel in found]
+    walks = [_walk(body, travel) for travel in travels(body, [span.trimmed(2) for span in low])]
     walking = [walk.span for walk in walks]
-    result = walks
-    for flight in jumps:
-        if not _inside(flight.span, [w.span for w in walks if w.verb == "run"]):
-            direction = "up" if flight.direction == "up" else "forward"
-            result.append(Observed(flight.kind, flight.span, 1, flight.foot, direction))
-    for change in posture:
-        if change.verb == "crouch" and _near_flight(change.span, jumps):
-            continue
-        result.append(Observed(change.verb, change.span, 1))
-    for span, degrees in turns(body, walking + low):
+    in_air = flights(body, walking)
+    flying = [flight.span for flight in in_air]
+    strikes = _strikes(body, walking + flying)
+    striking = [strike.span for strike in strikes]
+    result = walks + strikes
+    for flight in in_air:
+        direction = "up" if flight.direction == "up" else "forward"
+        result.append(Observed(flight.kind, flight.span, 1, flight.foot, direction))
+    result += [
+        Observed(change.verb, change.span, 1)
+        for change in posture
+        if change.verb != "crouch" or not _dips(change.span, flying)
+    ]
+    for span, degrees in turns(body, walking + low + flying):
         way = "left" if degrees > 0 else "right"
         result.append(Observed("turn", span, direction=way, degrees=abs(degrees)))
-    blows = _blows(body, walking)
-    result += blows
-    result += _hand_actions(body, [blow.span for blow in blows])
-    busy = walking + low + [flight.span for flight in jumps] + [blow.span for blow in blows]
-    result += [Observed("bow", span, 1) for span in bows(body) if not _inside(span, busy)]
+    boxing = spans(_marked(body, [one.span for one in strikes if one.verb == "punch"], GUARD_SECONDS))
+    result += _gestures(body, boxing + striking + flying)
+    busy = walking + low + striking
+    result += [
+        Observed("bow", span, 1)
+        for span in bows(body)
+        if not any(span.inside(other) for other in busy) and not _dips(span, flying)
+    ]
     result += _stands(body, [seen.span for seen in result])
     return sorted(result, key=lambda seen: seen.span)
 
 
-def _inside(span: Span, others: Iterable[Span]) -> bool:
-    """True if a third of the span is shared with one of the others."""
-    return any(span.shared(other) * 3 > span.end - span.start for other in others)
+def _marked(body: Body, marks: Sequence[Span], margin_seconds: float) -> np.ndarray:
+    """True in the spans and for so long around them."""
+    margin = round(margin_seconds * FPS)
+    flags = np.zeros(len(body), bool)
+    for span in marks:
+        flags[max(0, span.start - margin) : span.end + margin] = True
+    return flags
 
 
-def _merged_low(body: Body, low: Sequence[Span]) -> list[Span]:
-    """Spans without the frames at their edges, in which the last step ends and the first one begins."""
-    return [Span(span.start + 2, max(span.start + 2, span.end - 2)) for span in low]
-
-
-def _near_flight(span: Span, jumps: Sequence) -> bool:
+def _dips(span: Span, flying: Sequence[Span]) -> bool:
     """True for the dip before a take-off and after a landing."""
-    wide = Span(span.start - 6, span.end + 6)
-    return any(wide.overlaps(flight.span) for flight in jumps)
+    wide = Span(span.start - DIP_FRAMES, span.end + DIP_FRAMES)
+    return any(wide.overlaps(flight) for flight in flying)
 
 
-def _walk(body: Body, travel: Travel, in_air: Sequence) -> Observed:
+def _walk(body: Body, travel: Travel) -> Observed:
     span = travel.span
-    steps = len(travel.footfalls)
-    seconds = max(span.seconds, 1 / FPS)
-    strides = sum(flight.kind == "stride" and span.overlaps(flight.span) for flight in in_air)
-    ground = np.linalg.norm(body.pelvis[span.end - 1, [0, 2]] - body.pelvis[span.start, [0, 2]])
-    runs = strides >= RUN_FLIGHT_SHARE * steps or ground / seconds > RUN_SPEED_M_S
-    degrees = heading_change(body, span)
+    margin = round(0.3 * FPS)
+    degrees = heading_change(body, Span(max(0, span.start - margin), min(len(body), span.end + margin)))
     path = path_of(degrees)
     return Observed(
-        verb="run" if runs else "walk",
+        verb="run" if travel.runs else "walk",
         span=span,
-        count=steps,
+        count=len(travel.footfalls),
         direction=travel.direction,
         path=path,
         side=None if path == "straight" else ("left" if degrees > 0 else "right"),
@@ -144,32 +142,32 @@ def _walk(body: Body, travel: Travel, in_air: Sequence) -> Observed:
     )
 
 
-def _blows(body: Body, walking: Sequence[Span]) -> list[Observed]:
+def _strikes(body: Body, busy: Sequence[Span]) -> list[Observed]:
+    """Kicks, punches and claps. Fists that pass each other in boxing do not clap."""
+    blows = [
+        Observed(verb, _around(body, frame), 1, SIDES[side], "forward")
+        for verb, oracle in (("kick", kicks), ("punch", punches))
+        for side in (0, 1)
+        for frame in oracle(body, side)
+    ]
+    blows = [blow for blow in blows if not any(blow.span.inside(span) for span in busy)]
+    meets = [Observed("clap", _around(body, frame), 1) for frame in claps(body)]
+    return blows + [clap for clap in meets if not any(clap.span.overlaps(blow.span) for blow in blows)]
+
+
+def _around(body: Body, frame: int) -> Span:
     half = round(BLOW_SECONDS * FPS)
-    result = []
-    for verb, side, frames in (
-        *(("kick", side, kicks(body, side)) for side in (0, 1)),
-        *(("punch", side, punches(body, side)) for side in (0, 1)),
-        ("clap", None, claps(body)),
-    ):
-        for frame in frames:
-            span = Span(max(0, frame - half), min(len(body), frame + half + 1))
-            name = None if side is None else SIDES[side]
-            result.append(Observed(verb, span, 1, name, "forward" if side is not None else None))
-    return result
+    return Span(max(0, frame - half), min(len(body), frame + half + 1))
 
 
-def _hand_actions(body: Body, blows: Sequence[Span]) -> list[Observed]:
-    """Raising and waving; a guard that is up while the body boxes or claps is neither."""
+def _gestures(body: Body, busy: Sequence[Span]) -> list[Observed]:
+    """Raising and waving; hands that are up because the body boxes or jumps do neither."""
     result = []
     for up in hands_up(body):
-        striking = sum(up.span.shared(blow) for blow in blows)
-        if striking > GUARD_SHARE * (up.span.end - up.span.start):
+        if max((up.span.shared(span) for span in busy), default=0) > GUARD_SHARE * (up.span.end - up.span.start):
             continue
-        if up.waves:
-            result.append(Observed("wave", up.span, up.waves, up.side))
-        else:
-            result.append(Observed("raise_arms", up.span, 1, up.side))
+        verb, count = ("wave", up.waves) if up.waves else ("raise_arms", up.raises)
+        result.append(Observed(verb, up.span, count, up.side))
     return result
 
 
@@ -185,34 +183,35 @@ def grouped(seen: Sequence[Observed]) -> list[Observed]:
     """Repetitions of one verb, side and direction counted together; left and right blows in turn become "both"."""
     result: list[Observed] = []
     for one in seen:
-        if result and _repeats(result[-1], one):
-            last = result[-1]
-            span = Span(last.span.start, max(last.span.end, one.span.end))
-            result[-1] = replace(last, span=span, count=last.count + one.count)
-        else:
+        again = next((i for i in range(len(result) - 1, -1, -1) if _repeats(result[i], one)), None)
+        if again is None:
             result.append(one)
+        else:
+            last = result[again]
+            span = Span(last.span.start, max(last.span.end, one.span.end))
+            result[again] = replace(last, span=span, count=last.count + one.count)
     return _in_turn(result)
 
 
 def _repeats(last: Observed, one: Observed) -> bool:
     same = (last.verb, last.side, last.direction) == (one.verb, one.side, one.direction)
-    return same and one.verb in COUNTED and one.span.start - last.span.end <= GROUP_SECONDS * FPS
+    return same and one.verb in REPEATED and one.span.start - last.span.end <= GROUP_SECONDS * FPS
 
 
 def _in_turn(actions: list[Observed]) -> list[Observed]:
     """Joins punches that go left, right, left, ... one each."""
     result: list[Observed] = []
     for one in actions:
-        last = result[-1] if result else None
-        if (
-            last is not None
-            and last.verb == one.verb == "punch"
-            and one.count == 1
-            and (last.count == 1 or last.side == "both")
-            and last.side != one.side
-            and one.span.start - last.span.end <= GROUP_SECONDS * FPS
-        ):
-            result[-1] = replace(last, span=Span(last.span.start, one.span.end), count=last.count + 1, side="both")
+        last = next((i for i in range(len(result) - 1, -1, -1) if result[i].verb == "punch"), None)
+        if one.verb == "punch" and last is not None and _alternates(result[last], one):
+            before = result[last]
+            span = Span(before.span.start, one.span.end)
+            result[last] = replace(before, span=span, count=before.count + 1, side="both")
         else:
             result.append(one)
     return result
+
+
+def _alternates(last: Observed, one: Observed) -> bool:
+    single = one.count == 1 and (last.count == 1 or last.side == "both")
+    return single and last.side != one.side and one.span.start - last.span.end <= GROUP_SECONDS * FPS

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float
@@ -19,6 +20,22 @@ SWING_EDGE_SHARE = 0.2
 STEP_TRAVEL_M = 0.12
 """A step carries its foot at least this far over the ground."""
 
+PLANTED_M = 0.06
+"""Sole of a foot that stands is lower than this."""
+STEP_ALONG_SHARE = 0.7
+"""It does so along the way of the body: by this share of `STEP_TRAVEL_M`."""
+BODY_ALONG_SHARE = 0.25
+"""The body goes the same way by this share of the foot's travel at least; in a turn on the spot it stays."""
+BODY_FRAMES = 4
+"""The body's way is taken from so long before to so long after the swing (0.2 s)."""
+TOGETHER_SHARE = 0.6
+"""Two feet that share this part of their swings (intersection over union) jump or hop; they do not step."""
+RUN_OVERLAP_SHARE = -0.03
+"""Who runs lifts a foot before the other one has landed, who walks after. Overlap of two swings as a share of a step;
+the edges of a swing are cut at `SWING_EDGE_SHARE`, so that an overlap of none measures a little less than 0."""
+RUN_SPEED_M_S = 2.1
+"""A single step cannot show that; at this speed bodies change from walking to running."""
+
 TRAVEL_SPEED_M_S = 0.15
 """The pelvis of somebody who walks is faster than this, over half a second."""
 TRAVEL_FILTER_FRAMES = 4.0
@@ -27,6 +44,9 @@ TRAVEL_M = 0.12
 """Whoever walks gets at least this far: half of a single side step."""
 STEP_MARGIN_SECONDS = 0.4
 """The first foot swings before the pelvis travels, the last one closes after it has stopped."""
+
+STOP_SECONDS = 0.42
+"""Longest time that both feet stand between two steps of one walk; slow side steps take 0.35."""
 
 CURVE_DEGREES = 30.0
 """A path whose heading changes by less is straight."""
@@ -50,13 +70,16 @@ class Footfall:
 
     foot: int
     """0 left, 1 right."""
-    swing: Span
+    lift: float
+    """When it leaves, in frames."""
+    land: float
+    """When it is planted, in frames."""
     travel: Float[np.ndarray, "2"]
     """From place to place on the ground (x, z), in metres."""
 
     @property
-    def planted(self) -> int:
-        return self.swing.end
+    def swing(self) -> Span:
+        return Span(round(self.lift), round(self.land))
 
 
 @dataclass(frozen=True)
@@ -66,12 +89,22 @@ class Travel:
     span: Span
     direction: Direction
     footfalls: tuple[Footfall, ...]
+    runs: bool
 
 
 def footfalls(body: Body) -> list[Footfall]:
-    """Every swing of either foot that carries it over the ground, in order of planting."""
-    found = [footfall for foot in (0, 1) for footfall in _footfalls(body, foot)]
-    return sorted(found, key=lambda footfall: footfall.planted)
+    """Every swing of one foot that carries it over the ground, in order of planting; not those of both feet at once."""
+    left, right = _footfalls(body, 0), _footfalls(body, 1)
+    found = [fall for own, others in ((left, right), (right, left)) for fall in own if not _together(fall, others)]
+    return sorted(found, key=lambda fall: fall.land)
+
+
+def _together(fall: Footfall, others: Sequence[Footfall]) -> bool:
+    for other in others:
+        union = max(fall.swing.end, other.swing.end) - min(fall.swing.start, other.swing.start)
+        if fall.swing.shared(other.swing) > TOGETHER_SHARE * union:
+            return True
+    return False
 
 
 def _footfalls(body: Body, foot: int) -> list[Footfall]:
@@ -86,19 +119,30 @@ def _footfalls(body: Body, foot: int) -> list[Footfall]:
         edge = SWING_EDGE_SHARE * speed[top]
         first = tops[i - 1] if i else 0
         last = tops[i + 1] if i + 1 < len(tops) else len(speed) - 1
-        start = _valley(speed, top, first, edge)
-        end = _valley(speed, top, last, edge)
-        travel = place[end] - place[start]
-        if np.linalg.norm(travel) >= STEP_TRAVEL_M:
-            result.append(Footfall(foot, Span(start, end), travel))
+        lift = _valley(speed, top, first, edge)
+        land = _valley(speed, top, last, edge)
+        travel = place[round(land)] - place[round(lift)]
+        if np.linalg.norm(travel) >= STEP_TRAVEL_M and _is_planted(body, foot, lift, land):
+            result.append(Footfall(foot, lift, land, travel))
     return result
 
 
-def _valley(speed: np.ndarray, top: int, limit: int, edge: float) -> int:
-    """From a peak towards `limit`: the first frame under `edge`, else the slowest one."""
+def _is_planted(body: Body, foot: int, lift: float, land: float) -> bool:
+    """The foot comes down, and the other one has stood meanwhile; a foot that is held up in a hop does not."""
+    after = slice(max(0, round(land) - 1), round(land) + 3)
+    during = slice(round(lift), round(land) + 1)
+    own, other = body.clearance[foot, after].min(), body.clearance[1 - foot, during].min()
+    return bool(own < PLANTED_M and other < PLANTED_M)
+
+
+def _valley(speed: np.ndarray, top: int, limit: int, edge: float) -> float:
+    """From a peak towards `limit`: where the speed falls under `edge` (between two frames), else the slowest frame."""
     frames = np.arange(top, limit + 1) if limit >= top else np.arange(top, limit - 1, -1)
     below = np.flatnonzero(speed[frames] < edge)
-    return int(frames[below[0]] if len(below) else frames[speed[frames].argmin()])
+    if not len(below):
+        return float(frames[speed[frames].argmin()])
+    under, over = frames[below[0]], frames[below[0] - 1]
+    return float(under + (over - under) * (edge - speed[under]) / (speed[over] - speed[under]))
 
 
 def _ground_velocity(body: Body) -> Float[np.ndarray, "T 2"]:
@@ -112,7 +156,7 @@ def travels(body: Body, busy: Sequence[Span] = ()) -> list[Travel]:
 
     Args:
         body: joints.
-        busy: spans in which the feet do something else (jumps, hops, sitting, lying).
+        busy: spans in which the body sits, lies or crouches.
     """
     velocity = _ground_velocity(body)
     speed = np.linalg.norm(velocity, axis=1)
@@ -124,9 +168,7 @@ def travels(body: Body, busy: Sequence[Span] = ()) -> list[Travel]:
     falls = [fall for fall in footfalls(body) if not any(fall.swing.shared(span) > 2 for span in busy)]
     for span in spans(moving, bridge_seconds=TRAVEL_BRIDGE_SECONDS):
         for part in _one_direction(names, span):
-            travel = _travel(body, velocity, falls, part)
-            if travel is not None:
-                result.append(travel)
+            result += _travels(body, velocity, falls, part)
     return result
 
 
@@ -144,25 +186,56 @@ def _one_direction(names: np.ndarray, span: Span) -> list[Span]:
     return [parts[i] for i in order] or [span]
 
 
-def _travel(body: Body, velocity: np.ndarray, falls: list[Footfall], span: Span) -> Travel | None:
+def _travels(body: Body, velocity: np.ndarray, falls: list[Footfall], span: Span) -> list[Travel]:
     inside = slice(span.start, span.end)
     mean = velocity[inside].mean(0)
     if np.linalg.norm(mean) * span.seconds < TRAVEL_M:
-        return None
+        return []
     margin = round(STEP_MARGIN_SECONDS * FPS)
     wide = Span(span.start - margin, span.end + margin)
     direction = direction_of(mean)
     own = []
     for fall in falls:
-        middle = (fall.swing.start + fall.swing.end) // 2
-        along = np.array([fall.travel @ body.left[middle], fall.travel @ body.ahead[middle]])
-        if wide.start <= middle < wide.end and along @ mean / np.linalg.norm(mean) > 0.7 * STEP_TRAVEL_M:
+        middle = round((fall.lift + fall.land) / 2)
+        way = (mean[0] * body.left[middle] + mean[1] * body.ahead[middle]) / np.linalg.norm(mean)
+        before, after = max(0, fall.swing.start - BODY_FRAMES), min(len(body) - 1, fall.swing.end + BODY_FRAMES)
+        body_goes = (body.pelvis[after] - body.pelvis[before])[[0, 2]] @ way
+        foot_goes = fall.travel @ way
+        if (
+            wide.start <= middle < wide.end
+            and foot_goes > STEP_ALONG_SHARE * STEP_TRAVEL_M
+            and body_goes > BODY_ALONG_SHARE * foot_goes
+        ):
             own.append(fall)
     if not own:
-        return None
-    start = min(span.start, own[0].swing.start)
-    end = max(span.end, own[-1].planted)
-    return Travel(Span(start, end), direction, tuple(own))
+        return []
+    return [_piece(body, velocity, direction, piece) for piece in _pieces(own)]
+
+
+def _pieces(falls: Sequence[Footfall]) -> list[list[Footfall]]:
+    """Cuts where the body comes to a stand between two steps."""
+    pieces = [[falls[0]]]
+    for before, after in pairwise(falls):
+        if after.lift - before.land > STOP_SECONDS * FPS:
+            pieces.append([])
+        pieces[-1].append(after)
+    return pieces
+
+
+def _piece(body: Body, velocity: np.ndarray, direction: Direction, own: list[Footfall]) -> Travel:
+    span = Span(min(fall.swing.start for fall in own), own[-1].swing.end)
+    return Travel(span, direction, tuple(own), _runs(body, own, velocity[span.start : span.end]))
+
+
+def _runs(body: Body, own: Sequence[Footfall], velocity: Float[np.ndarray, "F 2"]) -> bool:
+    pairs = [pair for pair in pairwise(own) if pair[0].foot != pair[1].foot]
+    if len(pairs) < 2:
+        return float(np.linalg.norm(velocity, axis=1).max()) > RUN_SPEED_M_S
+    # The low-pass makes every swing longer.
+    overlaps = [
+        (before.land - after.lift - body.filter_frames) / max(1, after.land - before.land) for before, after in pairs
+    ]
+    return float(np.median(overlaps)) > RUN_OVERLAP_SHARE
 
 
 def heading_change(body: Body, span: Span) -> float:

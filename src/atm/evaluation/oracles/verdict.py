@@ -95,6 +95,8 @@ def judge(joints: np.ndarray | Body, program: Program) -> Verdict:
 
 def _matched(actions: Sequence[Action], seen: Sequence[Observed]) -> tuple[list[list[Observed]], bool]:
     """For each asked action the observed ones that answer it, and whether all were found in the asked order."""
+    relevant = {action.verb for action in actions} | {UNDOING.get(action.verb) for action in actions}
+    seen = [one for one in seen if one.verb in relevant]
     runs = _in_order(actions, seen)
     in_order = all(runs)
     if not in_order:
