@@ -38,7 +38,7 @@ def write_report(result: DemoResult) -> str:
         section(SECTIONS[3], *_curves(result.runs)),
         section(SECTIONS[4], explanation_html(result.explanation)),
     ]
-    steps = {arm: run.read_metrics()[-1]["step"] for arm, run in result.runs.items()}
+    steps = {arm: run.read_record()["step"] for arm, run in result.runs.items()}
     made = f"{result.clips} scripted motions; {result.minutes:g} minutes a model on {machine_class()}"
     return page(
         "Does the motion say what the sentence says?",
@@ -127,7 +127,9 @@ def _table(result: DemoResult) -> str:
 
 def _curves(runs: dict[str, RunFolder]) -> list[str]:
     metrics = {arm: [line for line in run.read_metrics() if "loss" in line] for arm, run in runs.items()}
-    own = {arm: _smooth(lines, "loss") for arm, lines in metrics.items()}
+    own = {arm: _smooth(lines, "loss") for arm, lines in metrics.items() if lines}
+    if not own:
+        return [paragraph("The arms were too short to log a curve.")]
     charts = [
         figure(
             line_chart(own, x_label="seconds of training", y_label="L_mse", title="the model's own loss"),

@@ -172,7 +172,7 @@ def _train(
     """A run of this many minutes: begun, resumed, or there already."""
     run = RunFolder(folder)
     if run.checkpoint.is_file():
-        spent = json.loads(run.record.read_text())["minutes"]
+        spent = run.read_record()["minutes"]
         if minutes - spent > 0.02:
             outcome = start.resume(folder, minutes=minutes - spent, show_progress=show_progress)
         else:

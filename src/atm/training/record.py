@@ -36,6 +36,11 @@ class RunFolder:
         except OSError as error:
             raise InputError(f"cannot make the run folder {self.path}: {error.strerror}") from None
 
+    def holds_something(self) -> bool:
+        """Whether a new run would overwrite what was trained, or a file that no run wrote."""
+        foreign = self.config.exists() and not self.record.exists()
+        return foreign or self.checkpoint.exists() or self.model.exists()
+
     def forget(self) -> None:
         """Remove what a run left that stopped before its first checkpoint."""
         for file in (self.config, self.record, self.metrics):
@@ -43,9 +48,13 @@ class RunFolder:
 
     def write_record(self, **facts: Any) -> None:
         """Update record.json with these facts; the first call adds code, versions and machine."""
-        known = json.loads(self.record.read_text()) if self.record.is_file() else provenance(self.path / "code.diff")
+        known = self.read_record() if self.record.is_file() else provenance(self.path / "code.diff")
         with atomic(self.record) as part:
             part.write_text(json.dumps({**known, **facts}, indent=1) + "\n")
+
+    def read_record(self) -> dict[str, Any]:
+        """The facts of record.json."""
+        return json.loads(self.record.read_text())
 
     def append_metrics(self, line: dict[str, Any]) -> None:
         with self.metrics.open("a") as file:
