@@ -62,7 +62,7 @@ class Body(NamedTuple):
 
 FACE = ("left_shoulder", "right_shoulder", "neck", "head")
 """The joints that say which way the face looks: across the shoulders and up the neck."""
-NOSE_UP, NOSE_OUT, NOSE_LENGTH, NOSE_RADIUS = 1.72, 0.082, 0.025, 0.018
+NOSE_UP, NOSE_OUT, NOSE_LENGTH, NOSE_RADIUS = 1.58, 0.088, 0.025, 0.018
 """The nose: how far up the line from neck to head (1 is the head), how far before it, how long, how thick (metres)."""
 
 
@@ -96,8 +96,8 @@ _HUMAN = [
     Capsule("middle", _at("pelvis", "spine1", -0.25), _at("pelvis", "spine1", 0.3), 0.086, 0.09, _HIPS, _HIPS),
     Capsule("middle", _at("pelvis", "spine1", 0.3), _at("spine2", "spine1", 0.2), 0.09, 0.086, _HIPS, _WAIST),
     Capsule("middle", _at("spine2", "spine1", 0.2), _at("spine3", "neck", 0.15), 0.086, 0.1, _WAIST, _CHEST),
-    Capsule("middle", _at("spine3", "neck", 0.6), _at("neck", "head", 0.9), 0.052, 0.046),
-    Capsule("middle", _at("neck", "head", 1.45), _at("neck", "head", 2.0), 0.082, 0.094),
+    Capsule("middle", _at("spine3", "neck", 0.6), _at("neck", "head", 0.9), 0.058, 0.05),
+    Capsule("middle", _at("neck", "head", 1.3), _at("neck", "head", 1.8), 0.086, 0.1),
     *_limbs("left"),
     *_limbs("right"),
 ]

@@ -11,6 +11,7 @@ from PIL import Image
 
 from atm.export.render import render_frames
 from atm.motion import HUMANML3D, Skeleton
+from atm.progress import progress_bar
 
 PATIENCE = 2.0
 """Seconds before a progress bar appears."""
@@ -63,17 +64,14 @@ def _write_gif(path: Path, frames: Iterable[Image.Image], fps: float) -> None:
 
 def _with_progress(frames: Iterator[Image.Image], total: int, what: str) -> Iterator[Image.Image]:
     """The same frames, with a bar on stderr if they take long."""
-    from rich.console import Console
-    from rich.progress import Progress
-
     begin, bar, task = time.monotonic(), None, None
     try:
         for done, frame in enumerate(frames, start=1):
             yield frame
             if bar is None and time.monotonic() - begin > PATIENCE:
-                bar = Progress(console=Console(stderr=True), transient=True)
+                bar = progress_bar()
                 bar.start()
-                task = bar.add_task(what, total=total)
+                task = bar.add_task(what, total=total, note="")
             if bar is not None:
                 bar.update(task, completed=done)
     finally:
