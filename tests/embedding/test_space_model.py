@@ -122,6 +122,30 @@ def test_a_training_step_gives_a_loss_per_row_and_its_gradient_reaches_every_wei
     assert without == []
 
 
+@pytest.mark.slow
+def test_a_few_steps_teach_the_small_space_what_belongs_together():
+    """Four attributes of five values; a motion is the sum of its attributes' poses, a caption names them. 48 of the
+    625 combinations are one in 48 by chance; latents are drawn in training, means are compared here."""
+    poses = torch.randn(4, 5, 263, generator=rng_of())
+
+    def drawn(seed: int) -> Batch:
+        rng = rng_of(seed)
+        values = torch.randint(0, 5, (48, 4), generator=rng)
+        pose = sum(poses[a, values[:, a]] for a in range(4)) / 2
+        features = pose[:, None] + 0.5 * torch.randn(48, 8, 263, generator=rng)
+        text = [" ".join(f"attribute{a}value{v}" for a, v in enumerate(row)) for row in values.tolist()]
+        return Batch(Motion(features, torch.full((48,), 8)), text, FakeTextEncoder(64)(text).sentence, ids=text)
+
+    torch.manual_seed(0)
+    space = Space(space_small(), FakeTextEncoder(64), Normaliser.identity(263))
+    optimizer = torch.optim.AdamW(space.parameters(), lr=3e-4)
+    for step in range(80):
+        optimizer.zero_grad()
+        space.train().training_step(drawn(step), rng_of(step)).loss.mean().backward()
+        optimizer.step()
+    assert space.eval().training_step(drawn(10**6), rng_of()).parts["top1"] > 0.6
+
+
 def test_the_loss_is_the_weighted_sum_of_its_parts():
     space = space_of(lambda_kl=0.3, lambda_latent=0.5, lambda_nce=0.7).train()
     step = space.training_step(batch_of([40, 25, 33]), rng_of())
