@@ -83,6 +83,7 @@ def test_joints_are_recovered_from_the_features(folder):
     np.testing.assert_allclose(joints[0, 0, [0, 2]], 0, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_two_processes_write_the_same_files_as_one(folder, tmp_path):
     again = write_scripted(tmp_path / "again", clips=CLIPS, seed=3, jobs=2, progress=False)
     assert content(again) == content(folder)
@@ -142,3 +143,13 @@ def test_a_clip_that_comes_out_too_short_or_broken_is_drawn_again(monkeypatch):
     program, features, _ = write.make_clip(0, 0)
     assert len(tries) == 4 and program == tries[3]
     assert np.isfinite(features).all()
+
+
+def test_a_full_disk_is_one_sentence(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(write, "_write_chunk", full)
+    with pytest.raises(InputError, match="No space left on device"):
+        write_scripted(tmp_path / "out", clips=CLIPS, seed=3, jobs=1, progress=False)
+    assert list(tmp_path.iterdir()) == []

@@ -29,6 +29,7 @@ from atm.text import tag_words
         ),
         ("a person stood up and ran", "a/DET person/NOUN stand/VERB up/ADP and/OTHER run/VERB"),
         ("jumping jacks", "jump/VERB jack/NOUN"),
+        ("he does three squats", "he/PRON do/VERB three/NUM squat/NOUN"),
         ("a figure does a slow bow", "a/DET figure/NOUN do/VERB a/DET slow/ADJ bow/NOUN"),
     ],
 )

@@ -98,7 +98,8 @@ def _tag(word: str, before: tuple[str, str], after: str) -> tuple[str, str]:
     for name in ("DET", "NUM", "AUX", "PRON", "OTHER"):
         if word in lexicon[name]:
             # "does a jump" and "has turned" differ, but only the first is common in captions.
-            return ("do", "VERB") if word in ("do", "does", "did") and after in lexicon["DET"] else (word, name)
+            acts = word in ("do", "does", "did") and after in lexicon["DET"] | lexicon["NUM"] | lexicon["ADJ"]
+            return ("do", "VERB") if acts else (word, name)
     if word in lexicon["ADP"]:
         return word, "ADP"
     if word in lexicon["ADJ"] and (_noun_of(after) or after in lexicon["ADJ"]):

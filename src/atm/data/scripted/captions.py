@@ -27,6 +27,11 @@ class Subject:
     owner: str = "their"
 
     @property
+    def inside(self) -> str:
+        """The name inside a sentence: only at its beginning do people write "person walks"."""
+        return "a person" if self.name == "person" else self.name
+
+    @property
     def after_pronoun(self) -> Form:
         return "walk" if self.pronoun == "they" else "walks"
 
@@ -138,7 +143,7 @@ def _two(clauses: list[Clause], subject: Subject, rng: np.random.Generator) -> s
         f"{name} {first('walks')} and then {second('walks')}",
         f"{name} {first('walks')}, then {second('walks')}",
         f"{name} {first('walks')} before {second('walking')}",
-        f"after {first('walking')}, {name} {second('walks')}",
+        f"after {first('walking')}, {subject.inside} {second('walks')}",
         f"{name} {first('walks')}, and after that {pronoun} {second(form)}",
         f"{name} first {first('walks')} and then {second('walks')}",
         f"{name} {first('walks')}, then {pronoun} {second(form)}",
@@ -157,7 +162,7 @@ def _three(clauses: list[Clause], subject: Subject, rng: np.random.Generator) ->
         f"{name} {first('walks')}, {second('walks')} and then {third('walks')}",
         f"{name} {first('walks')}, then {second('walks')} and finally {third('walks')}",
         f"{name} {first('walks')} and then {second('walks')} before {third('walking')}",
-        f"after {first('walking')}, {name} {second('walks')} and then {third('walks')}",
+        f"after {first('walking')}, {subject.inside} {second('walks')} and then {third('walks')}",
         f"{name} first {first('walks')}, then {second('walks')}, and then {third('walks')}",
         f"{name} {first('walks')}, then {pronoun} {second(form)}, and after that {pronoun} {third(form)}",
     ]

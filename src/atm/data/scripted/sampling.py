@@ -141,26 +141,27 @@ def _action(rng: np.random.Generator, verb: Verb, *, alone: bool) -> Action:
 def _walk(rng: np.random.Generator, alone: bool) -> dict[str, Any]:
     direction = _weighted(rng, {"forward": 0.5, "backward": 0.2, "left": 0.15, "right": 0.15})
     if direction in ("left", "right"):
-        return {"direction": direction, "count": int(rng.integers(2, 9)), "path": "straight"}
+        return {"direction": direction, "count": int(rng.integers(1, 9)), "path": "straight"}
     if direction == "backward":
-        return {"direction": direction, "count": int(rng.integers(2, 10)), "path": "straight"}
-    return _forward(rng, alone, longest=13, circle=(8, 13))
+        return {"direction": direction, "count": int(rng.integers(1, 10)), "path": "straight"}
+    return _forward(rng, alone, steps=(1, 13), circle=(8, 13))
 
 
 def _run(rng: np.random.Generator, alone: bool) -> dict[str, Any]:
     if rng.random() < 0.1:
         return {"direction": "backward", "count": int(rng.integers(3, 11)), "path": "straight"}
-    return _forward(rng, alone, longest=17, circle=(9, 17))
+    return _forward(rng, alone, steps=(2, 17), circle=(9, 17))
 
 
-def _forward(rng: np.random.Generator, alone: bool, *, longest: int, circle: tuple[int, int]) -> dict[str, Any]:
+def _forward(
+    rng: np.random.Generator, alone: bool, *, steps: tuple[int, int], circle: tuple[int, int]
+) -> dict[str, Any]:
     path = _weighted(rng, {"straight": 11, "curve": 5, "circle": 4} if alone else {"straight": 3, "curve": 1})
     if path == "straight":
-        return {"direction": "forward", "path": path, "count": int(rng.integers(2, longest))}
-    least, most = (4, longest) if path == "curve" else circle
+        return {"direction": "forward", "path": path, "count": int(rng.integers(*steps))}
+    count = int(rng.integers(4, steps[1]) if path == "curve" else rng.integers(*circle))
     degrees = float(rng.choice([60, 90, 120])) if path == "curve" else 360.0
-    steps = int(rng.integers(least, most))
-    return {"direction": "forward", "path": path, "count": steps, "side": _side(rng), "degrees": degrees}
+    return {"direction": "forward", "path": path, "count": count, "side": _side(rng), "degrees": degrees}
 
 
 def _punch(rng: np.random.Generator) -> dict[str, Any]:

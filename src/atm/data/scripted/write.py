@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -165,21 +166,28 @@ def _in_order(
     """The results of all chunks, in their order."""
     from rich.progress import track
 
-    jobs = min(jobs or len(os.sched_getaffinity(0)), len(chunks))
+    jobs = min(jobs or _cores(), len(chunks))
     done = partial(track, description="writing scripted motions", total=len(chunks), disable=not progress)
     if jobs == 1:
         yield from done(map(work, chunks))
         return
     # Not fork: the parent may hold threads and a GPU.
-    pool = ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_one_thread)
+    pool = ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_be_a_worker)
     try:
         yield from done(pool.map(work, chunks))
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _one_thread() -> None:
+def _cores() -> int:
+    """Those that this process may use, where the system tells."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _be_a_worker() -> None:
     torch.set_num_threads(1)
+    # Ctrl-C reaches every process; the parent ends the others.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _write_splits(folder: Path, programs: dict[str, Program], rng: np.random.Generator) -> None:
@@ -232,5 +240,7 @@ def _appearing_at(out: Path) -> Iterator[Path]:
     try:
         yield unfinished
         unfinished.replace(out)
+    except OSError as error:
+        raise InputError(f"cannot write {out}: {error}") from None
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
