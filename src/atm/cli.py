@@ -253,6 +253,17 @@ def export(
     )  # fmt: skip
 
 
+@app.command(epilog=_examples("atm pack runs/mdm_small-0 walker.safetensors"))
+def pack(
+    run: Annotated[Path, typer.Argument(help="Run folder or model file.")],
+    out: Annotated[Path, typer.Argument(help="File to write (.safetensors).")],
+) -> None:
+    """Turn a run into one small model file, in half precision, to give away."""
+    from atm.pack import pack as write_packed
+
+    print(write_packed(run, out))
+
+
 @app.command("check-generator", epilog=_examples("atm check-generator runs/mdm_small-0"))
 def check_generator(
     model: Annotated[Path, typer.Argument(help="Run folder or model file.")],
