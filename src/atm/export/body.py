@@ -95,7 +95,7 @@ _HIPS, _WAIST, _CHEST = _across("hip", 0.38), _across("shoulder", 0.13), _across
 _HUMAN = [
     Capsule("middle", _at("pelvis", "spine1", -0.25), _at("pelvis", "spine1", 0.3), 0.086, 0.09, _HIPS, _HIPS),
     Capsule("middle", _at("pelvis", "spine1", 0.3), _at("spine2", "spine1", 0.2), 0.09, 0.086, _HIPS, _WAIST),
-    Capsule("middle", _at("spine2", "spine1", 0.2), _at("spine3", "neck", 0.15), 0.086, 0.1, _WAIST, _CHEST),
+    Capsule("middle", _at("spine2", "spine1", 0.2), _at("spine3", "neck", 0.28), 0.086, 0.097, _WAIST, _CHEST),
     Capsule("middle", _at("spine3", "neck", 0.6), _at("neck", "head", 0.9), 0.058, 0.05),
     Capsule("middle", _at("neck", "head", 1.3), _at("neck", "head", 1.8), 0.086, 0.1),
     *_limbs("left"),

@@ -129,7 +129,7 @@ const atmMotionView = (() => {
           }
         }
       }
-      return most + 0.16;
+      return most + 0.24;
     };
     const radii = { true: radius(true), false: radius(false) };
 
