@@ -27,6 +27,8 @@ class AlignmentConfig(Config):
     """D: 1 - cosine, or Euclidean. A weight does not carry over from one to the other."""
     epsilon: Cosine = 0.85
     """Texts more alike than this raw cosine are no negatives of each other (eq. 2, figure 7)."""
+    sentence_encoder: str = "mpnet"
+    """Language model of the sentence embeddings that epsilon is about; small presets take `minilm`."""
     similarity: Literal["sentence", "space"] = "sentence"
     """Where texts are compared: the language model's sentence embeddings (the paper), or the space's text embeddings
     (ours: a small language model barely tells captions apart)."""

@@ -72,25 +72,30 @@ class Alignment:
     Args:
         config: which losses, rules, margins and weights.
         space: the frozen space. It is put into eval mode and its gradients are turned off, for good.
-        seed: of the random negatives of the plain triplet form; the paper's losses draw nothing.
     """
 
-    def __init__(self, config: AlignmentConfig, space: TextMotionSpace, *, seed: int = 0):
+    def __init__(self, config: AlignmentConfig, space: TextMotionSpace):
         self.config = config
         self.space = space
-        self._rng = torch.Generator().manual_seed(seed)
         if isinstance(space, torch.nn.Module):
             # eval() as well as requires_grad_(False): with dropout on, one motion would land in two places of the
             # space. No no_grad() below: the gradient must pass through the space to reach the generator.
             space.eval().requires_grad_(False)
 
-    def __call__(self, motion: Motion, batch: Batch, noise_level: Float[Tensor, "B"] | None = None) -> AlignmentOutput:
+    def __call__(
+        self,
+        motion: Motion,
+        batch: Batch,
+        noise_level: Float[Tensor, "B"] | None = None,
+        rng: torch.Generator | None = None,
+    ) -> AlignmentOutput:
         """The losses of generated motions against the batch that they were generated for.
 
         Args:
             motion: the generator's estimate of the clean motions, row for row as in the batch, published units.
             batch: texts, their sentence embeddings, and the real motions.
             noise_level: 0 to 1 per row; only `max_noise` reads it.
+            rng: of the random negatives of the plain triplet form, None: torch's own. The paper's losses draw nothing.
 
         Raises:
             ValueError: the generated motions are not as long as the real ones.
@@ -111,7 +116,7 @@ class Alignment:
         zero = z_generated.sum() * 0  # keeps the graph whole where no loss is active
         inter, intra, log, inter_detail, intra_detail = zero, zero, {}, None, None
         if self.config.inter_weight > 0:
-            inter, inter_detail = self._inter(z_text, z_generated, z_real, batch, takes_part, log)
+            inter, inter_detail = self._inter(z_text, z_generated, z_real, batch, takes_part, rng, log)
         if self.config.intra_weight > 0:
             alike = 1 - row_distance(z_generated, z_real, "cosine").detach()
             is_open = (alike < self.config.gamma) & takes_part
@@ -121,7 +126,7 @@ class Alignment:
         log["inter/loss"], log["intra/loss"] = inter.item(), intra.item()
         return AlignmentOutput(total, inter, intra, log, inter_detail, intra_detail)
 
-    def _inter(self, z_text, z_generated, z_real, batch, takes_part, log):
+    def _inter(self, z_text, z_generated, z_real, batch, takes_part, rng, log):
         config = self.config
         similarity = text_similarity(batch.sentence if config.similarity == "sentence" else z_text).float()
         admissible = admissible_negatives(similarity, batch.text, epsilon=config.epsilon)
@@ -133,7 +138,7 @@ class Alignment:
             log["inter/active"] = (loss > 0).float().mean().item()
             return self._mean(loss), None
         if config.inter_loss == "triplet":
-            mined = self._random_negative(z_generated, z_real, admissible)
+            mined = self._random_negative(z_generated, z_real, admissible, rng)
             margin = TRIPLET_MARGIN if margin is None else margin
         else:
             mined = mine_hard_negatives(
@@ -198,9 +203,9 @@ class Alignment:
             return loss.mean()
         return loss.sum() / (loss > 0).sum().clamp_min(1)
 
-    def _random_negative(self, z_generated, z_real, admissible) -> Mined:
+    def _random_negative(self, z_generated, z_real, admissible, rng) -> Mined:
         """One admissible row at random for each row: the plain triplet of table 5."""
-        chance = torch.rand(admissible.shape, generator=self._rng).to(admissible.device)
+        chance = torch.rand(admissible.shape, generator=rng).to(admissible.device)
         itself = torch.eye(len(admissible), dtype=torch.bool, device=admissible.device)
         chance = chance.masked_fill(~admissible, 2.0).masked_fill(itself, 3.0)
         index = chance.argsort(dim=1)[:, : min(self.config.negatives, len(chance) - 1)]

@@ -40,6 +40,8 @@ class SpaceConfig(Config):
     """Weight of the distance between text and motion latents (eq. 9: λ_E)."""
     lambda_nce: NonNegativeFloat = 0.1
     """Weight of the contrastive term (eq. 9: λ_NCE)."""
+    sample_latents: bool = True
+    """Train on random latents, as TMR does; False trains on the means, which is what a space is used with."""
     min_crop_seconds: PositiveFloat | None = 1.0
     """Shortest crop of a motion in training, in seconds; None trains on whole motions only. Without crops the space
     has never seen a 2 s clip, and distances between clips mean little."""

@@ -132,7 +132,7 @@ class Space(nn.Module):
         return length_mask((lengths + self.config.frames_per_token - 1) // self.config.frames_per_token, tokens)
 
     def _latent(self, gaussian: Gaussian, rng: torch.Generator) -> Float[Tensor, "B E"]:
-        if not self.training:
+        if not (self.training and self.config.sample_latents):
             return gaussian.mean
         noise = torch.randn(gaussian.mean.shape, generator=rng, device=rng.device).to(gaussian.mean)
         return gaussian.mean + noise * torch.exp(gaussian.logvar / 2)

@@ -4,9 +4,9 @@ import math
 import signal
 import time
 import warnings
-from collections import defaultdict
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from atm.alignment import Alignment
+from atm.alignment import Alignment, AlignmentOutput
 from atm.config import save
-from atm.data.batches import BatchSampler
 from atm.errors import InputError
-from atm.interface import Batch
+from atm.interface import Batch, StepOutput
 from atm.progress import progress_bar
-from atm.storage import save_model
+from atm.storage import atomic, load_state, save_model
 from atm.training.checkpoint import MovingAverage, read_checkpoint, save_checkpoint
 from atm.training.config import TrainConfig, kind_of
 from atm.training.record import RunFolder
@@ -51,11 +50,11 @@ class Outcome:
 def train(
     config: TrainConfig,
     model: nn.Module,
-    sampler: BatchSampler,
+    sampler: Callable[[int], Batch],
     run: RunFolder,
     *,
     alignment: Alignment | None = None,
-    validation: BatchSampler | None = None,
+    validation: Callable[[int], Batch] | None = None,
     minutes: float | None = None,
     resume: bool = False,
     show_progress: bool = True,
@@ -88,17 +87,21 @@ def train(
     wrapped, optimizer = fabric.setup(model, optimizer)
     wrapped.mark_forward_method("training_step")
     average = MovingAverage(model, config.ema) if config.ema else None
-    state: dict[str, Any] = {"step": 0, "seconds": 0.0, "best": math.inf}
+    state: dict[str, Any] = {"step": 0, "seconds": 0.0, "best": math.inf, "pending": {}, "skipped": {}}
     if resume:
         state = _restore(run, model, optimizer, average)
         run.drop_metrics_after(state["step"])
+    else:
+        if alignment is not None and isinstance(alignment.space, nn.Module):
+        alignment.space.to(fabric.device)
     run.create()
-    save(config, run.config)
-    run.write_record(seed=config.seed, data=config.data)
+        with atomic(run.config) as part:
+            save(config, part)
+        run.write_record(seed=config.seed, data=config.data)
 
     step, begun = state["step"], time.monotonic()
     best, already = state["best"], state["seconds"]
-    journal = _Journal(run, alignment is not None)
+    journal = _Journal(run, pending=state["pending"], skipped=state["skipped"])
     bad_in_a_row = 0
 
     def checkpoint() -> None:
@@ -112,9 +115,11 @@ def train(
                 "model": model.state_dict(),
                 "optimizer": optimizer.state_dict(),
                 "average": average.average if average else {},
+                "pending": journal.pending,
+                "skipped": journal.skipped,
             },
         )
-        if config.keep == "last" or not run.model.is_file():
+        if config.keep == "last" or best == math.inf:
             _save_averaged(run.model, model, average, config)
         run.write_record(step=step, steps=config.steps, minutes=round(seconds / 60, 2), skipped_rows=journal.skipped)
 
@@ -122,6 +127,7 @@ def train(
         _attention_for(fabric.device),
         _stop_on_interrupt() as interrupted,
         ThreadPoolExecutor(1) as ahead,
+        closing(journal),
         progress_bar(show=show_progress) as bar,
     ):
         task = bar.add_task("training", total=config.steps, completed=step, note="")
@@ -140,30 +146,31 @@ def train(
             own = output.loss.mean()
             loss, log = own, {"loss": own.item(), **output.parts}
             if alignment is not None:
-                aligned = _align(alignment, output, batch)
+                aligned = _align(alignment, output, batch, rng)
                 if config.gradient_log_every and step % config.gradient_log_every == 0:
                     log |= journal.gradients(own, aligned.total, model, step)
                 loss = own + aligned.total
                 log |= {f"alignment/{name}": value for name, value in aligned.log.items()}
+            norm = math.nan
             if torch.isfinite(loss):
                 fabric.backward(loss)
                 norm = _gradient_norm(model)
+            if math.isfinite(norm):
                 if config.gradient_clip:
                     fabric.clip_gradients(wrapped, optimizer, max_norm=config.gradient_clip)
                 optimizer.step()
-                optimizer.zero_grad(set_to_none=True)
                 bad_in_a_row = 0
                 log |= {"gradient_norm": norm, "total": loss.item()}
             else:
                 bad_in_a_row += 1
-                optimizer.zero_grad(set_to_none=True)
                 log = {}
                 journal.skip([i for i, row in zip(batch.ids, output.loss, strict=True) if not torch.isfinite(row)])
-                if bad_in_a_row > BAD_STEPS_LIMIT:
+                if bad_in_a_row == BAD_STEPS_LIMIT:
                     raise InputError(
-                        f"no finite loss in {bad_in_a_row} steps in a row at step {step}: lower learning_rate "
-                        f"({config.learning_rate}), or check the data with `atm data check {config.data}`"
+                        f"no finite loss or gradient in {bad_in_a_row} steps in a row, up to step {step + 1}: lower "
+                        f"learning_rate ({config.learning_rate}), or check the data with `atm data check {config.data}`"
                     )
+            optimizer.zero_grad(set_to_none=True)
             step += 1
             if average:
                 average.update(step)
@@ -182,7 +189,6 @@ def train(
                 checkpoint()
         checkpoint()
         coming.cancel()
-    journal.close()
     return Outcome(step, config.steps, interrupted())
 
 
@@ -195,7 +201,11 @@ def step_generator(seed: int, step: int) -> torch.Generator:
 
 @torch.no_grad()
 def validation_loss(
-    model: nn.Module, sampler: BatchSampler, seed: int, device: torch.device, average: MovingAverage | None = None
+    model: nn.Module,
+    sampler: Callable[[int], Batch],
+    seed: int,
+    device: torch.device,
+    average: MovingAverage | None = None,
 ) -> float:
     """Mean loss over the same few batches and noise each time, in eval mode, of the averaged weights if there are."""
     if average:
@@ -211,20 +221,20 @@ def validation_loss(
     return float(np.mean(losses))
 
 
-def _align(alignment: Alignment, output, batch: Batch):
+def _align(alignment: Alignment, output: StepOutput, batch: Batch, rng: torch.Generator) -> AlignmentOutput:
     if output.motion is None:
         raise InputError("the alignment losses need a motion, and this model's training step gives none")
     # Margins and ratios are differences of small distances: half precision would drown them.
     with torch.autocast(batch.sentence.device.type, enabled=False):
         motion = replace(output.motion, features=output.motion.features.float())
-        return alignment(motion, batch, output.noise_level)
+        return alignment(motion, batch, output.noise_level, rng)
 
 
 def _restore(run: RunFolder, model: nn.Module, optimizer, average: MovingAverage | None) -> dict[str, Any]:
     saved = read_checkpoint(run.checkpoint)
-    model.load_state_dict(saved["model"])
+    load_state(model, saved["model"], source=str(run.checkpoint))
     optimizer.load_state_dict(saved["optimizer"])
-    if average and saved["average"]:
+    if average:
         average.load(saved["average"])
     return saved
 
@@ -251,23 +261,24 @@ def _to(batch: Batch, device: torch.device) -> Batch:
 class _Journal:
     """Means of what the steps logged, into metrics.jsonl and TensorBoard; and the rows that had no finite loss."""
 
-    def __init__(self, run: RunFolder, aligned: bool):
+    def __init__(self, run: RunFolder, *, pending: dict[str, list[float]], skipped: dict[str, int]):
         from torch.utils.tensorboard import SummaryWriter
 
         self.run = run
-        self.skipped: dict[str, int] = {}
-        self._sums: dict[str, list[float]] = defaultdict(list)
-        self._warned = not aligned
+        self.pending = dict(pending)
+        """Values since the last line; in the checkpoint, so that a resumed run's next line is the mean it would be."""
+        self.skipped = dict(skipped)
+        self._warned = False
         self._board = SummaryWriter(str(run.path / "tensorboard"))
 
     def add(self, log: dict[str, float]) -> None:
         for name, value in log.items():
-            self._sums[name].append(value)
+            self.pending.setdefault(name, []).append(value)
 
     def skip(self, ids: list[str]) -> None:
         for clip_id in ids:
             self.skipped[clip_id] = self.skipped.get(clip_id, 0) + 1
-        warnings.warn(f"step skipped, no finite loss for: {', '.join(ids) or 'the batch as a whole'}", stacklevel=3)
+        warnings.warn(f"step skipped, no finite loss for: {', '.join(ids) or 'the batch as a whole'}", stacklevel=2)
 
     def gradients(self, own: Tensor, aligned: Tensor, model: nn.Module, step: int) -> dict[str, float]:
         """Norms of both gradients on the weights; warns once where alignment dwarfs the model's own loss."""
@@ -289,8 +300,8 @@ class _Journal:
 
     def write(self, step: int, seconds: float) -> dict[str, float]:
         line = {"step": step, "seconds": round(seconds, 2)}
-        line |= {name: float(np.mean(values)) for name, values in self._sums.items()}
-        self._sums.clear()
+        line |= {name: float(np.mean(values)) for name, values in self.pending.items()}
+        self.pending.clear()
         self.run.append_metrics(line)
         for name, value in line.items():
             if name != "step":

@@ -28,8 +28,8 @@ def _mdm_published(model) -> TrainConfig:
     return TrainConfig(model=model, steps=400_000, batch_size=64, pad_to=196, checkpoint_every=10_000, log_every=100)
 
 
-def _aligned(config: TrainConfig, weight: float, epsilon: float = 0.85) -> TrainConfig:
-    alignment = AlignmentConfig(inter_weight=weight, intra_weight=weight, epsilon=epsilon)
+def _aligned(config: TrainConfig, weight: float, **choices) -> TrainConfig:
+    alignment = AlignmentConfig(inter_weight=weight, intra_weight=weight, **choices)
     return config.model_copy(update={"alignment": alignment})
 
 
@@ -73,7 +73,7 @@ def mdm_scripted() -> TrainConfig:
 
 def mdm_scripted_atm() -> TrainConfig:
     """The small MDM with both losses; everything else as in `mdm_small`."""
-    return _aligned(mdm_scripted(), SMALL_WEIGHT, MINILM_EPSILON)
+    return _aligned(mdm_scripted(), SMALL_WEIGHT, epsilon=MINILM_EPSILON, sentence_encoder="minilm")
 
 
 PRESETS: dict[str, Preset] = {

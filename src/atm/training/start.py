@@ -12,7 +12,9 @@ from atm.data.batches import BatchSampler
 from atm.data.humanml3d import MotionDataset, open_dataset
 from atm.embedding import Space, load_space
 from atm.errors import InputError
-from atm.evaluation.presets import trainable
+from atm.evaluation.evaluator import Evaluator
+from atm.evaluation.presets import evaluator_normaliser, trainable
+from atm.evaluation.words import SPECIAL
 from atm.generators import build_generator
 from atm.interface import TextEncoder
 from atm.layers import Normaliser
@@ -41,8 +43,9 @@ def start(
         from_model: run folder or model file whose weights (and model config) the run starts with.
     """
     run = RunFolder(out)
-    if run.config.exists():
+    if run.holds_something():
         raise InputError(f"{out} holds a run already: go on with `atm train --resume {out}`, or give another --out")
+    run.forget()
     if from_model is not None:
         stored = read_model(find_model(from_model))
         if stored.kind != kind_of(config.model):
@@ -73,20 +76,24 @@ def _run(config: TrainConfig, run: RunFolder, *, minutes, from_model, resume, sh
         load_state(model, read_model(find_model(from_model)).state, source=str(from_model))
     alignment = None
     if config.alignment is not None and config.alignment.weighs_anything():
-        alignment = Alignment(config.alignment, _space(config.alignment.space, dataset, encoder), seed=config.seed)
+        alignment = Alignment(config.alignment, _space(config.alignment.space, dataset, encoder))
     sizes = {
         "batch_size": config.batch_size,
         "seed": config.seed,
         "pad_to": config.pad_to,
         "sort_over": config.sort_over,
     }
+    sentences = encoder
+    if sentence_encoder_name(config) != encoder.name:
+        sentences = cached_encoder(sentence_encoder_name(config), dataset, show_progress=show_progress)
     validation = None
     if config.validate_every:
         val = open_dataset(config.data, "val")
-        encoder.prepare(val.captions(), progress=show_progress)
-        validation = BatchSampler(val, encoder, **sizes)
+        for one in {encoder, sentences}:
+            one.prepare(val.captions(), progress=show_progress)
+        validation = BatchSampler(val, sentences, **sizes)
     return train(
-        config, model, BatchSampler(dataset, encoder, **sizes), run,
+        config, model, BatchSampler(dataset, sentences, **sizes), run,
         alignment=alignment, validation=validation, minutes=minutes, resume=resume, show_progress=show_progress,
     )  # fmt: skip
 
@@ -98,6 +105,8 @@ def build_model(config: TrainConfig, dataset: MotionDataset, encoder: TextEncode
     if config.model.name == "space":
         return config, Space(config.model, encoder, normaliser)
     if config.model.name == "evaluator":
+        if config.model.vocabulary != SPECIAL:  # a model to go on from: row i of its word table belongs to word i
+            return config, Evaluator(config.model, evaluator_normaliser(dataset.mean, dataset.std))
         captions = [list(caption.words) for item in dataset.items for caption in item.captions]
         width = {"features": dataset.skeleton.feature_width}
         evaluator = trainable(config.model.model_copy(update=width), dataset.mean, dataset.std, captions)
@@ -110,6 +119,13 @@ def text_encoder_name(config: TrainConfig) -> str:
     return getattr(config.model, "text_encoder", "minilm")
 
 
+def sentence_encoder_name(config: TrainConfig) -> str:
+    """The language model of `Batch.sentence`, by which near-duplicate captions are told; a baseline asks none."""
+    if config.alignment is not None:
+        return config.alignment.sentence_encoder
+    return getattr(config.model, "sentence_encoder", text_encoder_name(config))
+
+
 def cached_encoder(name: str, dataset: MotionDataset, *, show_progress: bool) -> CachedTextEncoder:
     """A text encoder that has every caption of the data set in memory."""
     encoder = CachedTextEncoder(load_text_encoder(name))
@@ -120,7 +136,9 @@ def cached_encoder(name: str, dataset: MotionDataset, *, show_progress: bool) ->
 def _space(path: str | None, dataset: MotionDataset, encoder: CachedTextEncoder) -> Space:
     file = packaged("space") if path is None else find_model(path)
     stored = read_model(file)
-    name = stored.config.get("text_encoder")
+    if stored.kind != "space":
+        raise InputError(f"alignment.space must be a text-motion space, but {file} holds one of kind {stored.kind!r}")
+    name = stored.config["text_encoder"]
     own = encoder if name == encoder.name else cached_encoder(name, dataset, show_progress=True)
     space = load_space(file, own)
     width = len(space.normaliser.mean)
