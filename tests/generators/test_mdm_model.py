@@ -202,6 +202,31 @@ def test_a_known_beginning_may_be_shorter_than_the_motion():
     torch.testing.assert_close(motion.features[:, :5], start.features)
 
 
+CONTEXT = mdm_small().model_copy(update={"context_frames": 4})
+
+
+def test_a_model_with_a_context_learns_what_follows_it():
+    """The first 4 frames come back as they were given, and the loss is that of the others."""
+    batch = make_batch((18, 9))
+    step = make(CONTEXT).training_step(batch, seeded())
+    made, given = step.motion.features, batch.motion.features
+    torch.testing.assert_close(made[:, :4], given[:, :4])
+    torch.testing.assert_close(step.loss, masked_mse(made[:, 4:], given[:, 4:], batch.motion.mask[:, 4:]))
+
+
+def test_a_model_with_a_context_continues_the_prefix_that_it_is_given():
+    model = make(CONTEXT)
+    prefixes = make_batch((4, 4)).motion
+    ask = {"text": ["walk"], "lengths": torch.tensor([12]), "seeds": [0]}
+    first, other = (model.sample(**ask, prefix=prefixes[[row]]).features for row in (0, 1))
+    assert first.shape == (1, 12, FEATURES)
+    assert not torch.allclose(first, other)
+    with pytest.raises(InputError, match="continues 4 frames, but was given a prefix of 0"):
+        model.sample(**ask)
+    with pytest.raises(InputError, match="continues 0 frames, but was given a prefix of 4"):
+        make(mdm_small()).sample(**ask, prefix=prefixes[[0]])
+
+
 def test_the_text_encoder_is_no_part_of_the_weights():
     class Encoder(torch.nn.Module):
         name, token_width, sentence_width = "fake", 8, 8
@@ -269,6 +294,7 @@ def test_arguments_that_do_not_belong_together_are_refused():
     [
         ({"width": 30, "heads": 4}, "multiple of heads"),
         ({"architecture": "trans_enc", "condition": "tokens"}, "trans_dec"),
+        ({"context_frames": 6, "frames_per_token": 4}, "whole tokens"),
         ({"sampling_steps": 60, "diffusion_steps": 50}, "exceed"),
     ],
 )

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from atm.errors import InputError
 from atm.generators.mdm.model import MDM
-from atm.generators.mdm.presets import mdm_humanml3d, mdm_humanml3d_50, mdm_humanml3d_distilbert
+from atm.generators.mdm.presets import mdm_humanml3d, mdm_humanml3d_50, mdm_humanml3d_dip, mdm_humanml3d_distilbert
 from atm.generators.mdm.weights import from_published, read_published
 from atm.layers import Normaliser
 from doubles import FakeTextEncoder
@@ -124,6 +124,8 @@ def test_options_become_the_preset_that_they_describe(tmp_path):
     assert read_published(write(tmp_path, fifty, small_state()))[0] == mdm_humanml3d_50()
     bert = fifty | {"arch": "trans_dec", "text_encoder_type": "bert"}
     assert read_published(write(tmp_path, bert, small_state()))[0] == mdm_humanml3d_distilbert()
+    dip = bert | {"diffusion_steps": 10, "context_len": 20, "pred_len": 40}
+    assert read_published(write(tmp_path, dip, small_state()))[0] == mdm_humanml3d_dip()
 
 
 @pytest.mark.parametrize(

@@ -14,12 +14,17 @@ from weights import fill_
 
 from atm.generators.mdm.config import MDMConfig
 from atm.generators.mdm.model import MDM, Condition, masked_mse
-from atm.generators.mdm.presets import mdm_humanml3d, mdm_humanml3d_50, mdm_humanml3d_distilbert, mdm_kit
+from atm.generators.mdm.presets import (
+    mdm_humanml3d,
+    mdm_humanml3d_50,
+    mdm_humanml3d_dip,
+    mdm_humanml3d_distilbert,
+    mdm_kit,
+)
 from atm.generators.parts.diffusion import Chain, kept_levels, noise_chain, reverse
 from atm.layers import Normaliser, length_mask
 from doubles import FakeTextEncoder
 
-DIP = mdm_humanml3d_distilbert().model_copy(update={"diffusion_steps": 10})
 DECODER = mdm_humanml3d().model_copy(update={"architecture": "trans_dec"})
 
 
@@ -86,7 +91,7 @@ def test_the_network_gives_the_published_estimates_when_padding_is_masked(golden
 @torch.no_grad()
 def test_a_prefix_is_seen_as_in_the_published_autoregressive_model(golden):
     file = golden("mdm_dip_prefix.npz")
-    model = build(DIP, file)
+    model = build(mdm_humanml3d_dip(), file)
     x_t, t, prefix = frames_first(file["x_t"]), torch.from_numpy(file["t"]), frames_first(file["prefix"])
     mask = torch.ones(x_t.shape[:2]).bool()
     for scale, expected in ((1.0, "out_cond"), (0.0, "out_uncond"), (float(file["scale"]), "out_guided")):

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
 
 from atm.config import Config
 
@@ -24,8 +24,6 @@ class MDMConfig(Config):
     """Transformer layers."""
     dropout: float = Field(0.1, ge=0, lt=1)
     """Share of activations set to zero in training."""
-    norm_first: bool = False
-    """Normalise before each part of a layer, not behind it (published: behind)."""
     frames_per_token: PositiveInt = 1
     """Frames that share a token. Over 1 a patch stem and head replace the published linear layers (ours)."""
     frame_width: PositiveInt = 128
@@ -36,6 +34,8 @@ class MDMConfig(Config):
     """Attention does not see padding. Published models of 2022 see it and are always given `max_frames`."""
     max_frames: PositiveInt = 196
     """Longest motion of the data set in frames; the window of models without `mask_frames`."""
+    context_frames: NonNegativeInt = 0
+    """Clean frames before the motion that the network sees and continues, as in the authors' DiP model; 0: none."""
 
     text_encoder: str = "clip"
     """Name of the frozen text encoder."""
@@ -61,6 +61,8 @@ class MDMConfig(Config):
             raise ValueError(f"width {self.width} must be even and a multiple of heads {self.heads}")
         if self.architecture == "trans_enc" and (self.condition == "tokens" or self.time_token):
             raise ValueError("condition 'tokens' and time_token need architecture 'trans_dec'")
+        if self.context_frames % self.frames_per_token:
+            raise ValueError(f"context_frames {self.context_frames} must be whole tokens of {self.frames_per_token}")
         if self.sampling_steps is not None and self.sampling_steps > self.diffusion_steps:
             raise ValueError(f"sampling_steps {self.sampling_steps} exceed diffusion_steps {self.diffusion_steps}")
         return self

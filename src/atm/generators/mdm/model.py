@@ -77,15 +77,7 @@ class MDM(nn.Module):
             "trans_enc": (nn.TransformerEncoderLayer, _encoder),
             "trans_dec": (nn.TransformerDecoderLayer, nn.TransformerDecoder),
         }[config.architecture]
-        layer = kind(
-            width,
-            config.heads,
-            config.feed_forward,
-            config.dropout,
-            activation="gelu",
-            batch_first=True,
-            norm_first=config.norm_first,
-        )
+        layer = kind(width, config.heads, config.feed_forward, config.dropout, activation="gelu", batch_first=True)
         trunk = stack(layer, config.layers)
         setattr(self, "seqTransEncoder" if config.architecture == "trans_enc" else "seqTransDecoder", trunk)
         for parameter in trunk.parameters():
@@ -96,14 +88,16 @@ class MDM(nn.Module):
     def training_step(self, batch: Batch, rng: torch.Generator) -> StepOutput:
         """One denoising step per row at a random noise level; all its randomness but dropout comes from `rng`."""
         x0, mask = self._normalised(batch.motion)
+        prefix, x0, mask = self._split(x0, mask)
         device, rows = x0.device, len(x0)
         t = torch.randint(self.config.diffusion_steps, (rows,), generator=rng, device=rng.device).to(device)
         noise = torch.randn(x0.shape, generator=rng, device=rng.device).to(device)
         withheld = torch.rand(rows, generator=rng, device=rng.device).to(device) < self.config.condition_dropout
 
         condition = self.condition(self._encode(batch.text)).withheld(withheld)
-        x0_hat = self(self.noised(x0, noise, t), t, condition, mask)
-        features = self.normaliser.inverse(x0_hat)[:, : batch.motion.features.shape[1]]
+        x0_hat = self(self.noised(x0, noise, t), t, condition, mask, prefix)
+        whole = x0_hat if prefix is None else torch.cat([prefix, x0_hat], dim=1)
+        features = self.normaliser.inverse(whole)[:, : batch.motion.features.shape[1]]
         return StepOutput(loss=masked_mse(x0_hat, x0, mask), motion=Motion(features, batch.motion.lengths))
 
     @torch.no_grad()
@@ -116,6 +110,7 @@ class MDM(nn.Module):
         guidance_scale: float | None = None,
         known: Motion | None = None,
         keep: Bool[Tensor, "B T"] | Bool[Tensor, "B T D"] | None = None,
+        prefix: Motion | None = None,
         progress: bool = False,
     ) -> Motion:
         """One motion per text; what stands behind a length is as the model left it.
@@ -128,10 +123,13 @@ class MDM(nn.Module):
             known: motions to complete, with `keep`.
             keep: True where `known` shall stand, per frame or per frame and feature. As published, the estimate of
                 the clean motion is overwritten there in each step.
+            prefix: what came just before, `context_frames` long; needed by models that have a context, and by no
+                other. Longer motions come from giving each motion's end as the next one's prefix.
             progress: show a bar.
 
         Raises:
-            InputError: a length below 1 or beyond the position table, or known features of another width.
+            InputError: a length below 1 or beyond the position table, known features of another width, or a prefix
+                of another length than the model's context.
         """
         if not len(text) == len(lengths) == len(seeds):
             raise ValueError(f"{len(text)} texts, {len(lengths)} lengths and {len(seeds)} seeds: expected one per row")
@@ -146,8 +144,10 @@ class MDM(nn.Module):
         if known is not None:
             fixed, keep = self._fixed(known.to(device), keep.to(device), frames)
 
+        before = self._context(prefix)
+
         def predict(x_t: Tensor, level: int) -> Tensor:
-            x0_hat = self.guided(x_t, torch.full_like(lengths, level), condition, mask, scale=scale)
+            x0_hat = self.guided(x_t, torch.full_like(lengths, level), condition, mask, before, scale=scale)
             return x0_hat if known is None else torch.where(keep, fixed, x0_hat)
 
         drawn = [max(self.config.max_frames, self._whole_tokens(int(length))) for length in lengths]
@@ -172,7 +172,7 @@ class MDM(nn.Module):
             t: noise levels of the full schedule.
             condition: from `condition`.
             mask: True inside a motion.
-            prefix: clean frames just before the motion, seen but not estimated (as in the authors' later DiP model).
+            prefix: clean frames just before the motion, normalised; seen but not estimated.
         """
         before = 0 if prefix is None else prefix.shape[1]
         if prefix is not None:
@@ -260,6 +260,22 @@ class MDM(nn.Module):
         x0 = F.pad(self.normaliser(motion.features), (0, 0, 0, frames - motion.features.shape[1]))
         # where, not a product: padding means nothing, so it may hold anything, and 0 x NaN is NaN.
         return torch.where(mask[..., None], x0, 0.0), mask
+
+    def _split(
+        self, x0: Float[Tensor, "B T D"], mask: Bool[Tensor, "B T"]
+    ) -> tuple[Float[Tensor, "B P D"] | None, Float[Tensor, "B N D"], Bool[Tensor, "B N"]]:
+        """Context, motion, and the motion's mask."""
+        context = self.config.context_frames
+        return (x0[:, :context] if context else None), x0[:, context:], mask[:, context:]
+
+    def _context(self, prefix: Motion | None) -> Float[Tensor, "B P D"] | None:
+        expected, given = self.config.context_frames, 0 if prefix is None else prefix.features.shape[1]
+        if expected != given:
+            raise InputError(f"this MDM continues {expected} frames, but was given a prefix of {given}")
+        if prefix is None:
+            return None
+        self._check_width(prefix)
+        return self.normaliser(prefix.features.to(self.positions.device))
 
     def _window(self, lengths: Int[Tensor, "B"]) -> int:
         shortest, longest = int(lengths.min()), int(lengths.max())

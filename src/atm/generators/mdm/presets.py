@@ -20,6 +20,13 @@ def mdm_humanml3d_distilbert() -> MDMConfig:
     )
 
 
+def mdm_humanml3d_dip() -> MDMConfig:
+    """The authors' DiP: in 10 steps from a text and 20 frames to the next 40; guidance 7.5."""
+    return mdm_humanml3d_distilbert().model_copy(
+        update={"diffusion_steps": 10, "context_frames": 20, "max_frames": 40, "guidance_scale": 7.5}
+    )
+
+
 def mdm_kit() -> MDMConfig:
     """The paper's KIT model: the same, on 251 features at 12.5 fps."""
     return mdm_humanml3d()

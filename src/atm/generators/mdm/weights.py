@@ -65,6 +65,7 @@ def _config(options: dict[str, Any], *, source: Path) -> MDMConfig:
     found = [what for what, is_there in unsupported.items() if is_there]
     if found:
         raise InputError(f"{source} describes an MDM with {found[0]}, which this program has no model for")
+    context = options.get("context_len", 0)
     text_encoder, condition = TEXT_ENCODERS[options.get("text_encoder_type", "clip")]
     ours = {
         "architecture": options.get("arch", "trans_enc"),
@@ -77,7 +78,11 @@ def _config(options: dict[str, Any], *, source: Path) -> MDMConfig:
         "condition_dropout": options.get("cond_mask_prob", 0.1),
         "diffusion_steps": options.get("diffusion_steps", 1000),
         "schedule": options.get("noise_schedule", "cosine"),
+        "context_frames": context,
     }
+    if context:
+        # The published autoregressive model; its guidance is an option of its sampling command, 7.5 by default.
+        ours |= {"max_frames": options.get("pred_len", 40), "guidance_scale": 7.5}
     return validate(MDMConfig, ours, source=str(source))
 
 
