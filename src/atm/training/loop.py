@@ -86,15 +86,15 @@ def train(
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     wrapped, optimizer = fabric.setup(model, optimizer)
     wrapped.mark_forward_method("training_step")
+    if alignment is not None and isinstance(alignment.space, nn.Module):
+        alignment.space.to(fabric.device)
     average = MovingAverage(model, config.ema) if config.ema else None
     state: dict[str, Any] = {"step": 0, "seconds": 0.0, "best": math.inf, "pending": {}, "skipped": {}}
     if resume:
         state = _restore(run, model, optimizer, average)
         run.drop_metrics_after(state["step"])
     else:
-        if alignment is not None and isinstance(alignment.space, nn.Module):
-        alignment.space.to(fabric.device)
-    run.create()
+        run.create()
         with atomic(run.config) as part:
             save(config, part)
         run.write_record(seed=config.seed, data=config.data)
