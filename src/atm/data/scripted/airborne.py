@@ -19,10 +19,10 @@ def jump(score: Score, action: Action) -> None:
     count = action.count or 1
     start, y0 = score.now, score["root_y"]
     origin = np.array([score["root_x"], score["root_z"]])
-    rise = rng.uniform(*{"slow": (0.14, 0.19), "normal": (0.21, 0.29), "fast": (0.24, 0.32)}[action.speed])
+    rise = rng.uniform(*{"slow": (0.14, 0.18), "normal": (0.20, 0.26), "fast": (0.23, 0.28)}[action.speed])
     if count > 3:
         rise *= 0.85
-    depth = rng.uniform(0.20, 0.29) * (0.85 if forward else 1.0)
+    depth = rng.uniform(0.19, 0.26) * (0.85 if forward else 1.0)
     air = rng.uniform(0.45, 0.60) if forward else 0.0
     before, after = (0.17, 0.20) if forward else (0.045, -0.045)
 
@@ -60,6 +60,8 @@ def jump(score: Score, action: Action) -> None:
     height += [(landed + dip, y0 - rng.uniform(0.11, 0.19), 0.0, 4.0), (landed + dip + recover, y0, 0.0, 0.0)]
     ahead += [(landed + dip + recover, place, 0.0, 0.0)]
 
+    score.unbalance(start, down, push + 0.3)
+    score.unbalance(landed, dip, recover)
     body = score.curve(height)
     score.track("root_y", body - y0)
     way = score.curve(ahead)
@@ -99,7 +101,7 @@ def _feet_in_flight(
 
 def _jump_trunk_and_arms(score, start, flights, down, push, dip, recover, forward) -> None:
     rng = score.rng
-    lean = rng.uniform(24, 36)
+    lean = rng.uniform(19, 29)
     swing_up = rng.uniform(55, 120)
     moment = start
     for i, (off, land, _) in enumerate(flights):

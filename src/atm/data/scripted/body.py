@@ -4,7 +4,7 @@ The channels are what an animator would set: where the pelvis is and how it is t
 each sole stands, how each arm is bent. Legs, and hands that hold on to a point, follow by two-bone inverse kinematics,
 so a planted foot stays where it is whatever the pelvis does, and every bone keeps its length exactly.
 
-Sources: skeleton measures and neutral offsets of standing people, `docs/data.md`; the rest is our own construction.
+Sources: skeleton measures and neutral offsets of standing people; the rest is our own construction.
 """
 
 import numpy as np
@@ -51,7 +51,10 @@ TOE_AHEAD_OF_PELVIS = 0.055
 """Where the soles stand under a standing body, metres."""
 
 _SPINE_BLEND = (0.25, 0.6)
-_STRAIGHTEST_KNEE = 5.0  # degrees; the anatomically straight leg of this skeleton reads a little bent
+_STRAIGHTEST_KNEE = 7.0
+"""A standing leg keeps this bend, degrees: an anatomically straight leg of this skeleton reads as a little bent."""
+_STRAIGHTEST_SWING = 4.0
+"""A swinging leg may be straighter."""
 
 _TRUNK = ("root_x", "root_y", "root_z", "pelvis_yaw", "pelvis_tilt", "pelvis_roll")
 _UPPER = ("chest_yaw", "chest_lean", "chest_side", "head_yaw", "head_pitch", "head_side")
@@ -173,7 +176,7 @@ def _leg(
     line = ankle - hip
     distance = np.linalg.norm(line, axis=-1, keepdims=True)
     # A swinging foot that is out of reach comes nearer; standing feet were given reach by lowering the pelvis.
-    reached = np.clip(distance, abs(thigh - shank) + 0.12, _leg_reach(i, 2.0))
+    reached = np.clip(distance, abs(thigh - shank) + 0.12, _leg_reach(i, _STRAIGHTEST_SWING))
     moved = line * (reached / distance - 1)
     ankle, toe, line = ankle + moved, toe + moved, line + moved
     knee = hip + _bend(line, reached, np.cross(line, hinge), thigh, shank)

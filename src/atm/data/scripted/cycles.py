@@ -1,6 +1,6 @@
 """Captured cycles of walking and running as Fourier series: means over 24 clips of walking and 46 of running.
 
-Source: our measurements on captured motion, `docs/data.md`. Where a row was not measured (the sway of a run, the
+Source: our measurements on captured motion. Where a row was not measured (the sway of a run, the
 arms of walking backward apart from their flexion), it is set by eye.
 """
 

@@ -57,6 +57,7 @@ def _sit_down_once(score: Score, action: Action) -> None:
     score.pulse("root_y", -0.008, at(0.78), 0.09 * whole, 0.14 * whole)
     score.bend(rng.uniform(2, 6), -2.6, at(0.66), 0.46 * whole)
     score.to("head_pitch", rng.uniform(0, 6), at(0.62), 0.50 * whole)
+    score.unbalance(at(0.0), 0.5 * whole, 0.55 * whole)
     score.posture = "seated"
     for i, side in enumerate(SIDES):
         forward = 88 + (1, -1)[i] * rng.uniform(1, 4)
@@ -80,6 +81,7 @@ def _stand_up_once(score: Score, action: Action) -> None:
     score.bend(0.0, 0.5, at(0.42), 0.48 * whole)
     score.pulse("chest_lean", -2.5, at(0.84), 0.16 * whole, 0.30 * whole)
     score.to("head_pitch", rng.uniform(-2, 5), at(0.42), 0.50 * whole)
+    score.unbalance(at(0.0), 0.4 * whole, 0.6 * whole)
     score.posture = "standing"
     for i, side in enumerate(SIDES):
         forward = 72 + (1, -1)[i] * rng.uniform(1, 4)
@@ -129,7 +131,7 @@ def _lie_down_once(score: Score, action: Action) -> None:
     score.to("pelvis_tilt", -86, at(0.45), 0.33 * whole)
     score.to("chest_lean", -88, at(0.48), 0.34 * whole)
     score.to("head_pitch", -62, at(0.50), 0.32 * whole)
-    score.to("head_pitch", -84, at(0.76), 0.18 * whole)
+    score.to("head_pitch", -98, at(0.72), 0.22 * whole)
     score.to("root_y", _LYING_HEIGHT, at(0.50), 0.25 * whole)
     score.posture = "lying"
     for i, side in enumerate(SIDES):
@@ -185,7 +187,7 @@ def _get_up_once(score: Score, action: Action) -> None:
     for i, side in enumerate(SIDES):
         late = 0.0 if i == first else 0.04
         point = hips + score.local((1, -1)[i] * rng.uniform(0.27, 0.33), -rng.uniform(0.20, 0.26))
-        leave = 0.66 if i == first else 0.56
+        leave = 0.64 if i == first else 0.55
         weight = score.window(at(0.10 + late), at(leave), 0.16 * whole, 0.12 * whole)
         score.hold(side, weight, np.array([point[0], 0.035, point[1]]))
         place_arm(score, side, (-34, 22, -10, 24), at(0.14 + late), 0.24 * whole)
@@ -197,7 +199,8 @@ def _get_up_once(score: Score, action: Action) -> None:
     score.to("root_y", 0.42, at(0.47), 0.21 * whole)
     for i, side in enumerate(SIDES):
         score.pulse(f"{side}_foot_pitch", -16, at(0.50), 0.14 * whole, 0.18 * whole)
-        place_arm(score, side, (66, 12, 24, 46), at(0.54) + (0.0 if i != first else 0.08 * whole), 0.16 * whole)
+        # The chest leans over 60 degrees here: in its frame an arm that hangs points far forward.
+        place_arm(score, side, (72, 12, 24, 40), at(0.42) + (0.0 if i != first else 0.05 * whole), 0.20 * whole)
 
     # And up.
     score.posture = "standing"

@@ -1,6 +1,6 @@
 """One footfall: how a foot leaves its place, travels and lands. Before and after, it does not move.
 
-Swing shapes are tables measured on captured walks and runs (`docs/data.md`); those of backward and flat steps are ours.
+Swing shapes are tables measured on captured walks and runs; those of backward and flat steps are ours.
 """
 
 from dataclasses import dataclass

@@ -287,7 +287,7 @@ def _trunk(score: Score, gait: Gait, path: Path, phase: np.ndarray) -> None:
 
     pace = np.gradient(path.way(times), times)
     force = np.gradient(np.gradient(path.way(times + 0.12), times), times)
-    lean = gait.sign * (1.5 * np.clip(force, -6, 6) + (2.6 if gait.running else 1.0) * pace)
+    lean = gait.sign * (1.5 * np.clip(force, -6, 6) + (3.4 if gait.running else 1.0) * pace)
     score.add("chest_lean", 1.5 * lean + 1.6 * lively * series(cycle["trunk_lean"], phase))
     score.add("pelvis_tilt", 0.45 * lean)
     score.add("head_pitch", 0.25 * lean)

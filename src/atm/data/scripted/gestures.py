@@ -275,7 +275,7 @@ def bow(score: Score, action: Action) -> None:
     for _ in range(action.count or 1):
         lean = rng.uniform(38, 56)
         down, hold, up = 1.05 * pace, rng.uniform(0.35, 0.65) * pace, 1.0 * pace
-        score.bend(lean, 0.72, moment + 0.05, down)
+        score.bend(lean, 0.80, moment + 0.05, down)
         score.to("head_pitch", lean * rng.uniform(1.25, 1.5), moment, down)
         back = rng.uniform(0.10, 0.15)
         score.shift(0, -back, moment, down)
@@ -283,6 +283,7 @@ def bow(score: Score, action: Action) -> None:
         for side in SIDES:
             score.pulse(f"{side}_arm_flex", rng.uniform(6, 16), moment + 0.1, down, hold + up)
             score.pulse(f"{side}_elbow", rng.uniform(0, 8), moment + 0.1, down, hold + up)
+        score.unbalance(moment, down, hold + up)
         moment += down + hold
         score.bend(0.0, 0.6, moment, up)
         score.to("head_pitch", rng.uniform(-2, 5), moment + 0.10, up)
@@ -314,6 +315,7 @@ def crouch(score: Score, action: Action) -> None:
             score.by(f"{side}_foot_pitch", -heel, moment + down + hold + 0.05, 0.55 * up)
             place_arm(score, side, (rng.uniform(62, 74), 12, 26, rng.uniform(48, 66)), moment + 0.06 + 0.03 * i, down)
             rest_arm(score, side, moment + down + hold + 0.08 + 0.03 * i, up)
+        score.unbalance(moment, down, hold + up)
         moment += down + hold
         score.by("root_y", drop, moment, up)
         score.shift(0, back, moment + 0.05, up)

@@ -19,7 +19,7 @@ from atm.data.scripted.body import (
     TOE_AHEAD_OF_PELVIS,
 )
 
-LONGEST_SECONDS = 40.0
+LONGEST_SECONDS = 12.0
 """Length of the paper that a score is written on; what comes later is lost (and too long for a clip anyway)."""
 GRAVITY = 9.81
 
@@ -200,6 +200,15 @@ class Score:
         self.to("pelvis_tilt", tilt, at, seconds)
         self.to("chest_lean", self.style.lean + tilt + (lean - tilt) / 0.525, at, seconds)
 
+    def unbalance(self, at: float, there: float, back: float) -> None:
+        """No two-sided move is quite even: over to one side a little on the way there, and back."""
+        way = float(self.rng.choice([-1, 1]))
+        amounts = {"chest_side": 2.0, "chest_yaw": 3.5, "pelvis_yaw": 2.0}
+        for channel, amount in amounts.items():
+            self.pulse(channel, way * amount * self.rng.uniform(0.5, 1.2), at, there, back)
+        for channel, amount in zip(("root_x", "root_z"), self.local(way * 0.012, 0.0), strict=True):
+            self.pulse(channel, amount, at, there, back)
+
     def jitter(self, share: float) -> float:
         """A factor near 1."""
         return 1 + share * float(np.clip(self.rng.normal(), -2, 2))
@@ -222,30 +231,37 @@ def quintic(t: np.ndarray, duration: float, start: Sequence[float], end: Sequenc
 
 
 def idle_sway(score: Score) -> None:
-    """Breathing and balance, under everything: sines of unequal periods; the body sways as one over its ankles."""
+    """Breathing and balance, under everything: sines of unequal periods; the body sways as one over its ankles.
+
+    Source: sway of captured standing people (0.35 cm sideways, 0.54 cm fore and aft); a hand that is held drifts
+    5 cm/s, and never stands still. On top a faint tremor, without which a scripted body is smoother than any muscle.
+    """
     rng, t = score.rng, score.times
-    strength = score.style.idle
 
     def wander(amount: float, low: float = 0.12, high: float = 0.65, waves: int = 4) -> np.ndarray:
         frequency = rng.uniform(low, high, waves)
         phase = rng.uniform(0, 2 * np.pi, waves)
         size = rng.uniform(0.5, 1.0, waves) / (0.4 + frequency)
-        size *= amount * strength * np.sqrt(2 / np.sum(size**2))
+        size *= amount * score.style.idle * np.sqrt(2 / np.sum(size**2))
         return np.sin(2 * np.pi * frequency * t[:, None] + phase) @ size
 
+    def unrest(amount: float, tremor: float) -> np.ndarray:
+        return wander(amount) + wander(tremor, 1.1, 2.4)
+
     side, fore = wander(0.0035), wander(0.0054)
-    score.add("root_x", side)
-    score.add("root_z", fore)
     breath = np.sin(2 * np.pi * rng.uniform(0.2, 0.3) * t + rng.uniform(0, 2 * np.pi))
-    score.add("root_y", 0.0006 * breath)
-    score.add("pelvis_yaw", wander(0.5))
-    score.add("pelvis_tilt", wander(0.4))
-    score.add("chest_lean", 60 * fore + 0.35 * breath + wander(0.25))
-    score.add("chest_side", -50 * side + wander(0.2))
-    score.add("chest_yaw", wander(0.7))
-    score.add("head_yaw", wander(2.0, 0.1, 0.4))
-    score.add("head_pitch", wander(1.2, 0.1, 0.4))
-    for side_name in SIDES:
-        score.add(f"{side_name}_arm_flex", wander(1.0) - 0.5 * breath)
-        score.add(f"{side_name}_arm_abd", wander(0.6) + 0.5 * breath)
-        score.add(f"{side_name}_elbow", wander(1.0))
+    score.add("root_x", side + wander(0.0005, 1.1, 2.4))
+    score.add("root_z", fore + wander(0.0006, 1.1, 2.4))
+    score.add("root_y", 0.0006 * breath + wander(0.0003, 1.1, 2.4))
+    score.add("pelvis_yaw", unrest(1.2, 0.12))
+    score.add("pelvis_tilt", unrest(0.4, 0.06))
+    score.add("chest_lean", 60 * fore + 0.35 * breath + unrest(0.75, 0.14))
+    score.add("chest_side", 40 * side + unrest(0.75, 0.12))
+    score.add("chest_yaw", unrest(1.1, 0.12))
+    score.add("head_yaw", wander(2.4, 0.15, 0.5) + wander(0.3, 1.1, 2.4))
+    score.add("head_pitch", wander(1.6, 0.15, 0.5) + wander(0.25, 1.1, 2.4))
+    for name in SIDES:
+        score.add(f"{name}_arm_flex", unrest(2.2, 0.30) - 0.5 * breath)
+        score.add(f"{name}_arm_abd", unrest(1.2, 0.20) + 0.5 * breath)
+        score.add(f"{name}_arm_turn", wander(3.0, 0.2, 0.6))
+        score.add(f"{name}_elbow", unrest(2.4, 0.35))
