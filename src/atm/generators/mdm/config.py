@@ -24,6 +24,8 @@ class MDMConfig(Config):
     """Transformer layers."""
     dropout: float = Field(0.1, ge=0, lt=1)
     """Share of activations set to zero in training."""
+    norm_first: bool = False
+    """Normalise before each part of a layer, not behind it (published: behind)."""
     frames_per_token: PositiveInt = 1
     """Frames that share a token. Over 1 a patch stem and head replace the published linear layers (ours)."""
     frame_width: PositiveInt = 128

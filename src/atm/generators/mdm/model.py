@@ -77,7 +77,15 @@ class MDM(nn.Module):
             "trans_enc": (nn.TransformerEncoderLayer, _encoder),
             "trans_dec": (nn.TransformerDecoderLayer, nn.TransformerDecoder),
         }[config.architecture]
-        layer = kind(width, config.heads, config.feed_forward, config.dropout, activation="gelu", batch_first=True)
+        layer = kind(
+            width,
+            config.heads,
+            config.feed_forward,
+            config.dropout,
+            activation="gelu",
+            batch_first=True,
+            norm_first=config.norm_first,
+        )
         trunk = stack(layer, config.layers)
         setattr(self, "seqTransEncoder" if config.architecture == "trans_enc" else "seqTransDecoder", trunk)
         for parameter in trunk.parameters():
@@ -141,10 +149,9 @@ class MDM(nn.Module):
         mask = length_mask(lengths, frames)
         condition = self.condition(self._encode(text))
         scale = self._guidance(guidance_scale)
+        before = self._context(prefix)
         if known is not None:
             fixed, keep = self._fixed(known.to(device), keep.to(device), frames)
-
-        before = self._context(prefix)
 
         def predict(x_t: Tensor, level: int) -> Tensor:
             x0_hat = self.guided(x_t, torch.full_like(lengths, level), condition, mask, before, scale=scale)
