@@ -2,6 +2,7 @@
 
 import types
 import typing
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,7 +17,7 @@ from atm.errors import InputError, unknown
 class Config(BaseModel):
     """Base of every config. A variant is `config.model_copy(update=...)` or `override(config, ["key=value"])`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 C = TypeVar("C", bound=Config)
@@ -43,10 +44,12 @@ def validate(kind: type[C], data: dict[str, Any], *, source: str) -> C:
     try:
         return kind.model_validate(data)
     except ValidationError as error:
-        first = error.errors()[0]
-        tags = {model.model_fields["name"].default for model in _models(kind) if "name" in model.model_fields}
-        path = ".".join(str(part) for part in first["loc"] if part not in tags) or "config"
-        raise InputError(f"{path} = {first['input']!r}: {first['msg']} (in {source})") from None
+        faults = error.errors()
+        key, came = _key(kind, faults[0]), faults[0]["input"]
+        # A field that may hold one of several types has a fault for each of them.
+        messages = [fault["msg"].removeprefix("Value error, ") for fault in faults if _key(kind, fault) == key]
+        shown = key or "config" if isinstance(came, dict) else f"{key} = {came!r}"
+        raise InputError(f"{shown}: {' or '.join(messages)} (in {source})") from None
 
 
 def save(config: Config, path: Path) -> None:
@@ -104,10 +107,17 @@ def _members(annotation: Any) -> list[type[Config]]:
     return []
 
 
-def _models(kind: type[Config]) -> list[type[Config]]:
-    """`kind` and every config class below it."""
-    below = [member for field in kind.model_fields.values() for member in _members(field.annotation)]
-    return [kind, *(model for member in below for model in _models(member))]
+def _key(kind: type[Config], fault: Mapping[str, Any]) -> str:
+    """The dotted key of a fault. Its location also names the members of unions, which are no keys."""
+    owners, names = [kind], []
+    for part in fault["loc"]:
+        owner = next((owner for owner in owners if part in owner.model_fields), None)
+        if owner is not None:
+            names.append(part)
+            owners = _members(owner.model_fields[part].annotation)
+    if fault["type"] == "extra_forbidden":
+        names.append(fault["loc"][-1])
+    return ".".join(names)
 
 
 def _chosen(members: list[type[Config]], data: dict[str, Any]) -> type[Config]:

@@ -1,7 +1,6 @@
 """Checkpoints: everything that a run needs to go on as if it had never stopped."""
 
 import io
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +39,10 @@ class MovingAverage:
             value.copy_(state[name])
 
 
+PARTS = {"step", "seconds", "best", "model", "optimizer", "average", "pending", "skipped"}
+"""What a checkpoint holds."""
+
+
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Write `state` whole or not at all; a full disk leaves the last good checkpoint as it was."""
     buffer = io.BytesIO()
@@ -57,7 +60,10 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(f"nothing to resume: {path} does not exist")
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError, OSError) as error:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged file raises whatever zip, pickle or torch stumbles over first
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path} is no whole checkpoint: {reason}") from None
+        raise InputError(f"{path} is no whole checkpoint: {reason}; start the run again in another --out") from None
+    if not isinstance(state, dict) or set(state) != PARTS:
+        raise InputError(f"{path} is no checkpoint of a run: expected {', '.join(sorted(PARTS))} in it")
+    return state

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from atm.alignment import AlignmentConfig
 from atm.config import Config
@@ -22,13 +22,13 @@ class TrainConfig(Config):
     """Data folder in the HumanML3D layout."""
     alignment: AlignmentConfig | None = None
     """The alignment losses; none is the baseline."""
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0)] = 0
     """Of weights, batches, noise and dropout. Two runs of one seed see the same batches."""
     steps: Annotated[int, Field(gt=0)] = 400_000
     """Optimiser steps in all."""
     batch_size: Annotated[int, Field(gt=0)] = 64
     """Motions per step (and per device)."""
-    pad_to: int | None = None
+    pad_to: Annotated[int, Field(gt=0)] | None = None
     """Frames of every batch; none: its longest motion. Models that attend to padding need the published 196."""
     sort_over: Annotated[int, Field(ge=1)] = 1
     """Batches among whose motions those of like length are put together, to compute less padding; 1: none."""
@@ -42,7 +42,7 @@ class TrainConfig(Config):
     """Largest norm of the gradient; none: not clipped."""
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Decay of the moving average of the weights, which then is the model that is saved; none: the weights."""
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
     """Arithmetic of the model. The alignment losses are always in float32."""
     keep: Literal["last", "best"] = "last"
     """Which weights `model.safetensors` holds: the last, or those of the lowest validation loss."""
@@ -54,6 +54,12 @@ class TrainConfig(Config):
     """Steps between checkpoints."""
     gradient_log_every: Annotated[int, Field(ge=0)] = 200
     """Steps between measurements of the two gradients (own loss, weighted alignment); 0: never."""
+
+    @model_validator(mode="after")
+    def _best_is_measured(self) -> "TrainConfig":
+        if self.keep == "best" and not self.validate_every:
+            raise ValueError("keep=best needs a validation loss: set validate_every, too")
+        return self
 
 
 def kind_of(model: ModelConfig) -> str:
