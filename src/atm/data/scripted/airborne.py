@@ -30,9 +30,9 @@ def jump(score: Score, action: Action) -> None:
     ahead = [(start, 0.0, 0.0, 0.0)]
     flights = []
     moment, place = start, 0.0
-    down, push = 0.46 * pace, 0.27 * (0.6 + 0.4 * pace)
+    down, push = 0.46 * pace, 0.27 * (0.45 + 0.55 * pace)
     for i in range(count):
-        low = moment + (down if i == 0 else 0.30 * (0.5 + 0.5 * pace))
+        low = moment + (down if i == 0 else 0.30 * (0.1 + 0.9 * pace))
         off = low + push
         scale = score.jitter(0.04)
         y_off = y0 + _RISE_ON_TOES - (0.02 if forward else 0.0)
@@ -55,7 +55,7 @@ def jump(score: Score, action: Action) -> None:
         place += before + air + after
         moment = land
     dip = 0.20 * (0.6 + 0.4 * pace)
-    recover = 0.55 * (0.5 + 0.5 * pace)
+    recover = 0.55 * (0.3 + 0.7 * pace)
     landed = moment
     height += [(landed + dip, y0 - rng.uniform(0.11, 0.19), 0.0, 4.0), (landed + dip + recover, y0, 0.0, 0.0)]
     ahead += [(landed + dip + recover, place, 0.0, 0.0)]

@@ -46,7 +46,6 @@ SOLE_LENGTH = np.array([0.05 + BONES[TOE[i]] * np.cos(np.radians(FLAT_FOOT_DEGRE
 """From heel (5 cm behind the ankle) to toe, metres."""
 STANDING_HEIGHT = 0.952
 """Height of the pelvis joint of a standing body, metres."""
-ANKLE_BEHIND_PELVIS = 0.075
 TOE_AHEAD_OF_PELVIS = 0.055
 """Where the soles stand under a standing body, metres."""
 
@@ -85,7 +84,8 @@ def joints_from_channels(channels: np.ndarray) -> np.ndarray:
     c = {name: channels[:, i] for i, name in enumerate(CHANNELS)}
     joints = np.zeros((len(channels), HUMANML3D.n_joints, 3))
 
-    pelvis_turn = _rotation(c["pelvis_yaw"], c["pelvis_tilt"], c["pelvis_roll"])
+    pelvis_angles = (c["pelvis_yaw"], c["pelvis_tilt"], c["pelvis_roll"])
+    pelvis_turn = _rotation(*pelvis_angles)
     chest_angles = (c["chest_yaw"], c["chest_lean"], -c["chest_side"])
     hips = [pelvis_turn @ OFFSETS[HIP[i]] for i in (0, 1)]
     soles = [_sole(c, i) for i in (0, 1)]
@@ -94,7 +94,6 @@ def joints_from_channels(channels: np.ndarray) -> np.ndarray:
 
     joints[:, PELVIS] = root
     joints[:, SPINE1] = root + pelvis_turn @ OFFSETS[SPINE1]
-    pelvis_angles = (c["pelvis_yaw"], c["pelvis_tilt"], c["pelvis_roll"])
     for joint, parent, weight in ((SPINE2, SPINE1, _SPINE_BLEND[0]), (SPINE3, SPINE2, _SPINE_BLEND[1])):
         turn = _rotation(*(p + weight * (q - p) for p, q in zip(pelvis_angles, chest_angles, strict=True)))
         joints[:, joint] = joints[:, parent] + turn @ OFFSETS[joint]

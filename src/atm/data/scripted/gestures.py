@@ -230,7 +230,6 @@ def kick(score: Score, action: Action) -> None:
         score.to(f"{side}_foot_pitch", 0.0, lower, down)
         score.pulse(f"{side}_foot_pitch", -30, lift - 0.16, 0.16, 0.16)
         _kick_trunk_and_arms(score, outward, lift, up, strike, out, withdraw, back + down)
-        score.shift(-over, 0, lower + 0.1, 0.8 * down + 0.15)
         score.to("root_x", centre[0], lower + 0.12, 0.8 * down + 0.15)
         score.to("root_z", centre[1], lower + 0.12, 0.8 * down + 0.15)
         moment = end + 0.04
