@@ -317,10 +317,10 @@ class MDM(nn.Module):
         return self.config.guidance_scale if scale is None else scale
 
     def _sampling_chain(self) -> Chain:
-        steps = self.config.sampling_steps
-        return (
-            self._chain if steps is None else noise_chain(self.config.diffusion_steps, self.config.schedule, kept=steps)
-        )
+        config = self.config
+        if config.sampling_steps is None:
+            return self._chain
+        return noise_chain(config.diffusion_steps, config.schedule, kept=config.sampling_steps)
 
     def _whole_tokens(self, frames: int) -> int:
         patch = self.config.frames_per_token
