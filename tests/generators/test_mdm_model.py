@@ -301,3 +301,10 @@ def test_arguments_that_do_not_belong_together_are_refused():
 def test_options_that_contradict_are_refused(options, words):
     with pytest.raises(ValidationError, match=words):
         MDMConfig(**options)
+
+
+def test_the_noise_level_of_a_step_lies_between_clean_and_pure_noise():
+    """The timesteps are the first random numbers of the step's generator; of N noise levels the last is 1."""
+    step = make(mdm_small()).training_step(make_batch(), seeded(5))
+    t = torch.randint(TINY["diffusion_steps"], (2,), generator=seeded(5))
+    torch.testing.assert_close(step.noise_level, t / (TINY["diffusion_steps"] - 1))

@@ -106,7 +106,11 @@ class MDM(nn.Module):
         x0_hat = self(self.noised(x0, noise, t), t, condition, mask, prefix)
         whole = x0_hat if prefix is None else torch.cat([prefix, x0_hat], dim=1)
         features = self.normaliser.inverse(whole)[:, : batch.motion.features.shape[1]]
-        return StepOutput(loss=masked_mse(x0_hat, x0, mask), motion=Motion(features, batch.motion.lengths))
+        return StepOutput(
+            loss=masked_mse(x0_hat, x0, mask),
+            motion=Motion(features, batch.motion.lengths),
+            noise_level=t / max(self.config.diffusion_steps - 1, 1),
+        )
 
     @torch.no_grad()
     def sample(
