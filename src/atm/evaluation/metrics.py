@@ -65,13 +65,13 @@ def mm_dist(z_text: Embeddings, z_motion: Embeddings) -> float:
     return float(_pair_distances(z_text, z_motion).mean())
 
 
-def fid(real: Embeddings, generated: Embeddings) -> float:
+def fid(real: Float[np.ndarray, "N E"], generated: Float[np.ndarray, "M E"]) -> float:
     r"""Fréchet distance of two sets of vectors, each taken as a normal distribution.
 
     .. math:: |\mu_r - \mu_g|^2 + \operatorname{tr} C_r + \operatorname{tr} C_g - 2 \operatorname{tr} (C_r C_g)^{1/2}
 
-    Source: Heusel et al. 2017, eq. 6. The trace of the root is the sum of the roots of the eigenvalues of
-    :math:`C_r^{1/2} C_g C_r^{1/2}`, which is symmetric, so that singular covariances need no correction.
+    Source: Heusel et al. 2017, eq. 6. With :math:`C_r = A^T A` and :math:`C_g = B^T B` the trace of the root is the sum
+    of the singular values of :math:`A B^T`: no root of a matrix, so singular covariances need no correction.
 
     With no more vectors than dimensions both covariances are singular, and the value depends strongly on the number
     of vectors: compare it only at equal numbers (`fid_caution` says so in words).
@@ -85,12 +85,10 @@ def fid(real: Embeddings, generated: Embeddings) -> float:
         if not np.isfinite(vectors).all():
             raise InputError(f"FID needs finite embeddings, but {name} ones hold NaN or infinity")
     real, generated = real.astype(np.float64), generated.astype(np.float64)
-    cov_r, cov_g = np.atleast_2d(np.cov(real, rowvar=False)), np.atleast_2d(np.cov(generated, rowvar=False))
-    values, vectors = np.linalg.eigh(cov_r)
-    root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
-    overlap = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ cov_g @ root), 0)).sum()
     shift = ((real.mean(0) - generated.mean(0)) ** 2).sum()
-    return float(shift + np.trace(cov_r) + np.trace(cov_g) - 2 * overlap)
+    root_r, root_g = _covariance_root(real), _covariance_root(generated)
+    overlap = np.linalg.svd(root_r @ root_g.T, compute_uv=False).sum()
+    return float(shift + (root_r**2).sum() + (root_g**2).sum() - 2 * overlap)
 
 
 def fid_caution(vectors: int, width: int) -> str | None:
@@ -144,6 +142,11 @@ def interval(values: Float[np.ndarray, "n"]) -> Estimate:
     """Mean of replications and 1.96 standard errors; the deviation has n in its denominator, as published."""
     values = np.asarray(values, dtype=np.float64)
     return Estimate(float(values.mean()), float(1.96 * values.std() / np.sqrt(len(values))))
+
+
+def _covariance_root(vectors: Float[np.ndarray, "N E"]) -> Float[np.ndarray, "R E"]:
+    """R with RᵀR the covariance (N - 1 in the denominator), no larger than it must be."""
+    return np.linalg.qr((vectors - vectors.mean(0)) / np.sqrt(len(vectors) - 1), mode="r")
 
 
 def _pair_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -55,8 +55,8 @@ def import_published(checkpoint: Path, meta: Path, glove: Path) -> Evaluator:
     absent = [name for name in NETWORKS if not isinstance(published, dict) or name not in published]
     if absent:
         raise InputError(f"{checkpoint} is no published evaluator (finest.tar): it has no {', '.join(absent)}")
-    vocabulary, vectors = read_glove(glove)
     normaliser = _read_meta(meta)
+    vocabulary, vectors = read_glove(glove)
     config = EvaluatorConfig(
         features=len(normaliser.mean), word_width=vectors.shape[1], vocabulary=vocabulary, train_words=False
     )

@@ -104,7 +104,7 @@ def build_vocabulary(captions: Iterable[Sequence[str]], *, minimum: int = 2) -> 
     return (*SPECIAL, *sorted(kept, key=lambda word: (-counts[word], word)))
 
 
-def read_glove(folder: Path) -> tuple[tuple[str, ...], Float[np.ndarray, "V 300"]]:
+def read_glove(folder: Path) -> tuple[tuple[str, ...], Float[np.ndarray, "V W"]]:
     """The published word vectors: `our_vab_data.npy`, `our_vab_words.pkl` and `our_vab_idx.pkl`.
 
     Returns:
