@@ -1,6 +1,6 @@
 """Joint positions, cleaned, and the signals that every oracle reads: facing, heights, angles, spans of frames."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -27,6 +27,8 @@ FILTER_FRAMES_PER_M = 75.0
 """Width (sigma) of the Gaussian low-pass in frames, per metre of jitter: 1.5 frames (75 ms) for 2 cm."""
 FILTER_FRAMES_MAX = 1.5
 """A wider filter would melt the stances of running (0.2 s) away."""
+CALM_FILTER_FRAMES = 2.5
+"""Low-pass for the pace of whole movements (0.125 s; they last half a second and longer)."""
 FLOOR_SHARE = 0.1
 """The floor is where the lowest joint is in the lowest tenth of the frames; the minimum is set by one bad frame."""
 ANKLE_ABOVE_FLOOR_M = 0.06
@@ -197,6 +199,11 @@ class Body:
     def quick(self) -> Float[np.ndarray, "T 22 3"]:
         """The joints with a low-pass half as wide: for what is as quick as a clap or a kick."""
         return smooth(self.raw, self.filter_frames / 2)
+
+    @cached_property
+    def calm(self) -> "Body":
+        """The same body under one fixed and wide low-pass: for peak speeds, which any jitter raises."""
+        return replace(self, joints=smooth(self.raw, CALM_FILTER_FRAMES))
 
     @cached_property
     def left(self) -> Float[np.ndarray, "T 2"]:

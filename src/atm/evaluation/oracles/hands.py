@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.signal import find_peaks
+from jaxtyping import Int
+from scipy.signal import find_peaks, peak_prominences
 
 from atm.data.scripted.program import Side
 from atm.evaluation.oracles.body import (
@@ -27,6 +28,8 @@ HAND_UP_SECONDS = 0.2
 """A hand that is up for less than this is swinging past."""
 HAND_UP_BRIDGE_SECONDS = 0.4
 """A wide wave dips below the shoulder for less than this and is still one wave."""
+HAND_DIP_M = 0.15
+"""It stays within this under the shoulder meanwhile."""
 TOGETHER_SHARE = 0.4
 """Both hands are raised (or waved) together if they share this part of the shorter span."""
 
@@ -46,6 +49,9 @@ WAVE_STROKE_SHARE = 0.55
 """A stroke is at least this share of the wide strokes of its wave; less is the hand coming to rest."""
 WAVE_WIDE_M = 0.08
 """One stroke out and back is a wave from this width on; narrower ones must be repeated."""
+
+WAVE_SINGLE_M = 0.15
+"""A single stroke that nothing else surrounds must be this wide: raised hands drift to the side as well."""
 
 CLAP_CLOSE_M = 0.2
 """Wrists of a clap come closer than this (palms touch when wrists are 8 to 12 cm apart)."""
@@ -71,8 +77,8 @@ class HandUp:
 
     span: Span
     side: Side
-    waves: int
-    """Strokes out and back; 0: the hand was only raised."""
+    strokes: tuple[int, ...]
+    """Frames at which the strokes of a wave are furthest out; none: the hand was only raised."""
     raises: int
     """Times that it went up; between two it sinks by `RAISE_SINK_M`, perhaps without hanging again."""
 
@@ -89,8 +95,8 @@ def hands_up(body: Body) -> list[HandUp]:
             continue
         alone.remove(partner)
         span = Span(min(left.span.start, partner.span.start), max(left.span.end, partner.span.end))
-        waves, raises = max(left.waves, partner.waves), max(left.raises, partner.raises)
-        merged.append(HandUp(span, "both", waves, raises))
+        strokes = max(left.strokes, partner.strokes, key=len)
+        merged.append(HandUp(span, "both", strokes, max(left.raises, partner.raises)))
     return sorted(merged + alone, key=lambda up: up.span)
 
 
@@ -113,11 +119,20 @@ def _up_spans(body: Body, side: int) -> list[Span]:
     tip = wrist + HAND_PER_FOREARM * (wrist - elbow)
     upright = body.trunk_tilt < UPRIGHT_DEGREES
     up = (tip > shoulder) & (wrist > elbow) & upright
-    return spans(up, min_seconds=HAND_UP_SECONDS, bridge_seconds=HAND_UP_BRIDGE_SECONDS)
+    # A dip is part of the gesture only while the hand stays near the shoulder.
+    near = wrist > shoulder - HAND_DIP_M
+    runs = [part for run in spans(up | near & upright) for part in _parts(up, run)]
+    return [run for run in runs if run.seconds >= HAND_UP_SECONDS]
 
 
-def _strokes(body: Body, side: int, span: Span, depth: float) -> int:
-    """Times that the wrist goes out to one side and comes back while the hand is up.
+def _parts(up: np.ndarray, run: Span) -> list[Span]:
+    inside = np.zeros(len(up), bool)
+    inside[run.start : run.end] = up[run.start : run.end]
+    return spans(inside, bridge_seconds=HAND_UP_BRIDGE_SECONDS)
+
+
+def _strokes(body: Body, side: int, span: Span, depth: float) -> tuple[int, ...]:
+    """Frames where the wrist goes out to one side and comes back while the hand is up.
 
     A hand that sinks by `depth` between its highest points and goes less far to the side is raised again and again.
     """
@@ -128,16 +143,22 @@ def _strokes(body: Body, side: int, span: Span, depth: float) -> int:
     rests = speed[turns] < WAVE_TURN_SHARE * np.quantile(speed, 0.9)
     turns, is_out = turns[rests], is_out[rests]
     if len(turns) < 3:
-        return 0
+        single = turns[is_out]
+        return _frames(span, single[peak_prominences(outward, single)[0] > WAVE_SINGLE_M])
     widths = np.abs(np.diff(outward[turns]))
     if depth > RAISE_DEPTH_SHARE * np.median(widths):
-        return 0
+        return ()
     wide = widths >= WAVE_STROKE_SHARE * np.quantile(widths, 0.75)
     if wide.sum() < 2 or (wide.sum() < 4 and widths.max() < WAVE_WIDE_M):
-        return 0
+        return ()
     # Out on one side of the turning point, back on the other; the first or last of them may hide in raising the hand.
     out_and_back = np.append(wide, True) & np.append(True, wide)
-    return max(1, int((is_out & out_and_back).sum()))
+    strokes = turns[is_out & out_and_back]
+    return _frames(span, strokes if len(strokes) else turns[is_out][:1])
+
+
+def _frames(span: Span, strokes: Int[np.ndarray, "N"]) -> tuple[int, ...]:
+    return tuple((span.start + strokes).tolist())
 
 
 def _turning_points(signal: np.ndarray, least: float) -> tuple[np.ndarray, np.ndarray]:
@@ -181,17 +202,17 @@ def punches(body: Body, side: int) -> list[int]:
 
 def raised_hand(joints: np.ndarray | Body) -> Side | None:
     """Which hand is raised and held up without waving; None: neither."""
-    return _which([up.side for up in hands_up(Body.of(joints)) if up.waves == 0])
+    return _which([up.side for up in hands_up(Body.of(joints)) if not up.strokes])
 
 
 def waving_hand(joints: np.ndarray | Body) -> Side | None:
     """Which hand waves; None: neither."""
-    return _which([up.side for up in hands_up(Body.of(joints)) if up.waves > 0])
+    return _which([up.side for up in hands_up(Body.of(joints)) if up.strokes])
 
 
 def count_waves(joints: np.ndarray | Body) -> int:
     """Strokes out and back of the waving hand (of both: of the one that waves more)."""
-    return sum(up.waves for up in hands_up(Body.of(joints)))
+    return sum(len(up.strokes) for up in hands_up(Body.of(joints)))
 
 
 def count_claps(joints: np.ndarray | Body) -> int:

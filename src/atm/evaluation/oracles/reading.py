@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from atm.evaluation.oracles.body import FPS, SIDES, Body, Span, rate, smooth, sp
 from atm.evaluation.oracles.flights import flights
 from atm.evaluation.oracles.hands import claps, hands_up, punches
 from atm.evaluation.oracles.kicks import kicks
+from atm.evaluation.oracles.pace import speed_of
 from atm.evaluation.oracles.posture import bows, changes
 from atm.evaluation.oracles.steps import Travel, heading_change, path_of, travels, turns
 
@@ -23,6 +25,8 @@ GUARD_SHARE = 0.5
 """Hands that are up while the body boxes, claps or jumps for this share of the time are a guard, not a gesture."""
 DIP_FRAMES = 8
 """A body dips within 0.4 s of a flight to take off and to land; that is neither a crouch nor a bow."""
+IN_TURN_SHARE = 0.6
+"""Left and right punch in turn if the hand changes between this share of the blows; else one after the other."""
 STAND_SECONDS = 0.8
 """Shortest pause that is a standing of its own."""
 STAND_SPEED_M_S = 0.15
@@ -45,9 +49,12 @@ class Observed:
     degrees: float | None = None
     """Change of heading, >= 0; `side` or `direction` says which way."""
     speed: Speed | None = None
+    """None: the verb has none, or a single repetition does not show it."""
+    beats: tuple[float, ...] = ()
+    """Frame of each repetition: a foot planted, a stroke furthest out, a blow, the middle of a flight."""
 
     def __str__(self) -> str:
-        said = [str(part) for part in (self.count, self.verb, self.path, self.direction, self.side) if part]
+        said = [str(part) for part in (self.speed, self.count, self.verb, self.path, self.direction, self.side) if part]
         if self.degrees is not None:
             said.append(f"{self.degrees:.0f}°")
         return " ".join(said) + f" ({self.span.start / FPS:.1f}-{self.span.end / FPS:.1f} s)"
@@ -73,7 +80,8 @@ def read(joints: np.ndarray | Body) -> Reading:
     Raises:
         InputError: another shape, no frames, or numbers that are not finite.
     """
-    return Reading(tuple(grouped(observe(joints))))
+    body = Body.of(joints)
+    return Reading(tuple(grouped(body, observe(body))))
 
 
 def observe(joints: np.ndarray | Body) -> list[Observed]:
@@ -81,16 +89,19 @@ def observe(joints: np.ndarray | Body) -> list[Observed]:
     body = Body.of(joints)
     posture = changes(body)
     low = [change.span for change in posture]
-    walks = [_walk(body, travel) for travel in travels(body, [span.trimmed(2) for span in low])]
+    blows = _blows(body)
+    kicking = [blow.span for blow in blows if blow.verb == "kick"]
+    walks = [_walk(body, travel) for travel in travels(body, [span.trimmed(2) for span in low] + kicking)]
     walking = [walk.span for walk in walks]
     in_air = flights(body, walking)
     flying = [flight.span for flight in in_air]
-    strikes = _strikes(body, walking + flying)
+    strikes = _strikes(body, blows, walking + flying)
     striking = [strike.span for strike in strikes]
     result = walks + strikes
     for flight in in_air:
         direction = "up" if flight.direction == "up" else "forward"
-        result.append(Observed(flight.kind, flight.span, 1, flight.foot, direction))
+        middle = (flight.span.start + flight.span.end - 1) / 2
+        result.append(Observed(flight.kind, flight.span, 1, flight.foot, direction, beats=(middle,)))
     result += [
         Observed(change.verb, change.span, 1)
         for change in posture
@@ -122,8 +133,7 @@ def _marked(body: Body, marks: Sequence[Span], margin_seconds: float) -> np.ndar
 
 def _dips(span: Span, flying: Sequence[Span]) -> bool:
     """True for the dip before a take-off and after a landing."""
-    wide = Span(span.start - DIP_FRAMES, span.end + DIP_FRAMES)
-    return any(wide.overlaps(flight) for flight in flying)
+    return any(span.inside(Span(flight.start - DIP_FRAMES, flight.end + DIP_FRAMES)) for flight in flying)
 
 
 def _walk(body: Body, travel: Travel) -> Observed:
@@ -139,19 +149,23 @@ def _walk(body: Body, travel: Travel) -> Observed:
         path=path,
         side=None if path == "straight" else ("left" if degrees > 0 else "right"),
         degrees=None if path == "straight" else abs(degrees),
+        beats=tuple(fall.land for fall in travel.footfalls),
     )
 
 
-def _strikes(body: Body, busy: Sequence[Span]) -> list[Observed]:
-    """Kicks, punches and claps. Fists that pass each other in boxing do not clap."""
-    blows = [
-        Observed(verb, _around(body, frame), 1, SIDES[side], "forward")
+def _blows(body: Body) -> list[Observed]:
+    return [
+        Observed(verb, _around(body, frame), 1, SIDES[side], "forward", beats=(frame,))
         for verb, oracle in (("kick", kicks), ("punch", punches))
         for side in (0, 1)
         for frame in oracle(body, side)
     ]
+
+
+def _strikes(body: Body, blows: Sequence[Observed], busy: Sequence[Span]) -> list[Observed]:
+    """Kicks, punches and claps. Fists that pass each other in boxing do not clap."""
     blows = [blow for blow in blows if not any(blow.span.inside(span) for span in busy)]
-    meets = [Observed("clap", _around(body, frame), 1) for frame in claps(body)]
+    meets = [Observed("clap", _around(body, frame), 1, beats=(frame,)) for frame in claps(body)]
     return blows + [clap for clap in meets if not any(clap.span.overlaps(blow.span) for blow in blows)]
 
 
@@ -166,8 +180,8 @@ def _gestures(body: Body, busy: Sequence[Span]) -> list[Observed]:
     for up in hands_up(body):
         if max((up.span.shared(span) for span in busy), default=0) > GUARD_SHARE * (up.span.end - up.span.start):
             continue
-        verb, count = ("wave", up.waves) if up.waves else ("raise_arms", up.raises)
-        result.append(Observed(verb, up.span, count, up.side))
+        verb, count = ("wave", len(up.strokes)) if up.strokes else ("raise_arms", up.raises)
+        result.append(Observed(verb, up.span, count, up.side, beats=up.strokes))
     return result
 
 
@@ -179,18 +193,16 @@ def _stands(body: Body, busy: Sequence[Span]) -> list[Observed]:
     return [Observed("stand", span) for span in spans(still, min_seconds=STAND_SECONDS)]
 
 
-def grouped(seen: Sequence[Observed]) -> list[Observed]:
-    """Repetitions of one verb, side and direction counted together; left and right blows in turn become "both"."""
+def grouped(body: Body, seen: Sequence[Observed]) -> list[Observed]:
+    """Repetitions of one verb, side and direction counted together, with their pace; blows in turn become "both"."""
     result: list[Observed] = []
-    for one in seen:
+    for one in _in_turn(seen):
         again = next((i for i in range(len(result) - 1, -1, -1) if _repeats(result[i], one)), None)
         if again is None:
             result.append(one)
         else:
-            last = result[again]
-            span = Span(last.span.start, max(last.span.end, one.span.end))
-            result[again] = replace(last, span=span, count=last.count + one.count)
-    return _in_turn(result)
+            result[again] = _joined([result[again], one])
+    return [_with_speed(body, one) for one in result]
 
 
 def _repeats(last: Observed, one: Observed) -> bool:
@@ -198,20 +210,32 @@ def _repeats(last: Observed, one: Observed) -> bool:
     return same and one.verb in REPEATED and one.span.start - last.span.end <= GROUP_SECONDS * FPS
 
 
-def _in_turn(actions: list[Observed]) -> list[Observed]:
-    """Joins punches that go left, right, left, ... one each."""
-    result: list[Observed] = []
-    for one in actions:
-        last = next((i for i in range(len(result) - 1, -1, -1) if result[i].verb == "punch"), None)
-        if one.verb == "punch" and last is not None and _alternates(result[last], one):
-            before = result[last]
-            span = Span(before.span.start, one.span.end)
-            result[last] = replace(before, span=span, count=before.count + 1, side="both")
-        else:
-            result.append(one)
-    return result
+def _joined(parts: Sequence[Observed]) -> Observed:
+    span = Span(parts[0].span.start, max(part.span.end for part in parts))
+    beats = tuple(beat for part in parts for beat in part.beats)
+    return replace(parts[0], span=span, count=sum(part.count or 0 for part in parts), beats=beats)
 
 
-def _alternates(last: Observed, one: Observed) -> bool:
-    single = one.count == 1 and (last.count == 1 or last.side == "both")
-    return single and last.side != one.side and one.span.start - last.span.end <= GROUP_SECONDS * FPS
+def _with_speed(body: Body, one: Observed) -> Observed:
+    speed = speed_of(body, one.verb, one.span, beats=one.beats, direction=one.direction, degrees=one.degrees)
+    return replace(one, speed=speed)
+
+
+def _repeats(last: Observed, one: Observed) -> bool:
+    same = (last.verb, last.side, last.direction) == (one.verb, one.side, one.direction)
+    return same and one.verb in REPEATED and one.span.start - last.span.end <= GROUP_SECONDS * FPS
+
+
+def _in_turn(seen: Sequence[Observed]) -> list[Observed]:
+    """Joins punches of one bout that change hands at every other blow or more often; their side is "both"."""
+    bouts: list[list[Observed]] = []
+    for blow in (one for one in seen if one.verb == "punch"):
+        if not bouts or blow.span.start - bouts[-1][-1].span.end > GROUP_SECONDS * FPS:
+            bouts.append([])
+        bouts[-1].append(blow)
+    result = [one for one in seen if one.verb != "punch"]
+    for bout in bouts:
+        changes_of_hand = sum(one.side != other.side for one, other in pairwise(bout))
+        in_turn = changes_of_hand > 0 and changes_of_hand >= IN_TURN_SHARE * (len(bout) - 1)
+        result += [replace(_joined(bout), side="both")] if in_turn else bout
+    return sorted(result, key=lambda one: one.span)

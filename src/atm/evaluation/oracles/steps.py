@@ -36,17 +36,18 @@ the edges of a swing are cut at `SWING_EDGE_SHARE`, so that an overlap of none m
 RUN_SPEED_M_S = 2.1
 """A single step cannot show that; at this speed bodies change from walking to running."""
 
-TRAVEL_SPEED_M_S = 0.15
+TRAVEL_SPEED_M_S = 0.12
 """The pelvis of somebody who walks is faster than this, over half a second."""
 TRAVEL_FILTER_FRAMES = 4.0
 TRAVEL_BRIDGE_SECONDS = 0.5
-TRAVEL_M = 0.12
-"""Whoever walks gets at least this far: half of a single side step."""
+TRAVEL_M = 0.08
+"""Whoever walks gets at least this far: half of a small step."""
 STEP_MARGIN_SECONDS = 0.4
 """The first foot swings before the pelvis travels, the last one closes after it has stopped."""
 
-STOP_SECONDS = 0.42
-"""Longest time that both feet stand between two steps of one walk; slow side steps take 0.35."""
+STOP_SECONDS = 0.3
+STOP_TIMES = 1.8
+"""A walk ends where both feet stand for longer than this, and for so many times as long as between its other steps."""
 
 CURVE_DEGREES = 30.0
 """A path whose heading changes by less is straight."""
@@ -59,6 +60,8 @@ TURN_RATE_DEG_S = 12.0
 """Slowest turning that still counts."""
 TURN_FEET_SHARE = 0.5
 """In a turn the feet come along by at least this share; else the body only twists, as in a punch."""
+TWIST_DEGREES = 15.0
+"""Where trunk and feet turn by angles that differ more, the trunk is twisted before or after, and the feet tell."""
 TURN_FILTER_FRAMES = 4.0
 TURN_ENDS_SECONDS = 0.25
 """Headings before and after a turn are means over this time."""
@@ -214,11 +217,14 @@ def _travels(body: Body, velocity: np.ndarray, falls: list[Footfall], span: Span
 
 def _pieces(falls: Sequence[Footfall]) -> list[list[Footfall]]:
     """Cuts where the body comes to a stand between two steps."""
+    gaps = np.array([max(0.0, after.lift - before.land) for before, after in pairwise(falls)])
     pieces = [[falls[0]]]
-    for before, after in pairwise(falls):
-        if after.lift - before.land > STOP_SECONDS * FPS:
+    for i, fall in enumerate(falls[1:]):
+        others = np.delete(gaps, i)
+        usual = float(np.median(others)) if len(others) else STOP_SECONDS * FPS
+        if gaps[i] > STOP_SECONDS * FPS and gaps[i] > STOP_TIMES * usual:
             pieces.append([])
-        pieces[-1].append(after)
+        pieces[-1].append(fall)
     return pieces
 
 
@@ -265,8 +271,12 @@ def turns(body: Body, busy: Sequence[Span] = ()) -> list[tuple[Span, float]]:
         for span in spans((sign * turning > TURN_RATE_DEG_S) & free, bridge_seconds=0.4, min_seconds=0.3):
             wide = Span(max(0, span.start - 5), min(len(body), span.end + 5))
             degrees = heading_change(body, wide)
-            feet = sign * _change(body.feet_yaw, wide)
-            if sign * degrees >= TURN_DEGREES and feet > TURN_FEET_SHARE * sign * degrees:
+            feet = _change(body.feet_yaw, wide)
+            if sign * feet < TURN_FEET_SHARE * sign * degrees:
+                continue
+            if abs(degrees - feet) > TWIST_DEGREES:
+                degrees = feet
+            if sign * degrees >= TURN_DEGREES:
                 result.append((span, degrees))
     return sorted(result, key=lambda turn: turn[0])
 
