@@ -52,6 +52,16 @@ def test_asks_the_encoder_for_what_was_not_prepared(tmp_path):
     assert encoder.asked == ["hop"]
 
 
+def test_the_empty_string_is_no_prompt_but_can_be_asked_for_and_is_asked_once(tmp_path):
+    encoder = CountingEncoder()
+    cached = CachedTextEncoder(encoder, tmp_path)
+    with pytest.raises(InputError, match="prompt is empty"):
+        cached([""])
+    for _ in range(2):
+        assert_same(cached.embed_nothing(), CountingEncoder()([""]))
+    assert encoder.asked == [""]
+
+
 def test_a_second_run_reads_from_disk_whatever_the_order(tmp_path):
     CachedTextEncoder(CountingEncoder(), tmp_path).prepare(["walk", "run"], progress=False)
     encoder = CountingEncoder()

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from atm.errors import InputError
-from atm.interface import TextEncoder
-from atm.text import load_text_encoder
+from atm.interface import TextEmbedding, TextEncoder
+from atm.text import embed_nothing, load_text_encoder
 from atm.text.encoders import cut, masked_mean
 
 
@@ -97,6 +97,24 @@ def test_cutting_keeps_the_end_token():
 def test_blank_prompts_are_refused(minilm, prompts, message):
     with pytest.raises(InputError, match=message):
         minilm(prompts)
+
+
+def test_the_empty_string_is_embedded_where_it_is_asked_for_by_name(minilm):
+    """[CLS] and [SEP] are all its tokens."""
+    tokens, mask, sentence = embed_nothing(minilm)
+    assert tokens.shape == (1, 2, minilm.token_width) and mask.all()
+    torch.testing.assert_close(sentence[0], tokens[0].mean(0))
+
+
+def test_an_encoder_that_has_no_word_for_nothing_is_given_the_empty_string():
+    class Echo:
+        name, token_width, sentence_width = "echo", 1, 1
+
+        def __call__(self, text: list[str]) -> TextEmbedding:
+            assert text == [""]
+            return TextEmbedding(torch.ones(1, 1, 1), torch.ones(1, 1).bool(), torch.ones(1, 1))
+
+    assert embed_nothing(Echo()).sentence.item() == 1
 
 
 def test_a_misspelt_name_is_answered_with_the_nearest():
@@ -208,6 +226,21 @@ def test_clip_reads_twenty_words_and_warns_of_the_rest(tiny_clip):
     with pytest.warns(UserWarning, match="clip reads 22 tokens"):
         longer = encoder([twenty + " w30 w31"])
     torch.testing.assert_close(longer.sentence, encoder([twenty]).sentence)
+
+
+def test_the_large_clip_gives_the_towers_own_numbers_up_to_77_tokens(tiny_clip):
+    """As MLD takes it: not rounded to float16, and nothing cut that CLIP can read."""
+    from transformers import CLIPTextModelWithProjection
+
+    encoder = load_text_encoder("clip_large", path=tiny_clip)
+    words = [3 + i % 60 for i in range(75)]
+    with torch.no_grad():
+        tower = CLIPTextModelWithProjection.from_pretrained(tiny_clip).eval()
+        expected, nothing = (tower(input_ids=torch.tensor([[START, *row, END]])) for row in (words, []))
+    torch.testing.assert_close(encoder([" ".join(f"w{i}" for i in words)]).sentence, expected.text_embeds)
+    torch.testing.assert_close(encoder.embed_nothing().sentence, nothing.text_embeds)
+    with pytest.warns(UserWarning, match="clip_large reads 77 tokens"):
+        encoder(["w1 " * 76])
 
 
 def test_encoders_with_other_weights_have_another_version(tiny_clip, minilm):

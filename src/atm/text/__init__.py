@@ -1,7 +1,7 @@
 """Captions: token and sentence embeddings from frozen language models, cached on disk; words with their classes."""
 
 from atm.text.cached import CachedTextEncoder, default_cache
-from atm.text.encoders import OFFLINE, text_encoder_names
+from atm.text.encoders import OFFLINE, embed_nothing, text_encoder_names
 from atm.text.loading import load_text_encoder
 from atm.text.words import Tagger, tag_words
 
@@ -10,6 +10,7 @@ __all__ = [
     "CachedTextEncoder",
     "Tagger",
     "default_cache",
+    "embed_nothing",
     "load_text_encoder",
     "tag_words",
     "text_encoder_names",

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from atm.interface import TextEmbedding, TextEncoder
-from atm.text.encoders import check_prompts
+from atm.text.encoders import check_prompts, embed_nothing
 
 _BATCH = 64
 
@@ -52,6 +52,7 @@ class CachedTextEncoder:
         )
         self._tokens: dict[str, Float[Tensor, "L W"]] = {}
         self._sentences: dict[str, Tensor] = {}
+        self._nothing: TextEmbedding | None = None
 
     def __call__(self, text: list[str]) -> TextEmbedding:
         """Embeddings of B captions, padded to the longest.
@@ -75,6 +76,12 @@ class CachedTextEncoder:
         return TextEmbedding(
             tokens.to(self.device).float(), mask.to(self.device), sentence.to(self.device, torch.float32)
         )
+
+    def embed_nothing(self) -> TextEmbedding:
+        """The embedding of one empty string; the encoder is asked once."""
+        if self._nothing is None:
+            self._nothing = TextEmbedding(*(part.to(self.device) for part in embed_nothing(self._encoder)))
+        return self._nothing
 
     def prepare(self, captions: list[str], progress: bool = True) -> None:
         """Have these captions in memory: from disk where this set was prepared before, else computed and stored.

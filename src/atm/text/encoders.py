@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from atm.errors import InputError
-from atm.interface import TextEmbedding
+from atm.interface import TextEmbedding, TextEncoder
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -33,13 +33,24 @@ class LanguageModel:
     """Tokens that it reads, start and end token included."""
     pooling: Literal["mean", "unit mean", "projection"]
     """How token states become the sentence: their mean, that mean at unit length, or the model's own projection."""
+    half: bool = False
+    """Round to float16: the published code of those who use it runs the text tower so, even on a CPU."""
 
 
 MODELS = {
     OFFLINE: LanguageModel("sentence-transformers/all-MiniLM-L6-v2", "BertModel", ("bert",), 256, "mean"),
     # 22 = start + 20 + end: MDM reads HumanML3D and KIT captions so, whatever CLIP itself could read.
     "clip": LanguageModel(
-        "openai/clip-vit-base-patch32", "CLIPTextModelWithProjection", ("clip", "clip_text_model"), 22, "projection"
+        "openai/clip-vit-base-patch32",
+        "CLIPTextModelWithProjection",
+        ("clip", "clip_text_model"),
+        22,
+        "projection",
+        half=True,
+    ),
+    # MLD reads captions at CLIP's full length.
+    "clip_large": LanguageModel(
+        "openai/clip-vit-large-patch14", "CLIPTextModelWithProjection", ("clip", "clip_text_model"), 77, "projection"
     ),
     "distilbert": LanguageModel("distilbert-base-uncased", "DistilBertModel", ("distilbert",), 512, "mean"),
     "mpnet": LanguageModel("sentence-transformers/all-mpnet-base-v2", "MPNetModel", ("mpnet",), 384, "unit mean"),
@@ -92,12 +103,22 @@ class PretrainedTextEncoder:
         Raises:
             InputError: no caption, or one of them is blank.
         """
+        check_prompts(text)
+        return self._embed(text)
+
+    @torch.no_grad()
+    def embed_nothing(self) -> TextEmbedding:
+        """The embedding of one empty string: start and end token alone. As a prompt it would be refused."""
+        return self._embed([""])
+
+    def _embed(self, text: list[str]) -> TextEmbedding:
         ids, mask = self._tokenise(text)
         if self._kind.pooling == "projection":
             # No attention mask: CLIP's is causal, so padding behind the end token changes nothing before it.
             output = self._model(input_ids=ids)
-            # The published text tower runs in float16 even on a CPU, so its features carry that rounding.
-            tokens, sentence = output.last_hidden_state.half().float(), output.text_embeds.half().float()
+            tokens, sentence = output.last_hidden_state, output.text_embeds
+            if self._kind.half:
+                tokens, sentence = tokens.half().float(), sentence.half().float()
         else:
             tokens = self._model(input_ids=ids, attention_mask=mask.long()).last_hidden_state
             sentence = masked_mean(tokens, mask)
@@ -106,13 +127,12 @@ class PretrainedTextEncoder:
         return TextEmbedding(tokens * mask[..., None], mask, sentence)
 
     def _tokenise(self, text: list[str]) -> tuple[Int[Tensor, "B L"], Bool[Tensor, "B L"]]:
-        check_prompts(text)
         rows = [encoding.ids for encoding in self._tokenizer.encode_batch(text)]
         limit = self._kind.limit
         long = [caption for caption, row in zip(text, rows, strict=True) if len(row) > limit]
         if long:
             others = f" and {len(long) - 1} more" if len(long) > 1 else ""
-            warnings.warn(f"{self.name} reads {limit} tokens; the rest of {long[0]!r}{others} is cut off", stacklevel=3)
+            warnings.warn(f"{self.name} reads {limit} tokens; the rest of {long[0]!r}{others} is cut off", stacklevel=4)
         rows = [cut(row, limit) for row in rows]
         ids = torch.full((len(rows), max(map(len, rows))), self._pad, dtype=torch.long)
         mask = torch.zeros(ids.shape, dtype=torch.bool)
@@ -120,6 +140,15 @@ class PretrainedTextEncoder:
             ids[i, : len(row)] = torch.tensor(row)
             mask[i, : len(row)] = True
         return ids.to(self.device), mask.to(self.device)
+
+
+def embed_nothing(encoder: TextEncoder) -> TextEmbedding:
+    """What an encoder says of one empty string: the null condition of models that were trained with it.
+
+    Our encoders refuse a blank prompt and have a method for this; one without the method is asked as for any text.
+    """
+    own = getattr(encoder, "embed_nothing", None)
+    return encoder([""]) if own is None else own()
 
 
 def check_prompts(text: list[str]) -> None:
