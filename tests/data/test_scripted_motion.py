@@ -98,6 +98,16 @@ def test_every_verb_keeps_its_bones_stays_above_the_floor_and_within_the_length_
     assert abs(heading(joints)[0]) < 10
 
 
+@pytest.mark.parametrize("seed", [0, 183, 285, 392])
+def test_lying_down_after_a_single_step_keeps_bones_and_floor(seed):
+    """A foot left far ahead is drawn in first; it was pulled through the floor. The elbow that comes to rest on the
+    floor carries its wrist; the forearm was 4 mm too long."""
+    joints = do(Action("walk", 1, None, "forward", "straight"), Action("lie_down", 1), seed=seed)
+    bones = np.linalg.norm(joints[:, 1:] - joints[:, PARENTS[1:]], axis=-1)
+    np.testing.assert_allclose(bones, np.broadcast_to(BONES[1:], bones.shape), atol=1e-4)
+    assert joints[..., 1].min() > -0.005
+
+
 @pytest.mark.parametrize("action", ONE_OF_EACH, ids=named)
 def test_joints_stay_within_human_ranges(action):
     joints = do(action, seed=4)

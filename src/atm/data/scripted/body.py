@@ -207,7 +207,9 @@ def _arm(joints: np.ndarray, c: dict[str, np.ndarray], i: int, chest_turn: np.nd
     joints[:, WRIST[i]] = joints[:, ELBOW[i]] + np.einsum("tij,tj->ti", upper_turn, down) * fore
 
     _hold(joints, c, i)
+    elbow_was = joints[:, ELBOW[i]].copy()
     _rest_on_floor(joints, SHOULDER[i], ELBOW[i], 0.045)
+    joints[:, WRIST[i]] += joints[:, ELBOW[i]] - elbow_was
     _rest_on_floor(joints, ELBOW[i], WRIST[i], 0.035)
 
 

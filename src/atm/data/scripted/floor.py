@@ -3,6 +3,7 @@
 import numpy as np
 
 from atm.data.scripted.body import SIDES, TOE_AHEAD_OF_PELVIS
+from atm.data.scripted.footfall import FLAT, Step, swing
 from atm.data.scripted.gestures import place_arm, rest_arm
 from atm.data.scripted.program import Action
 from atm.data.scripted.score import PACE, Score
@@ -103,6 +104,7 @@ def _lie_down_once(score: Score, action: Action) -> None:
     first = int(rng.integers(2))  # the hand that goes down first
     outward = (1, -1)[first]
 
+    _gather_feet(score, home, at(0.0), 0.20 * whole)
     # Down into the squat.
     score.by("root_y", 0.43 - y0, at(0.01), 0.25 * whole)
     score.shift(0, -0.13, at(0.0), 0.22 * whole)
@@ -140,6 +142,19 @@ def _lie_down_once(score: Score, action: Action) -> None:
         late = (0.0 if i == first else 0.10) * whole
         _stretch_leg(score, side, home + score.local(0, -0.53), at(0.60) + late, 0.32 * whole)
     score.now = at(1.03)
+
+
+def _gather_feet(score: Score, home: np.ndarray, at: float, seconds: float) -> None:
+    """A foot that stands far from its place under the body (after a single step) is drawn in."""
+    style = score.style
+    for i, side in enumerate(SIDES):
+        outward = (1, -1)[i]
+        place = home + score.local(outward * style.stance_width / 2, TOE_AHEAD_OF_PELVIS)
+        if np.hypot(place[0] - score[f"{side}_foot_x"], place[1] - score[f"{side}_foot_z"]) > 0.12:
+            yaw = score.heading + outward * style.toe_out[i]
+            start = at + (0.0 if i == 0 else 0.8 * seconds)
+            step = Step(i, start, start + 0.8 * seconds, float(place[0]), float(place[1]), yaw, 0.7)
+            swing(score, step, FLAT, seconds)
 
 
 def _stretch_leg(score: Score, side: str, hips: np.ndarray, at: float, seconds: float) -> None:
