@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from atm.errors import InputError
-from atm.evaluation.metrics import fid
+from atm.evaluation.metrics import Gaussian, frechet, gaussian
 from atm.motion import Motion, acceleration, foot_skate, jerk
 
 COMPONENTS = 32
@@ -42,14 +42,19 @@ def kinematic_features(motion: Motion) -> Float[Tensor, "B F"]:
 
 @dataclass(frozen=True)
 class KinematicReference:
-    """Kinematic features of real motions, and the scale that they give to all others."""
+    """What real motions are like, and the scale that they give to all others."""
 
     mean: Float[np.ndarray, "F"]
     scale: Float[np.ndarray, "F"]
-    full: Float[np.ndarray, "N F"]
-    """The real motions, standardised."""
+    """Of kinematic features."""
     components: Float[np.ndarray, "K F"]
-    """Their principal directions, orthonormal."""
+    """Principal directions of the standardised features, orthonormal."""
+    spread: Float[np.ndarray, "C"]
+    """Deviation of real motions along each direction, and of what is left over."""
+    full: Gaussian
+    """Real motions: all standardised features."""
+    small: Gaussian
+    """Real motions: main directions."""
 
     @staticmethod
     def fit(motions: Iterable[Motion]) -> "KinematicReference":
@@ -71,15 +76,21 @@ class KinematicReference:
             columns[group] = columns[group].mean()
         scale = np.maximum(raw.std(0), FLOOR * np.tile(columns, 3))
         scale[scale == 0] = 1
-        full = (raw - raw.mean(0)) / scale
+        standard = (raw - raw.mean(0)) / scale
         kept = min(COMPONENTS, len(raw) // MOTIONS_PER_COMPONENT)
-        components = np.linalg.eigh(np.cov(full, rowvar=False))[1].T[::-1][:kept]
-        return KinematicReference(raw.mean(0), scale, full, components)
+        components = np.linalg.eigh(np.cov(standard, rowvar=False))[1].T[::-1][:kept]
+        coordinates = _coordinates(standard, components)
+        spread = coordinates.std(0)
+        full, small = gaussian(standard, "real"), gaussian(coordinates / spread, "real")
+        return KinematicReference(raw.mean(0), scale, components, spread, full, small)
 
     def distance(self, features: Float[np.ndarray, "N F"]) -> float:
-        """Fréchet distance of all kinematic features. With fewer motions than features its size depends on their
-        number: 99 between two real splits of a few hundred motions is usual."""
-        return fid(self.full, self._standard(features))
+        """Fréchet distance of all kinematic features.
+
+        With fewer motions than features its size depends on their number; captured test motions (352) are at 137 from
+        captured training motions.
+        """
+        return frechet(self.full, gaussian(self._standard(features), "generated"))
 
     def small_distance(self, features: Float[np.ndarray, "N F"]) -> float:
         """Fréchet distance in the main directions of real motions, and in how far a motion lies off them.
@@ -87,16 +98,11 @@ class KinematicReference:
         For small sets: at most 33 coordinates, each with variance 1 among the real motions. The length of what the
         directions leave over is one of them, because trembling is found just there: real motions do not vary in it.
         """
-        real, other = self._coordinates(self.full), self._coordinates(self._standard(features))
-        return fid(real / real.std(0), other / real.std(0))
+        coordinates = _coordinates(self._standard(features), self.components)
+        return frechet(self.small, gaussian(coordinates / self.spread, "generated"))
 
     def _standard(self, features: Float[np.ndarray, "N F"]) -> Float[np.ndarray, "N F"]:
         return (features - self.mean) / self.scale
-
-    def _coordinates(self, standard: Float[np.ndarray, "N F"]) -> Float[np.ndarray, "N C"]:
-        inside = standard @ self.components.T
-        outside = np.linalg.norm(standard - inside @ self.components, axis=1, keepdims=True)
-        return np.concatenate([inside, outside], axis=1)
 
 
 def movement_measures(motion: Motion) -> dict[str, Float[np.ndarray, "B"]]:
@@ -121,3 +127,9 @@ def _mean_length(vectors: Float[Tensor, "B S J 3"], frames: Tensor) -> Float[np.
     lengths = torch.linalg.vector_norm(vectors, dim=-1).mean(-1)
     inside = torch.arange(lengths.shape[1], device=lengths.device)[None] < frames[:, None]
     return ((lengths * inside).sum(1) / inside.sum(1).clamp(min=1)).double().cpu().numpy()
+
+
+def _coordinates(standard: Float[np.ndarray, "N F"], components: Float[np.ndarray, "K F"]) -> Float[np.ndarray, "N C"]:
+    inside = standard @ components.T
+    outside = np.linalg.norm(standard - inside @ components, axis=1, keepdims=True)
+    return np.concatenate([inside, outside], axis=1)

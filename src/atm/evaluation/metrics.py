@@ -65,6 +65,14 @@ def mm_dist(z_text: Embeddings, z_motion: Embeddings) -> float:
     return float(_pair_distances(z_text, z_motion).mean())
 
 
+class Gaussian(NamedTuple):
+    """What a Fréchet distance looks at of a set of vectors."""
+
+    mean: Float[np.ndarray, "E"]
+    root: Float[np.ndarray, "R E"]
+    """`root.T @ root` is the covariance (N - 1 in the denominator)."""
+
+
 def fid(real: Float[np.ndarray, "N E"], generated: Float[np.ndarray, "M E"]) -> float:
     r"""Fréchet distance of two sets of vectors, each taken as a normal distribution.
 
@@ -79,16 +87,24 @@ def fid(real: Float[np.ndarray, "N E"], generated: Float[np.ndarray, "M E"]) -> 
     Raises:
         InputError: fewer than 2 vectors on a side, or one that is not finite.
     """
-    for name, vectors in (("real", real), ("generated", generated)):
-        if len(vectors) < 2:
-            raise InputError(f"FID needs at least 2 {name} motions, got {len(vectors)}")
-        if not np.isfinite(vectors).all():
-            raise InputError(f"FID needs finite embeddings, but {name} ones hold NaN or infinity")
-    real, generated = real.astype(np.float64), generated.astype(np.float64)
-    shift = ((real.mean(0) - generated.mean(0)) ** 2).sum()
-    root_r, root_g = _covariance_root(real), _covariance_root(generated)
-    overlap = np.linalg.svd(root_r @ root_g.T, compute_uv=False).sum()
-    return float(shift + (root_r**2).sum() + (root_g**2).sum() - 2 * overlap)
+    return frechet(gaussian(real, "real"), gaussian(generated, "generated"))
+
+
+def gaussian(vectors: Float[np.ndarray, "N E"], name: str = "given") -> Gaussian:
+    """Mean and covariance of vectors; `name` says in errors which ones they are. Errors as in `fid`."""
+    if len(vectors) < 2:
+        raise InputError(f"FID needs at least 2 {name} motions, got {len(vectors)}")
+    if not np.isfinite(vectors).all():
+        raise InputError(f"FID needs finite embeddings, but {name} ones hold NaN or infinity")
+    vectors = vectors.astype(np.float64)
+    mean = vectors.mean(0)
+    return Gaussian(mean, np.linalg.qr((vectors - mean) / np.sqrt(len(vectors) - 1), mode="r"))
+
+
+def frechet(a: Gaussian, b: Gaussian) -> float:
+    """The distance of `fid`, of two sets that are looked at more than once."""
+    overlap = np.linalg.svd(a.root @ b.root.T, compute_uv=False).sum()
+    return float(((a.mean - b.mean) ** 2).sum() + (a.root**2).sum() + (b.root**2).sum() - 2 * overlap)
 
 
 def fid_caution(vectors: int, width: int) -> str | None:
@@ -142,11 +158,6 @@ def interval(values: Float[np.ndarray, "n"]) -> Estimate:
     """Mean of replications and 1.96 standard errors; the deviation has n in its denominator, as published."""
     values = np.asarray(values, dtype=np.float64)
     return Estimate(float(values.mean()), float(1.96 * values.std() / np.sqrt(len(values))))
-
-
-def _covariance_root(vectors: Float[np.ndarray, "N E"]) -> Float[np.ndarray, "R E"]:
-    """R with RᵀR the covariance (N - 1 in the denominator), no larger than it must be."""
-    return np.linalg.qr((vectors - vectors.mean(0)) / np.sqrt(len(vectors) - 1), mode="r")
 
 
 def _pair_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -32,11 +32,6 @@ def evaluator_small() -> EvaluatorConfig:
     )
 
 
-def evaluator_small_kit() -> EvaluatorConfig:
-    """`evaluator_small` for KIT-ML features."""
-    return evaluator_small().model_copy(update={"features": 251})
-
-
 def trainable(
     config: EvaluatorConfig,
     mean: Float[np.ndarray, "D"],
