@@ -141,7 +141,8 @@ def _action(rng: np.random.Generator, verb: Verb, *, alone: bool) -> Action:
 def _walk(rng: np.random.Generator, alone: bool) -> dict[str, Any]:
     direction = _weighted(rng, {"forward": 0.5, "backward": 0.2, "left": 0.15, "right": 0.15})
     if direction in ("left", "right"):
-        return {"direction": direction, "count": int(rng.integers(1, 9)), "path": "straight"}
+        # A single side step ends with the feet wide apart, which no caption says.
+        return {"direction": direction, "count": int(rng.integers(2, 9)), "path": "straight"}
     if direction == "backward":
         return {"direction": direction, "count": int(rng.integers(1, 10)), "path": "straight"}
     return _forward(rng, alone, steps=(1, 13), circle=(8, 13))
@@ -150,7 +151,7 @@ def _walk(rng: np.random.Generator, alone: bool) -> dict[str, Any]:
 def _run(rng: np.random.Generator, alone: bool) -> dict[str, Any]:
     if rng.random() < 0.1:
         return {"direction": "backward", "count": int(rng.integers(3, 11)), "path": "straight"}
-    return _forward(rng, alone, steps=(2, 17), circle=(9, 17))
+    return _forward(rng, alone, steps=(3, 17), circle=(9, 17))  # two running steps read as a walk
 
 
 def _forward(
