@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from atm.data.batches import BatchSampler
-from atm.data.humanml3d import open_dataset, read_captions, write_statistics
+from atm.data.humanml3d import open_dataset, read_captions
 from atm.errors import InputError
 from doubles import FakeTextEncoder
 from folders import make_folder
@@ -102,15 +102,6 @@ def test_a_line_of_another_form_is_shown(folder):
     rewrite(folder, "000000", "a caption without anything behind it")
     with pytest.raises(InputError, match="expected caption#word/POS"):
         read_captions(folder / "texts" / "000000.txt")
-
-
-def test_statistics_average_the_deviation_inside_each_group(tmp_path):
-    """Columns 1 and 2 form a group: deviations 1 and 3 become 2; N stands in the denominator."""
-    features = np.zeros((2, 263), np.float32)
-    features[:, 1], features[:, 2] = (-1, 1), (-3, 3)
-    write_statistics(tmp_path, [features])
-    np.testing.assert_allclose(np.load(tmp_path / "Std.npy")[1:3], 2)
-    np.testing.assert_allclose(np.load(tmp_path / "Mean.npy"), 0)
 
 
 def sampler(folder, **options):

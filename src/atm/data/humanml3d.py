@@ -19,7 +19,7 @@ import numpy as np
 from atm.data.scripted.program import Program
 from atm.data.store import Store, open_store
 from atm.errors import InputError
-from atm.motion import HUMANML3D, Skeleton, skeleton_of_width
+from atm.motion import Skeleton, skeleton_of_width
 
 SUB_CAPTION_RATE = 20
 """Frames per second that `from` and `to` are multiplied with, for both data sets (as published)."""
@@ -176,13 +176,3 @@ def write_text(file: Path, captions: Sequence[Caption]) -> None:
     """Captions of a whole motion, in the layout's form."""
     lines = [f"{caption.text}#{' '.join(caption.words)}#0.0#0.0" for caption in captions]
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def write_statistics(folder: Path, features: Sequence[np.ndarray], skeleton: Skeleton = HUMANML3D) -> None:
-    """`Mean.npy` and `Std.npy` over all frames, deviations averaged inside each group of columns (as published)."""
-    frames = np.concatenate(features).astype(np.float64)
-    mean, std = frames.mean(0), frames.std(0)
-    for group in skeleton.columns.values():
-        std[group] = std[group].mean()
-    np.save(folder / "Mean.npy", mean.astype(np.float32))
-    np.save(folder / "Std.npy", std.astype(np.float32))

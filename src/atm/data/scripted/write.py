@@ -21,6 +21,7 @@ from atm.data.scripted.captions import describe
 from atm.data.scripted.perform import perform
 from atm.data.scripted.program import Program
 from atm.data.scripted.sampling import held_out, sample_program
+from atm.data.statistics import Moments
 from atm.errors import InputError
 from atm.motion import HUMANML3D, features_from_joints, joints_from_features
 from atm.text import tag_words
@@ -80,11 +81,11 @@ def write_scripted(out: Path | str, *, clips: int, seed: int, jobs: int | None =
             (folder / name).mkdir()
         chunks = [range(start, min(start + _CHUNK, clips)) for start in range(0, clips, _CHUNK)]
         programs: dict[str, Program] = {}
-        moments = _Moments.none(HUMANML3D.feature_width)
+        moments = Moments.none(HUMANML3D.feature_width)
         for part in _in_order(partial(_write_chunk, folder, seed), chunks, jobs, progress):
             programs |= part.programs
             moments += part.moments
-        moments.write(folder)
+        moments.write(folder, HUMANML3D)
         _write_splits(folder, programs, np.random.default_rng([seed, _OF_SPLITS]))
         _write_json(folder / "programs.json", {clip: program.to_json() for clip, program in programs.items()})
         _write_json(folder / "dataset.json", about)
@@ -108,44 +109,14 @@ def make_clip(seed: int, number: int) -> tuple[Program, np.ndarray, list[str]]:
 
 
 @dataclass(frozen=True)
-class _Moments:
-    """Frames, sum and sum of squares of features: enough for mean and deviation, and parts can be added up."""
-
-    frames: int
-    total: np.ndarray
-    squares: np.ndarray
-
-    @staticmethod
-    def none(width: int) -> "_Moments":
-        return _Moments(0, np.zeros(width), np.zeros(width))
-
-    @staticmethod
-    def of(features: np.ndarray) -> "_Moments":
-        features = features.astype(np.float64)
-        return _Moments(len(features), features.sum(0), (features**2).sum(0))
-
-    def __add__(self, other: "_Moments") -> "_Moments":
-        return _Moments(self.frames + other.frames, self.total + other.total, self.squares + other.squares)
-
-    def write(self, folder: Path) -> None:
-        """`Mean.npy` and `Std.npy`, the deviations averaged inside each group of columns, as published."""
-        mean = self.total / self.frames
-        std = np.sqrt(np.maximum(self.squares / self.frames - mean**2, 0.0))
-        for group in HUMANML3D.columns.values():
-            std[group] = std[group].mean()
-        np.save(folder / "Mean.npy", mean.astype(np.float32))
-        np.save(folder / "Std.npy", std.astype(np.float32))
-
-
-@dataclass(frozen=True)
 class _Chunk:
     programs: dict[str, Program]
-    moments: _Moments
+    moments: Moments
 
 
 def _write_chunk(folder: Path, seed: int, numbers: range) -> _Chunk:
     programs: dict[str, Program] = {}
-    moments = _Moments.none(HUMANML3D.feature_width)
+    moments = Moments.none(HUMANML3D.feature_width)
     for number in numbers:
         program, features, captions = make_clip(seed, number)
         clip = f"S{number:06d}"
@@ -156,7 +127,7 @@ def _write_chunk(folder: Path, seed: int, numbers: range) -> _Chunk:
             folder / "texts" / f"{clip}.txt", [Caption(caption, tuple(tag_words(caption))) for caption in captions]
         )
         programs[clip] = program
-        moments += _Moments.of(features)
+        moments += Moments.of(features)
     return _Chunk(programs, moments)
 
 
