@@ -15,7 +15,6 @@ from atm.data.scripted.program import Program
 from atm.evaluation import metrics
 from atm.evaluation.evaluator import Evaluator, Tail
 from atm.evaluation.kinematics import KinematicReference, kinematic_features, movement_measures
-from atm.evaluation.oracles.verdict import Verdict, judge, oracle_scores
 from atm.evaluation.report import ORACLE, Multimodality
 from atm.evaluation.sampling import Crop, draw
 from atm.motion import Motion
@@ -98,7 +97,8 @@ class Measured:
     z_motion: list[np.ndarray] = field(default_factory=list)
     kinematic: list[np.ndarray] = field(default_factory=list)
     movement: list[dict[str, np.ndarray]] = field(default_factory=list)
-    verdicts: list[Verdict] = field(default_factory=list)
+    verdicts: list = field(default_factory=list)
+    """Of the oracles, on scripted data."""
 
     def add(self, rows: Rows, evaluator: Evaluator, tail: Tail) -> None:
         self.z_text.append(_numbers(evaluator.encode_text([list(draw.caption.words) for draw in rows.draws])))
@@ -107,6 +107,11 @@ class Measured:
         self.movement.append(movement_measures(rows.motion))
 
     def judge(self, rows: Rows) -> None:
+        if all(row.entry.program is None for row in rows.draws):
+            return
+        # Not at the top: the oracles need scipy.signal, which takes longer to import than all the rest.
+        from atm.evaluation.oracles.verdict import judge
+
         joints = rows.motion.joints.cpu().numpy()
         for body, length, row in zip(joints, rows.motion.lengths.tolist(), rows.draws, strict=True):
             if row.entry.program is not None:
@@ -129,9 +134,16 @@ class Measured:
             values = np.concatenate([measures[name] for measures in self.movement])
             known = values[np.isfinite(values)]
             scores[name] = float(known.mean()) if len(known) else None
-        if self.verdicts:
-            scores |= {ORACLE + attribute: share["right"] for attribute, share in oracle_scores(self.verdicts).items()}
+        scores |= self.oracles()
         return scores
+
+    def oracles(self) -> dict[str, float | None]:
+        """Share of right attributes; empty without scripted motions."""
+        if not self.verdicts:
+            return {}
+        from atm.evaluation.oracles.verdict import oracle_scores
+
+        return {ORACLE + attribute: share["right"] for attribute, share in oracle_scores(self.verdicts).items()}
 
 
 def replicate(
@@ -193,7 +205,7 @@ def real_oracles(entries: Sequence[Entry]) -> dict[str, float | None]:
     scripted = [Draw(entry, Crop(0, 0, len(entry.features))) for entry in entries if entry.program is not None]
     for part in batches(scripted, REAL_BATCH):
         measured.judge(Rows(real_motion(part), list(part)))
-    return {ORACLE + name: share["right"] for name, share in oracle_scores(measured.verdicts).items() if scripted}
+    return measured.oracles()
 
 
 def real_motion(draws: Sequence[Draw]) -> Motion:
