@@ -73,7 +73,12 @@ def evaluate_path(
         return generator.sample(text, lengths, seeds=seeds, guidance_scale=guidance_scale)
 
     report = evaluate(
-        generate, entries, judge, name=what.stem, model=hashlib.sha256(file.read_bytes()).hexdigest()[:16],
+        generate, entries, judge, name=what.stem, model=_digest(file, guidance_scale),
         samples=limit, multimodality=Multimodality() if multimodality else None, tail=tail, path=path, **common,
     )  # fmt: skip
     return report, path
+
+
+def _digest(file: Path, guidance_scale: float | None) -> str:
+    """What tells one generator from another: its weights, and how they are sampled."""
+    return f"{hashlib.sha256(file.read_bytes()).hexdigest()[:16]}, guidance {'its own' if guidance_scale is None else guidance_scale}"
