@@ -81,4 +81,5 @@ def evaluate_path(
 
 def _digest(file: Path, guidance_scale: float | None) -> str:
     """What tells one generator from another: its weights, and how they are sampled."""
-    return f"{hashlib.sha256(file.read_bytes()).hexdigest()[:16]}, guidance {'its own' if guidance_scale is None else guidance_scale}"
+    guidance = "its own" if guidance_scale is None else f"{guidance_scale:g}"
+    return f"{hashlib.sha256(file.read_bytes()).hexdigest()[:16]}, guidance {guidance}"
