@@ -12,11 +12,12 @@ from atm.errors import InputError, unknown
 
 app = typer.Typer(
     help="Text-to-motion whose motion says what the sentence says.",
+    no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-data_app = typer.Typer(help="Make and look at data sets in the HumanML3D layout.")
+data_app = typer.Typer(help="Make and look at data sets in the HumanML3D layout.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 
 Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same files.")]
@@ -42,7 +43,8 @@ def main() -> None:
 
 
 def _fail(message: str) -> None:
-    print(f"error: {message}", file=sys.stderr)
+    if message:  # none where a group was named without a command: it has shown its help
+        print(f"error: {message}", file=sys.stderr)
     sys.exit(2)
 
 
@@ -61,28 +63,22 @@ def _show_warning(message, category, filename, lineno, file=None, line=None) -> 
         print(f"warning: {message}", file=sys.stderr)
 
 
-@app.callback(invoke_without_command=True)
-def atm(
-    context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
-) -> None:
-    if version:
+def _print_version(asked: bool) -> bool:
+    if asked:
         from importlib import metadata
 
         print(metadata.version("atm"))
-    else:
-        _help_alone(context)
+        raise typer.Exit
+    return asked
 
 
-@data_app.callback(invoke_without_command=True)
-def data(context: typer.Context) -> None:
-    _help_alone(context)
-
-
-def _help_alone(context: typer.Context) -> None:
-    """A group that is named without a command shows its help."""
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help(), nl=False)
+@app.callback()
+def atm(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
 
 
 @app.command(epilog=_examples("atm demo", "atm demo --full --out demo-full    (hours: everything is trained here)"))
@@ -99,6 +95,7 @@ def demo(
     """Train a small model without and with the alignment losses, evaluate both, and leave one page to look at."""
     from atm.demo import run_demo
 
+    _positive("minutes", minutes)
     print(run_demo(out, full=full, minutes=minutes, clips=clips, seed=seed, show_progress=not quiet))
 
 
@@ -193,12 +190,19 @@ def evaluate(
     out: Annotated[Path | None, typer.Option(help="Where the JSON goes; default: in the run folder.")] = None,
     quiet: Quiet = False,
 ) -> None:  # fmt: skip
-    """R-Precision, FID, MM-Dist, Diversity, MultiModality, kinematic measures, and oracle scores on scripted data."""
+    """R-Precision, FID, MM-Dist, Diversity, MultiModality, kinematic measures, and oracle scores on scripted data.
+
+    Of a space: retrieval in both directions by every protocol, on motions and on 2 s clips.
+    """
     from rich.console import Console
 
-    from atm.evaluation.commands import evaluate_path
+    from atm.evaluation.commands import evaluate_path, evaluate_space, is_space
     from atm.evaluation.report import table
 
+    if is_space(what):
+        lines, path = evaluate_space(what, data=data, split=split, out=out, show_progress=not quiet)
+        print(lines, path, sep="\n")
+        return
     report, path = evaluate_path(
         what, data=data, evaluator=evaluator, split=split, repeats=repeats, limit=limit, multimodality=multimodality,
         tail=tail, guidance_scale=guidance, seed=seed, out=out, show_progress=not quiet,

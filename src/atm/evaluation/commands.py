@@ -1,20 +1,31 @@
 """Evaluate a run, a model file, or a folder of motions, from paths."""
 
 import hashlib
+import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 
-from atm.data.humanml3d import open_dataset
+from atm.config import validate
+from atm.data.humanml3d import MotionDataset, open_dataset
+from atm.embedding import SpaceConfig, load_space
+from atm.embedding.report import retrieval_report
+from atm.embedding.retrieval import retrieval_table
+from atm.embedding.similarity import similarity_distribution, similarity_table
 from atm.errors import InputError
 from atm.evaluation.evaluator import Tail
 from atm.evaluation.protocol import entries_of, evaluate, evaluate_folder, reference_of
+from atm.evaluation.replication import padded
 from atm.evaluation.report import Multimodality, Report
 from atm.evaluation.weights import load_evaluator
 from atm.generators import load_generator
+from atm.interface import Batch, TextEncoder
 from atm.packaged import packaged
-from atm.storage import MODEL_FILE, RUN_CONFIG, find_model
-from atm.text import CachedTextEncoder
+from atm.storage import MODEL_FILE, RUN_CONFIG, atomic, find_model, read_model
+from atm.text import CachedTextEncoder, load_text_encoder
+
+RETRIEVED_AT_ONCE = 64
 
 TAILS: tuple[Tail, ...] = ("zero", "published")
 
@@ -77,6 +88,52 @@ def evaluate_path(
         samples=limit, multimodality=Multimodality() if multimodality else None, tail=tail, path=path, **common,
     )  # fmt: skip
     return report, path
+
+
+def is_space(what: Path) -> bool:
+    """Whether the path is a model file or run of a text-motion space."""
+    found = what.is_file() or (what / MODEL_FILE).is_file()
+    return found and read_model(find_model(what)).kind == "space"
+
+
+def evaluate_space(
+    what: Path, *, data: Path, split: str = "test", out: Path | None = None, show_progress: bool = True
+) -> tuple[str, Path]:
+    """How well a space retrieves: every protocol, on motions and on 2 s clips, and how alike the captions are.
+
+    Args:
+        what: run folder or model file of a space.
+        data, split: what is retrieved from, with the first caption of each motion.
+        out: None: `retrieval.json` in the run folder or beside the file.
+        show_progress: a bar.
+
+    Returns:
+        The tables as text, and the path that the figures were written to.
+    """
+    file = find_model(what)
+    dataset = open_dataset(data, split)
+    config = validate(SpaceConfig, read_model(file).config, source=str(file))
+    text, sentence = (
+        CachedTextEncoder(load_text_encoder(name)) for name in (config.text_encoder, config.sentence_encoder)
+    )
+    for encoder in (text, sentence):
+        encoder.prepare(dataset.captions(), progress=show_progress)
+    space = load_space(file, text).eval()
+    report = retrieval_report(space, _first_captions(dataset, sentence))
+    likeness = similarity_distribution(sentence([item.captions[0].text for item in dataset.items]).sentence)
+    path = out or file.parent / "retrieval.json"
+    with atomic(path) as part:
+        part.write_text(json.dumps(report, indent=1))
+    return f"{retrieval_table(report)}\n\n{similarity_table(likeness)}", path
+
+
+def _first_captions(dataset: MotionDataset, sentence: TextEncoder) -> Iterator[Batch]:
+    """Every motion once, whole, with its first caption."""
+    for start in range(0, len(dataset), RETRIEVED_AT_ONCE):
+        items = dataset.items[start : start + RETRIEVED_AT_ONCE]
+        captions = [item.captions[0].text for item in items]
+        motion = padded([dataset.features(item) for item in items])
+        yield Batch(motion, captions, sentence(captions).sentence, [item.id for item in items])
 
 
 def _digest(file: Path, guidance_scale: float | None) -> str:
