@@ -6,7 +6,7 @@ import os
 import pytest
 import torch
 from torch import nn
-from toys import Bench, losses, weights
+from toys import Bench, losses, still_pose, weights
 
 from atm.errors import InputError
 from atm.training.checkpoint import PARTS, MovingAverage, read_checkpoint, save_checkpoint
@@ -90,8 +90,8 @@ def test_a_run_on_a_full_disk_keeps_its_last_checkpoint_and_can_go_on_later(tmp_
 def test_a_checkpoint_of_another_model_is_bad_input(tmp_path):
     bench = Bench(tmp_path)
     bench.run("run", bench.config(steps=1))
-    with pytest.raises(InputError, match="do not fit this Linear"):
-        bench.run("run", bench.config(), resume=True, model=nn.Linear(3, 3))
+    with pytest.raises(InputError, match=r"to_pose.weight \(263, 16\) instead of \(100, 16\)"):
+        bench.run("run", bench.config(), resume=True, model=still_pose(width=100))
 
 
 def test_the_moving_average_equals_a_slow_loop():

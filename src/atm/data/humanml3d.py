@@ -111,10 +111,17 @@ def check_layout(folder: Path) -> Skeleton:
     for name in ("new_joint_vecs", "texts", "Mean.npy", "Std.npy"):
         if not (folder / name).exists():
             raise InputError(f"{folder} has no {name}: expected a folder in the HumanML3D layout")
-    mean, std = (np.load(folder / name, allow_pickle=False) for name in ("Mean.npy", "Std.npy"))
+    mean, std = (_read_row(folder / name) for name in ("Mean.npy", "Std.npy"))
     if mean.ndim != 1 or mean.shape != std.shape:
         raise InputError(f"Mean.npy {mean.shape} and Std.npy {std.shape} of {folder} must be one row of equal length")
     return skeleton_of_width(len(mean))
+
+
+def _read_row(file: Path) -> np.ndarray:
+    try:
+        return np.load(file, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"cannot read {file} as an array of numbers: {error}") from None
 
 
 def read_split(folder: Path, split: str) -> list[str]:

@@ -1,5 +1,6 @@
 """One loop for everything trainable: spaces, evaluators, generators, with the alignment losses or without."""
 
+import logging
 import math
 import signal
 import time
@@ -81,6 +82,8 @@ def train(
     """
     from lightning.fabric import Fabric
 
+    # It tells which arithmetic it uses, on each start; the config says that.
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     fabric = Fabric(accelerator="auto", devices=1, precision=config.precision)
     model.requires_grad_(True)
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)

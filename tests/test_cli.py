@@ -1,0 +1,289 @@
+"""The command line: what works prints the path last; what is wrong gets one sentence and exit code 2."""
+
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from atm import cli
+from atm.generators import save_generator
+from atm.generators.mdm.config import MDMConfig
+from atm.generators.mdm.model import MDM
+from atm.layers import Normaliser
+from atm.text import load_text_encoder
+from atm.training.presets import PRESETS
+from folders import make_folder
+
+PROMPT = "a person walks forward"
+TINY = ["model.width=16", "model.feed_forward=16", "model.layers=1", "model.heads=2", "model.frame_width=8"]
+TRAIN = ["train", "mdm_small", *TINY, "steps=1", "batch_size=4"]
+
+
+@dataclass
+class Done:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def atm(monkeypatch, capsys, tmp_path):
+    """Runs a command as the shell would, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> Done:
+        monkeypatch.setattr(sys, "argv", ["atm", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        captured = capsys.readouterr()
+        return Done(ended.value.code or 0, captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture
+def refused(atm):
+    """Runs a command that must fail; gives its one sentence."""
+
+    def run(*arguments: object) -> str:
+        done = atm(*arguments)
+        lines = [line for line in done.err.splitlines() if line.startswith("error: ")]
+        assert done.code == 2, done.err
+        assert len(lines) == 1 and done.err.strip().splitlines()[-1] == lines[0], done.err
+        assert "Traceback" not in done.err
+        return lines[0].removeprefix("error: ")
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def minilm():
+    return load_text_encoder()
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory, minilm) -> Path:
+    """A tiny MDM with random weights."""
+    path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
+    save_generator(path, tiny_mdm(minilm))
+    return path
+
+
+def tiny_mdm(minilm, width: int = 263) -> MDM:
+    torch.manual_seed(0)
+    config = MDMConfig(
+        width=16, heads=2, feed_forward=16, layers=1, diffusion_steps=4, mask_frames=True, text_encoder="minilm"
+    )
+    return MDM(config, minilm, Normaliser.identity(width))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    return make_folder(tmp_path_factory.mktemp("data") / "data", clips=16)
+
+
+def test_the_last_line_of_generate_is_the_path_and_one_seed_gives_one_motion(atm, model):
+    for name in ("a", "b"):
+        done = atm("generate", PROMPT, "--model", model, "--seconds", 2, "--out", f"{name}.npz", "--quiet")
+        assert done.code == 0, done.err
+        assert done.out.splitlines()[-1] == f"{name}.npz"
+    first, again = (np.load(f"{name}.npz") for name in ("a", "b"))
+    assert first["joints"].shape == (40, 22, 3)  # 2 s at 20 frames per second
+    np.testing.assert_array_equal(first["joints"], again["joints"])
+
+
+def test_several_sentences_and_samples_become_several_files(atm, model):
+    done = atm(
+        "generate", PROMPT, "he sits", "--samples", 2, "--model", model, "--seconds", 1, "--out", "all",
+        "--format", "bvh", "--quiet",
+    )  # fmt: skip
+    names = [Path(line).name for line in done.out.splitlines()]
+    assert names == [f"0-a-person-walks-forward-{k}.bvh" for k in (0, 1)] + [f"1-he-sits-{k}.bvh" for k in (0, 1)]
+    assert all((Path("all") / name).is_file() for name in names)
+
+
+def test_a_motion_file_becomes_another(atm, model):
+    atm("generate", PROMPT, "--model", model, "--seconds", 1, "--quiet")
+    done = atm("export", "motion.npz", "motion.html")
+    assert (done.code, done.out) == (0, "motion.html\n")
+    assert PROMPT in Path("motion.html").read_text()
+
+
+def test_a_prompt_over_the_encoders_length_is_cut_with_a_warning(atm, model):
+    done = atm("generate", "walks and " * 200, "--model", model, "--seconds", 1, "--quiet")
+    assert done.code == 0, done.err
+    assert re.search(r"^warning: minilm reads 256 tokens; the rest of 'walks and .*is cut off$", done.err, re.M)
+
+
+@pytest.mark.parametrize("prompt", ["", "   ", "\n"])
+def test_an_empty_prompt_is_refused(refused, model, prompt):
+    assert "the sentence is empty" in refused("generate", prompt, "--model", model)
+
+
+@pytest.mark.parametrize("seconds", ["0", "-3", "1000", "nan", "inf"])
+def test_impossible_seconds_are_refused(refused, model, seconds):
+    said = refused("generate", PROMPT, "--model", model, "--seconds", seconds)
+    assert said.startswith("seconds must be 0.5 to 9.8 for this model, got ")  # 196 frames at 20 per second
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["generate", PROMPT, "--out", "walk.bhv"], "unknown output suffix '.bhv': did you mean '.bvh'"),
+        (["generate", PROMPT, "--out", "walks", "--format", "mp5"], "unknown output format 'mp5': did you mean 'mp4'"),
+        (["train", "mdm_smal"], "unknown preset 'mdm_smal': did you mean 'mdm_small'"),
+        (["generate", PROMPT, "--sedd", "1"], "unknown option '--sedd': did you mean '--seed'"),
+        (["trian"], "No such command 'trian'. Did you mean 'train'?"),
+        (["data", "scriptd"], "No such command 'scriptd'. Did you mean 'scripted'?"),
+        ([*TRAIN, "sede=1"], "unknown key 'sede': did you mean 'seed'"),
+        ([*TRAIN, "alignment.gama=0.5"], "unknown key 'alignment.gama': did you mean 'alignment.gamma'"),
+    ],
+)
+def test_an_unknown_name_is_answered_with_the_nearest(refused, model, arguments, said):
+    with_model = ["--model", model] if arguments[0] == "generate" else []
+    assert refused(*arguments, *with_model).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["generate", PROMPT, "--samples", "0"], "'--samples'.*greater than or equal to 1"),
+        (["generate", PROMPT, "--seed", "-1"], "'--seed'.*greater than or equal to 0"),
+        (["generate", PROMPT, "--seconds", "six"], "'--seconds'.*valid number"),
+        (["generate", PROMPT, "--guidance", "-1"], "guidance must be a number >= 0, got -1"),
+        (["generate", PROMPT, "--guidance", "nan"], "guidance must be a number >= 0, got nan"),
+        (["generate"], "Missing argument"),
+        (["evaluate", "run", "--data", "data", "--repeats", "0"], "'--repeats'.*greater than or equal to 1"),
+        (["evaluate", "run", "--data", "data", "--tail", "none"], "tail must be zero or published, got 'none'"),
+        (["train", "mdm_small", "--minutes", "0"], "minutes must be > 0, got 0"),
+        (["train", "mdm_small", "--minutes", "nan"], "minutes must be > 0, got nan"),
+        (["demo", "--minutes", "-1"], "minutes must be > 0, got -1"),
+        (["demo", "--minutes", "nan"], "minutes must be > 0, got nan"),
+        (["data", "scripted", "out", "--clips", "0"], "'--clips'.*greater than or equal to 1"),
+        ([*TRAIN, "alignment.gamma=3"], "alignment.gamma = 3: Input should be less than or equal to 1"),
+        ([*TRAIN, "seed=-1"], "seed = -1: .*greater than or equal to 0"),
+        ([*TRAIN, "learning_rate=nan"], "learning_rate = 'nan'"),
+        ([*TRAIN, "learning_rate=inf"], "learning_rate = 'inf': Input should be a finite number"),
+        ([*TRAIN, "keep=best"], "keep=best needs a validation loss"),
+        ([*TRAIN, "seed"], "expected key=value, got 'seed'"),
+        (["train"], "what to train"),
+        (["train", "mdm_small", "--resume", "run"], "--resume goes on by what the run holds"),
+    ],
+)
+def test_a_value_out_of_range_is_refused(refused, model, arguments, said):
+    with_model = ["--model", model] if arguments[0] == "generate" and len(arguments) > 1 else []
+    assert re.search(said, refused(*arguments, *with_model))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda data: (data / "Mean.npy").unlink(), "has no Mean.npy"),
+        (lambda data: (data / "train.txt").unlink(), "has no split 'train': expected train.txt"),
+        (lambda data: (data / "texts" / "000003.txt").write_text(""), "000003.txt holds no caption"),
+        (lambda data: (data / "texts" / "000003.txt").unlink(), "cannot read the captions .*000003.txt"),
+        (lambda data: (data / "texts" / "000003.txt").write_text("walks\n"), "expected caption#word/POS"),
+        (lambda data: make_wide(data, 251), r"has shape \(60, 251\), expected \(frames, 263\)"),
+        (lambda data: (data / "Std.npy").write_bytes(b"junk"), "Std.npy"),
+    ],
+    ids=["no mean", "no split", "no caption", "no text", "odd line", "251 features", "torn std"],
+)
+def test_a_broken_data_folder_is_named(refused, tmp_path, spoil, said):
+    data = make_folder(tmp_path / "data", clips=8)
+    spoil(data)
+    assert re.search(said, refused(*TRAIN, f"data={data}"))
+
+
+def make_wide(data: Path, width: int) -> None:
+    for file in (data / "new_joint_vecs").glob("*.npy"):
+        np.save(file, np.load(file)[:, :width])
+
+
+def test_a_clip_of_nan_is_left_out_named_and_training_goes_on(atm, tmp_path):
+    data = make_folder(tmp_path / "data", clips=8)
+    np.save(data / "new_joint_vecs" / "000002.npy", np.full((60, 263), np.nan, np.float32))
+    done = atm(*TRAIN, f"data={data}", "--quiet")
+    assert done.code == 0, done.err
+    assert "warning: 1 clips are left out: 000002 holds NaN or infinite values" in done.err
+    assert done.out.splitlines()[-1] == "runs/mdm_small-0"
+
+
+def test_a_nan_motion_is_not_exported(refused, tmp_path):
+    np.save(tmp_path / "nan.npy", np.full((60, 22, 3), np.nan, np.float32))
+    assert "60 of 60 frames hold NaN" in refused("export", "nan.npy", "nan.bvh")
+
+
+@pytest.mark.parametrize("content", ["truncated", "random", "empty", "absent", "no model of ours"])
+def test_a_damaged_model_is_refused(refused, tmp_path, model, content):
+    path = tmp_path / "damaged.safetensors"
+    if content == "no model of ours":
+        from safetensors.torch import save_file
+
+        save_file({"weight": torch.zeros(3)}, path)
+    elif content != "absent":
+        whole = model.read_bytes()
+        noise = np.random.default_rng(0).bytes(999)
+        path.write_bytes({"truncated": whole[: len(whole) // 2], "random": noise, "empty": b""}[content])
+    said = refused("generate", PROMPT, "--model", path, "--seconds", 2)
+    assert "damaged.safetensors" in said
+
+
+def test_a_folder_that_is_no_run_is_refused(refused, tmp_path, data):
+    (tmp_path / "empty").mkdir()
+    assert "is not a run folder" in refused("generate", PROMPT, "--model", "empty")
+    assert "is not a run folder" in refused("train", "--resume", "empty")
+    assert "no model at nowhere" in refused("generate", PROMPT, "--model", "nowhere")
+    assert "is not a run folder" in refused("check-generator", "empty")
+
+
+def test_a_truncated_checkpoint_is_refused(atm, refused, tmp_path, data):
+    assert atm(*TRAIN, f"data={data}", "--out", "run", "--quiet").code == 0
+    checkpoint = tmp_path / "run" / "checkpoints" / "last.pt"
+    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    assert "last.pt is no whole checkpoint" in refused("train", "--resume", "run", "--quiet")
+
+
+def test_a_model_of_other_features_than_the_data_is_refused(refused, tmp_path, minilm, data):
+    save_generator(tmp_path / "kit.safetensors", tiny_mdm(minilm, width=251))
+    said = refused(*TRAIN, f"data={data}", "--from", "kit.safetensors", "--quiet")
+    assert "(251,) instead of (263,)" in said
+
+
+def test_what_the_system_refuses_is_one_sentence(refused, model, tmp_path):
+    (tmp_path / "file").write_text("")
+    assert refused("generate", PROMPT, "--model", model, "--seconds", 1, "--out", "file/motion.npz", "--quiet")
+
+
+def test_presets_lists_all_that_can_be_trained(atm):
+    done = atm("presets")
+    assert all(name in done.out for name in PRESETS)
+
+
+@pytest.mark.parametrize("command", ["demo", "train", "evaluate", "generate", "export", "check-generator"])
+def test_every_command_explains_itself_with_examples(atm, command):
+    done = atm(command, "--help")
+    assert done.code == 0
+    assert "Examples:" in done.out and f"atm {command}" in done.out
+
+
+def test_the_module_runs_and_asking_for_help_does_not_wait_for_torch():
+    script = "import sys, runpy; sys.argv = ['atm', '--help']\ntry: runpy.run_module('atm', run_name='__main__')\n"
+    script += "except SystemExit as end: print('code', end.code, 'torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert "Usage: atm" in done.stdout
+    assert done.stdout.splitlines()[-1] in ("code 0 False", "code None False"), done.stderr
+
+
+def test_the_version_is_that_of_the_package():
+    from importlib import metadata
+
+    done = subprocess.run([sys.executable, "-m", "atm", "--version"], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout.strip()) == (0, metadata.version("atm"))
