@@ -99,7 +99,7 @@ def open_dataset(folder: str | Path, split: str, *, min_frames: int | None = Non
     if not items:
         raise InputError(
             f"split {split!r} of {folder} has no usable motion: {len(ids)} ids are listed, motions of {least} to "
-            f"{FRAMES_LIMIT - 1} frames take part; run `atm data check {folder}`"
+            f"{FRAMES_LIMIT - 1} frames take part"
         )
     return MotionDataset(folder, skeleton, items, store)
 
