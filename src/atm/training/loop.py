@@ -171,7 +171,7 @@ def train(
                 if bad_in_a_row == BAD_STEPS_LIMIT:
                     raise InputError(
                         f"no finite loss or gradient in {bad_in_a_row} steps in a row, up to step {step + 1}: lower "
-                        f"learning_rate ({config.learning_rate}), or look at the motions that the run named (data={config.data})"
+                        f"learning_rate ({config.learning_rate}), or look at the motions that the run named"
                     )
             optimizer.zero_grad(set_to_none=True)
             step += 1
