@@ -1,10 +1,10 @@
-# make demo | make demo-full | make test | make test-slow | make lint
+# make demo | make demo-full | make test | make test-slow | make lint | make weights
 # Everything sets up its own environment in .venv, with the versions pinned in constraints.txt.
 
 PYTHON ?= $(shell command -v python3.13 python3.12 python3.11 python3 | while read p; do "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: demo demo-full test test-slow lint clean
+.PHONY: demo demo-full test test-slow lint weights clean
 
 .venv/.ready: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "atm needs Python 3.11 or newer; set PYTHON=/path/to/python3"; exit 1; }
@@ -30,3 +30,15 @@ lint: .venv/.ready
 
 clean:
 	rm -rf .venv build dist demo demo-full
+
+# The weights that come with the package; how the shipped ones were made stands in src/atm/weights/README.md.
+weights: .venv/.ready
+	$(BIN)/atm data scripted build/weights/data --clips 6000 --seed 1
+	$(BIN)/atm train space_scripted data=build/weights/data --out build/weights/space
+	$(BIN)/atm train evaluator_scripted data=build/weights/data --out build/weights/evaluator
+	$(BIN)/atm train mdm_small data=build/weights/data steps=1000 --out build/weights/early
+	$(BIN)/atm train mdm_small data=build/weights/data --out build/weights/mdm
+	$(BIN)/atm pack build/weights/space src/atm/weights/space_scripted.safetensors
+	$(BIN)/atm pack build/weights/evaluator src/atm/weights/evaluator_scripted.safetensors
+	$(BIN)/atm pack build/weights/early src/atm/weights/mdm_small_early.safetensors
+	$(BIN)/atm pack build/weights/mdm src/atm/weights/mdm_small.safetensors
