@@ -44,17 +44,17 @@ RUN_BACKWARD = Bounds(1.48, 1.88)
 RUN_STEPS = 6
 """A run of fewer steps does not get to its speed."""
 SINGLE: dict[Verb, Bounds] = {
-    "turn": Bounds(92.0, 150.0),  # degrees a second, see `TURN_EASE_DEGREES`
-    "sit_down": Bounds(0.4, 0.6),  # m/s, fastest sinking of the pelvis
-    "stand_up": Bounds(0.43, 0.64),  # m/s, fastest rising of the pelvis
-    "crouch": Bounds(0.74, 1.03),  # m/s, fastest sinking or rising of the pelvis
-    "jump": Bounds(0.42, 0.62),  # m/s, fastest sinking of the pelvis before the take-off
-    "lie_down": Bounds(0.52, 0.77),  # 1/s, way of the pelvis
-    "get_up": Bounds(0.47, 0.68),  # 1/s, way of the pelvis
-    "bow": Bounds(57.0, 94.0),  # degrees a second, fastest change of lean
-    "raise_arms": Bounds(1.96, 2.6),  # m/s, fastest rise or fall of a wrist
+    "turn": Bounds(91.0, 143.0),  # degrees a second, see `TURN_EASE_DEGREES`
+    "sit_down": Bounds(1.1, 1.55),  # of the height of the pelvis
+    "stand_up": Bounds(1.18, 1.65),
+    "crouch": Bounds(1.62, 2.12),
+    "jump": Bounds(2.6, 3.4),  # of the height of the pelvis, sinking before the take-off
+    "lie_down": Bounds(0.51, 0.75),  # of the height of the pelvis, mean over the middle 80 %
+    "get_up": Bounds(0.47, 0.69),
+    "bow": Bounds(1.34, 1.78),  # of the trunk's lean
+    "raise_arms": Bounds(2.02, 2.47),  # of the height of the wrist
 }
-"""What is measured in one movement, after the low-pass of `Body.calm`; see `_fastest`."""
+"""Shares of the whole way that a movement does in a second where it is fastest, after the low-pass of `Body.calm`."""
 
 
 def speed_of(
@@ -104,17 +104,18 @@ def _fastest(calm: Body, verb: Verb, span: Span, degrees: float) -> float:
     if verb in ("lie_down", "get_up"):
         return _middle_rate(calm.pelvis[wide, 1])
     if verb == "jump":
-        dip = slice(max(0, span.start - round(DIP_SECONDS * FPS)), max(1, span.start))
-        return float(-rate(calm.pelvis[:, 1])[dip].min())
+        wide = slice(max(0, span.start - round(DIP_SECONDS * FPS)), max(1, span.start))
+        return _peak(np.minimum.accumulate(calm.pelvis[wide, 1]))
     if verb == "bow":
-        return _peak(calm.trunk_lean, wide)
+        return _peak(calm.trunk_lean[wide])
     if verb == "raise_arms":
-        return max(_peak(calm.joints[:, wrist, 1], wide) for wrist in WRIST)
-    return _peak(calm.pelvis[:, 1], wide)
+        return _peak(max((calm.joints[wide, wrist, 1] for wrist in WRIST), key=np.ptp))
+    return _peak(calm.pelvis[wide, 1])
 
 
-def _peak(signal: Float[np.ndarray, "T"], wide: slice) -> float:
-    return float(np.abs(rate(signal))[wide].max())
+def _peak(signal: Float[np.ndarray, "F"]) -> float:
+    """Fastest change of a signal in shares of its range a second; 1.9 over the duration of a smooth movement."""
+    return float(np.abs(rate(signal)).max() / (np.ptp(signal) + 1e-3))
 
 
 def _middle_rate(signal: Float[np.ndarray, "F"]) -> float:

@@ -111,7 +111,7 @@ def bows(body: Body) -> list[Span]:
         height=BOW_DEGREES,
         distance=round(BOW_APART_SECONDS * FPS),
         width=1,
-        rel_height=0.8,
+        rel_height=0.6,
     )
     result = []
     for i, top in enumerate((tops - 1).tolist()):
