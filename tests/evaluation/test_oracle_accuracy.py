@@ -79,7 +79,7 @@ def test_noise_and_time_warp_leave_every_attribute_right_in_90_percent():
     scores = measure(500, disturb=True)
     scores.pop("all")
     # A time warp changes the pace itself, so a slow bow may truly have become a normal one.
-    assert scores.pop("speed")["right"] >= 0.8
+    assert scores.pop("speed")["right"] >= 0.85
     assert {name: row for name, row in scores.items() if row["right"] < 0.9} == {}
 
 

@@ -24,8 +24,8 @@ class Bounds(NamedTuple):
     fast: float
 
 
-# Bounds lie between what people do at their own pace and what they do when told to hurry or to take their time; where
-# `movement` literature gives one duration only (gestures, sitting), a quarter longer is slow and a fifth shorter fast.
+# Our own choice: halfway between a comfortable pace, one half slower and one a third faster; for walking, between the
+# cadences of people told to walk slowly, as they like, and fast.
 BEATS: dict[Verb, Bounds] = {
     "walk": Bounds(1.62, 2.02),  # 97 and 121 steps a minute
     "hop": Bounds(1.47, 1.86),

@@ -19,7 +19,14 @@ DEGREES_OFF = 15.0
 UNDOING = {"sit_down": "stand_up", "stand_up": "sit_down", "lie_down": "get_up", "get_up": "lie_down"}
 """What has to happen between two repetitions of a verb."""
 
-_NAMES = {"walk": ("step", "steps"), "run": ("running step", "running steps"), "wave": ("wave", "waves")}
+_NAMES = {
+    "walk": ("step", "steps"),
+    "run": ("running step", "running steps"),
+    "punch": ("punch", "punches"),
+    "crouch": ("crouch", "crouches"),
+    "raise_arms": ("raise of the arms", "raises of the arms"),
+}
+"""What is counted, where it is not the verb itself."""
 
 
 @dataclass(frozen=True)
