@@ -34,9 +34,18 @@ def _mdm() -> Entry:
     return Entry(MDMConfig, MDM, from_published)
 
 
+def _momask() -> Entry:
+    from atm.generators.momask.config import MoMaskConfig
+    from atm.generators.momask.model import MoMask
+    from atm.generators.momask.weights import from_published
+
+    return Entry(MoMaskConfig, MoMask, from_published)
+
+
 # Each row imports on demand, so that a command that only names generators starts at once.
 GENERATORS: dict[str, Callable[[], Entry]] = {
     "mdm": _mdm,
+    "momask": _momask,
 }
 
 

@@ -48,6 +48,10 @@ MODELS = {
         "projection",
         half=True,
     ),
+    # MoMask reads captions with the same CLIP, but at its full length.
+    "clip_77": LanguageModel(
+        "openai/clip-vit-base-patch32", "CLIPTextModelWithProjection", ("clip", "clip_text_model"), 77, "projection"
+    ),
     # MLD reads captions at CLIP's full length.
     "clip_large": LanguageModel(
         "openai/clip-vit-large-patch14", "CLIPTextModelWithProjection", ("clip", "clip_text_model"), 77, "projection"

@@ -29,6 +29,7 @@ def load_text_encoder(
     | --- | --- | --- | --- |
     | minilm | 384 | 384, mean of the tokens | 256 tokens; installed with this package |
     | clip | 512 | 512, projected end token, as MDM takes it | 20 tokens and start and end |
+    | clip_77 | 512 | 512, projected end token, as MoMask takes it | 77 tokens |
     | clip_large | 768 | 768, projected end token, as MLD takes it | 77 tokens |
     | distilbert | 768 | 768, mean of the tokens | 512 tokens |
     | mpnet | 768 | 768, mean of the tokens at unit length, as TMR takes it | 384 tokens |

@@ -1,0 +1,185 @@
+"""What can be chosen about MoMask: one config per network, and one for the four together."""
+
+from typing import Literal
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
+
+from atm.config import Config
+
+
+class RVQConfig(Config):
+    """The residual VQ-VAE. Defaults are the released model and its loss; the feature width comes with the data."""
+
+    name: Literal["momask_rvq"] = "momask_rvq"
+    """Which stage this configures."""
+    width: PositiveInt = 512
+    """Channels of the convolutions."""
+    depth: PositiveInt = 3
+    """Residual blocks per resolution; their dilations are powers of `dilation_growth`, the widest first."""
+    dilation_growth: PositiveInt = 3
+    """Ratio of the dilations of neighbouring blocks."""
+    halvings: PositiveInt = 2
+    """How often the encoder halves the frame rate: a token stands for 2^halvings frames."""
+    dropout: float = Field(0.2, ge=0, lt=1)
+    """Inside the residual blocks."""
+    levels: PositiveInt = 6
+    """Quantisers; each takes what those before it left."""
+    codes: PositiveInt = 512
+    """Rows of a codebook."""
+    code_width: PositiveInt = 512
+    """Numbers per code."""
+    decay: float = Field(0.99, ge=0, lt=1)
+    """Of the moving averages that the codebooks are made of."""
+    level_dropout: float = Field(0.2, ge=0, le=1)
+    """Chance of a training step to leave out the last levels, from a random one on."""
+    code_temperature: NonNegativeFloat = 0.5
+    """In training, codes are drawn by distance / temperature with Gumbel noise; 0 takes the nearest."""
+    criterion: Literal["l1", "l1_smooth"] = "l1_smooth"
+    """`l1`: absolute error, eq. 10 of the ATM paper. `l1_smooth`: quadratic below 1, as released."""
+    positions_weight: NonNegativeFloat = 0.5
+    """Weight of a second reconstruction loss, on the joint positions alone; 0 turns it off."""
+    commitment_weight: NonNegativeFloat = 0.02
+    """Weight of the distance between encoder output and codes."""
+
+    @property
+    def frames_per_token(self) -> int:
+        return 2**self.halvings
+
+
+class TrunkConfig(Config):
+    """The transformer that both token models have."""
+
+    width: PositiveInt = 384
+    """Width of a token inside the transformer."""
+    layers: PositiveInt = 8
+    """Transformer layers."""
+    heads: PositiveInt = 6
+    """Attention heads; divides the width."""
+    feed_forward: PositiveInt = 1024
+    """Width inside a layer's feed-forward part."""
+    dropout: float = Field(0.2, ge=0, lt=1)
+    """Share of activations set to zero in training."""
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> "TrunkConfig":
+        if self.width % self.heads or self.width % 2:
+            raise ValueError(f"width {self.width} must be even and a multiple of heads {self.heads}")
+        return self
+
+
+class MaskConfig(Config):
+    """The masked transformer, which makes the tokens of the first level."""
+
+    name: Literal["momask_mask"] = "momask_mask"
+    """Which stage this configures."""
+    trunk: TrunkConfig = TrunkConfig()
+    """Its transformer."""
+    codes: PositiveInt = 512
+    """Of the tokeniser."""
+    code_width: PositiveInt = 512
+    """Width of a token's embedding."""
+    text_encoder: str = "clip_77"
+    """Name of the frozen text encoder."""
+    condition_dropout: float = Field(0.1, ge=0, lt=1)
+    """Share of training rows that see no text; 0 leaves the model without guidance."""
+    tokeniser: str | None = None
+    """Run folder or model file of the residual VQ-VAE whose tokens are learned; needed to train."""
+    max_frames: PositiveInt = 196
+    """Longest motion of the data set in frames; training pads to it."""
+    guidance_scale: NonNegativeFloat = 4.0
+    """Classifier-free guidance: 1 is none, 0 ignores the text."""
+    steps: PositiveInt = 10
+    """Rounds of unmasking (10 in the published evaluation, 18 in the published demo)."""
+    temperature: NonNegativeFloat = 1.0
+    """Of the draws; 0 takes the likeliest token."""
+    kept_share: float = Field(0.1, gt=0, le=1)
+    """Tokens are drawn among the likeliest of this share of all codes."""
+
+
+class ResidualConfig(Config):
+    """The residual transformer, which makes the tokens of the other levels."""
+
+    name: Literal["momask_residual"] = "momask_residual"
+    """Which stage this configures."""
+    trunk: TrunkConfig = TrunkConfig()
+    """Its transformer."""
+    levels: int = Field(6, ge=2)
+    """Of the tokeniser, the first one included."""
+    codes: PositiveInt = 512
+    """Of the tokeniser."""
+    code_width: PositiveInt = 512
+    """Width of a token's embedding."""
+    share_weights: bool = True
+    """A level's table of output weights is the next level's table of token embeddings (the released kind)."""
+    text_encoder: str = "clip_77"
+    """Name of the frozen text encoder."""
+    condition_dropout: float = Field(0.2, ge=0, lt=1)
+    """Share of training rows that see no text; 0 leaves the model without guidance."""
+    tokeniser: str | None = None
+    """Run folder or model file of the residual VQ-VAE whose tokens are learned; needed to train."""
+    max_frames: PositiveInt = 196
+    """Longest motion of the data set in frames; training pads to it."""
+    guidance_scale: NonNegativeFloat = 5.0
+    """Classifier-free guidance: 1 is none, 0 ignores the text."""
+    temperature: NonNegativeFloat = 1.0
+    """Of the draws; 0 takes the likeliest token."""
+    kept_share: float = Field(0.1, gt=0, le=1)
+    """Tokens are drawn among the likeliest of this share of all codes."""
+
+
+class LengthConfig(Config):
+    """The length estimator."""
+
+    name: Literal["momask_length"] = "momask_length"
+    """Which stage this configures."""
+    text_encoder: str = "clip_77"
+    """Name of the frozen text encoder."""
+    widths: tuple[PositiveInt, PositiveInt, PositiveInt] = (512, 256, 128)
+    """Of its hidden layers."""
+    classes: PositiveInt = 50
+    """Lengths from 0 tokens to one below this."""
+    frames_per_token: PositiveInt = 4
+    """Of the tokeniser: frames of one class."""
+    dropout: float = Field(0.2, ge=0, lt=1)
+    """Behind the first two hidden layers."""
+
+
+class MoMaskConfig(Config):
+    """The networks together, as they generate."""
+
+    name: Literal["momask"] = "momask"
+    """Which generator this configures."""
+    rvq: RVQConfig = RVQConfig()
+    """Tokens to motion and back."""
+    mask: MaskConfig = MaskConfig()
+    """Text to tokens of the first level."""
+    residual: ResidualConfig = ResidualConfig()
+    """Tokens of the first level to tokens of all."""
+    length: LengthConfig | None = LengthConfig()
+    """Text to length; none: every call says how long its motions are."""
+    residual_levels: NonNegativeInt | None = None
+    """How many levels the residual transformer adds; none: all. Levels left out add nothing to the motion."""
+
+    @property
+    def text_encoder(self) -> str:
+        """Name of the frozen text encoder, the same for all networks."""
+        return self.mask.text_encoder
+
+    @property
+    def max_frames(self) -> int:
+        """Longest motion of the data set in frames."""
+        return self.mask.max_frames
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "MoMaskConfig":
+        rvq, mask, residual, length = self.rvq, self.mask, self.residual, self.length
+        agreed = {
+            "codes": {rvq.codes, mask.codes, residual.codes},
+            "levels": {rvq.levels, residual.levels},
+            "text_encoder": {part.text_encoder for part in (mask, residual, length) if part is not None},
+            "frames_per_token": {part.frames_per_token for part in (rvq, length) if part is not None},
+        }
+        for field, values in agreed.items():
+            if len(values) > 1:
+                raise ValueError(f"the networks of one MoMask must agree on {field}, but have {sorted(values)}")
+        return self

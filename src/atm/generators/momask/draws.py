@@ -1,0 +1,63 @@
+"""Random choices of tokens: by seed and row, and in the Gumbel form of Maddison et al. 2017."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+Uniform = Callable[[tuple[int, ...]], Tensor]
+"""(shape) to numbers in (0, 1)."""
+GumbelDraw = Callable[[], Tensor]
+"""To (B, N, K) standard Gumbel noise, fresh at each call."""
+
+
+def gumbel(uniform: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
+    """Standard Gumbel noise from numbers in [0, 1); argmax(logits + noise) is a draw from softmax(logits)."""
+    exponential = -torch.log(uniform.clamp_min(1e-20))
+    return -torch.log(exponential.clamp_min(1e-20))
+
+
+def row_gumbel(
+    generators: list[torch.Generator], tokens: list[int], shape: tuple[int, int], device: torch.device
+) -> GumbelDraw:
+    """A function that draws (B, N, K) Gumbel noise, row i from `generators[i]` alone.
+
+    Drawn on the CPU, and `tokens[i]` rows at a time whatever the batch's N: a seed gives the same motion on every
+    device and in every batch. Behind them stand zeros.
+
+    Args:
+        generators: one per row.
+        tokens: how many tokens row i has.
+        shape: (N, K).
+        device: where the noise goes.
+    """
+
+    def draw() -> Float[Tensor, "B N K"]:
+        noise = torch.zeros(len(generators), *shape)
+        for row, (generator, count) in enumerate(zip(generators, tokens, strict=True)):
+            noise[row, :count] = gumbel(torch.rand(count, shape[1], generator=generator))
+        return noise.to(device)
+
+    return draw
+
+
+def choose(
+    logits: Float[Tensor, "B N K"], noise: Float[Tensor, "B N K"], *, kept_share: float, temperature: float
+) -> Int[Tensor, "B N"]:
+    """One of the likeliest classes of each token: argmax(logits / temperature + noise) among them.
+
+    With Gumbel noise this is a draw from softmax(logits / temperature) over the classes that are kept.
+
+    Args:
+        logits: scores of the classes.
+        noise: standard Gumbel noise.
+        kept_share: share of the classes that stay in the draw, rounded up to a whole number.
+        temperature: below 1 prefers likely classes more; 0 takes the likeliest.
+    """
+    # The published share is 1 - 0.9 in floating point, a hair below 0.1; both round up to 52 of 512 and of 513.
+    kept = math.ceil(kept_share * logits.shape[-1])
+    threshold = logits.topk(kept, dim=-1)
+    filtered = torch.full_like(logits, -torch.inf).scatter(-1, threshold.indices, threshold.values)
+    return (filtered / max(temperature, 1e-10) + noise).argmax(-1)

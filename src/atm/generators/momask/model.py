@@ -1,0 +1,232 @@
+"""MoMask (Guo et al. 2024, arXiv:2312.00063): text to tokens by unmasking, tokens to motion by a residual VQ-VAE.
+
+Four networks: a length estimator, a masked transformer for the first level of tokens, a residual transformer for the
+other levels, and the tokeniser's decoder. Each is trained by itself (`stages.py`); here they generate together.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from atm.config import validate
+from atm.errors import InputError
+from atm.generators.momask.config import MoMaskConfig
+from atm.generators.momask.draws import row_gumbel
+from atm.generators.momask.length import LengthEstimator
+from atm.generators.momask.masked import MaskedTransformer
+from atm.generators.momask.residual import ResidualTransformer
+from atm.generators.momask.rvq import ResidualVQVAE
+from atm.generators.momask.stages import padded_input, read_stage, reconstruction_step, sentences
+from atm.generators.momask.trunk import POSITIONS
+from atm.interface import Batch, Capabilities, StepOutput, TextEncoder
+from atm.layers import Normaliser, length_mask
+from atm.motion import Motion
+from atm.storage import load_state
+
+EDIT_GUIDANCE = 2.0
+"""Guidance of the residual transformer when a motion is edited, as in the published program."""
+
+
+class MoMask(nn.Module):
+    """A `Generator` (see `atm.interface`)."""
+
+    def __init__(self, config: MoMaskConfig, text_encoder: TextEncoder, normaliser: Normaliser):
+        super().__init__()
+        if text_encoder.name != config.text_encoder:
+            raise InputError(
+                f"this MoMask reads texts with {config.text_encoder!r}, but was given the encoder {text_encoder.name!r}"
+            )
+        self.config = config
+        # Not a submodule: the frozen language model is in nobody's weights, optimiser, or train() calls.
+        object.__setattr__(self, "text_encoder", text_encoder)
+        self.normaliser = normaliser
+        self.rvq = ResidualVQVAE(config.rvq, features=len(normaliser.mean))
+        self.mask = MaskedTransformer(config.mask, text_encoder.sentence_width)
+        self.residual = ResidualTransformer(config.residual, text_encoder.sentence_width)
+        self.length = None if config.length is None else LengthEstimator(config.length, text_encoder.sentence_width)
+        self.capabilities = Capabilities(
+            guidance=min(config.mask.condition_dropout, config.residual.condition_dropout) > 0,
+            predicts_length=self.length is not None,
+        )
+
+    def training_step(self, batch: Batch, rng: torch.Generator) -> StepOutput:
+        """The tokeniser's step, the one whose motion the alignment losses measure. The other networks have no part in
+        it: to train them, train their stages."""
+        return reconstruction_step(self.rvq, self.normaliser, batch, rng)
+
+    @torch.no_grad()
+    def sample(
+        self,
+        text: list[str],
+        lengths: Int[Tensor, "B"] | None = None,
+        *,
+        seeds: list[int],
+        guidance_scale: float | None = None,
+        progress: bool = False,
+    ) -> Motion:
+        """One motion per text; what stands behind a length is what is left of its last token, and then zeros.
+
+        Each motion is decoded by itself. The published evaluation decodes padded batches, where a motion's last
+        frames depend on how long its neighbours are.
+
+        Args:
+            text: prompts.
+            lengths: frames of each motion; None draws them from the length estimator.
+            seeds: one per row; row i depends on `seeds[i]` alone.
+            guidance_scale: of both token models; None: each one's own.
+            progress: show a bar.
+
+        Raises:
+            InputError: a length below 1 or beyond the position table, or none given and nothing to estimate it.
+        """
+        if not len(text) == len(seeds) == (len(text) if lengths is None else len(lengths)):
+            raise ValueError(f"expected a seed and a length per text, got {len(seeds)} seeds for {len(text)} texts")
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        device, per_token = self.normaliser.mean.device, self.config.rvq.frames_per_token
+        condition = sentences(self.text_encoder, text, device)
+        with _evaluating(self):
+            if lengths is None:
+                lengths = self._drawn_lengths(condition, generators)
+            lengths = lengths.to(device)
+            tokens = (lengths + per_token - 1) // per_token
+            _check_lengths(lengths, tokens)
+            mask = length_mask(tokens, int(tokens.max()))
+            draws = self._draws(generators, mask)
+            base = self.mask.generate(
+                condition, mask, draws[0], scale=self._scale(self.config.mask, guidance_scale), show_progress=progress
+            )
+            scale = self._scale(self.config.residual, guidance_scale)
+            return Motion(self._decode(self._other_levels(base, condition, mask, draws[1], scale), tokens), lengths)
+
+    @torch.no_grad()
+    def edit(
+        self,
+        motion: Motion,
+        text: list[str],
+        redo: Bool[Tensor, "B T"] | None = None,
+        *,
+        seeds: list[int],
+        guidance_scale: float | None = None,
+        residual_guidance_scale: float = EDIT_GUIDANCE,
+        progress: bool = False,
+    ) -> Motion:
+        """Motions with a part of each made anew from a text (in-painting).
+
+        The first level keeps the tokens outside `redo`; all other levels are made anew for the whole motion, as
+        published, so frames that are kept are kept in kind and not to the digit.
+
+        Args:
+            motion: to edit, in published units; frames behind the last whole token are dropped.
+            text: what the whole motion shall be.
+            redo: True at frames to make anew, and with them the other frames of their tokens; None: wherever the
+                motion fits the text least.
+            seeds: one per row.
+            guidance_scale: of the masked transformer; None: its own.
+            residual_guidance_scale: of the residual transformer.
+            progress: show a bar.
+
+        Raises:
+            InputError: a motion of another data set, or one shorter than a token.
+        """
+        if not len(text) == len(seeds) == len(motion):
+            raise ValueError(f"{len(motion)} motions, {len(text)} texts, {len(seeds)} seeds: expected one per row")
+        per_token, device = self.config.rvq.frames_per_token, self.normaliser.mean.device
+        motion = motion.to(device)
+        tokens = motion.lengths // per_token
+        _check_lengths(motion.lengths, tokens)
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        condition = sentences(self.text_encoder, text, device)
+        x, mask = padded_input(self.normaliser, motion, per_token, whole=True, frames=self.config.max_frames)
+        draws = self._draws(generators, mask)
+        scale = self._scale(self.config.mask, guidance_scale)
+        with _evaluating(self):
+            codes = self.rvq.encode(x, mask).codes[..., 0]
+            if redo is None:
+                base = self.mask.edit_freely(codes, condition, mask, draws[0], scale=scale)
+            else:
+                frames = F.pad(redo.to(device), (0, x.shape[1] - redo.shape[1]))
+                again = frames.unflatten(1, (-1, per_token)).any(-1)
+                base = self.mask.edit(codes, again, condition, mask, draws[0], scale=scale, show_progress=progress)
+            scale = self._scale(self.config.residual, residual_guidance_scale)
+            codes = self._other_levels(base, condition, mask, draws[1], scale)
+            return Motion(self._decode(codes, tokens)[:, : int(tokens.max()) * per_token], tokens * per_token)
+
+    def _draws(self, generators: list[torch.Generator], mask: Bool[Tensor, "B N"]):
+        """Noise for the masked and for the residual transformer."""
+        counts, tokens = mask.sum(1).tolist(), mask.shape[1]
+        codes = self.config.rvq.codes
+        return [row_gumbel(generators, counts, (tokens, classes), mask.device) for classes in (codes, codes + 1)]
+
+    def _other_levels(self, base, condition, mask, draw, scale: float) -> Int[Tensor, "B N Q"]:
+        return self.residual.generate(base, condition, mask, draw, scale=scale, levels=self.config.residual_levels)
+
+    def _decode(self, codes: Int[Tensor, "B N Q"], tokens: Int[Tensor, "B"]) -> Float[Tensor, "B T D"]:
+        """Each motion without padding: the decoder's convolutions would carry it into the last frames."""
+        frames = codes.shape[1] * self.config.rvq.frames_per_token
+        features = self.normaliser.mean.new_zeros(len(codes), frames, len(self.normaliser.mean))
+        for count in tokens.unique().tolist():
+            rows = tokens == count
+            decoded = self.normaliser.inverse(self.rvq.decode(codes[rows, :count]))
+            features[rows, : decoded.shape[1]] = decoded
+        return features
+
+    def _drawn_lengths(self, condition: Float[Tensor, "B S"], generators: list[torch.Generator]) -> Int[Tensor, "B"]:
+        if self.length is None:
+            raise InputError("this MoMask has no length estimator: say how long each motion is")
+        return self.length.draw(condition, generators) * self.config.rvq.frames_per_token
+
+    def _scale(self, part, asked: float | None) -> float:
+        if not self.capabilities.guidance:
+            return 1.0
+        return part.guidance_scale if asked is None else asked
+
+
+def assemble(
+    rvq: Path, mask: Path, residual: Path, length: Path | None = None, *, text_encoder: TextEncoder | None = None
+) -> MoMask:
+    """One generator from the runs of its stages, in evaluation mode.
+
+    Args:
+        rvq, mask, residual: run folders or model files; the token models must have been trained on this tokeniser.
+        length: None leaves the generator without an estimator.
+        text_encoder: None loads the one that the token models were trained with.
+
+    Raises:
+        InputError: a run of another stage, or stages that do not fit one another.
+    """
+    runs = {"rvq": rvq, "mask": mask, "residual": residual} | ({} if length is None else {"length": length})
+    stored = {stage: read_stage(path, f"momask_{stage}") for stage, path in runs.items()}
+    configs = {"length": None} | {stage: part.config for stage, part in stored.items()}
+    source = ", ".join(str(path) for path in runs.values())
+    config = validate(MoMaskConfig, configs, source=source)
+    state = {key: value for part in stored.values() for key, value in part.state.items()}
+    if text_encoder is None:
+        from atm.text import load_text_encoder
+
+        text_encoder = load_text_encoder(config.text_encoder)
+    model = MoMask(config, text_encoder, Normaliser.identity(len(state.get("normaliser.mean", ()))))
+    load_state(model, state, source=source)
+    return model.eval()
+
+
+def _check_lengths(lengths: Int[Tensor, "B"], tokens: Int[Tensor, "B"]) -> None:
+    if int(tokens.min()) < 1 or int(tokens.max()) > POSITIONS:
+        raise InputError(
+            f"a motion has 1 to {POSITIONS} tokens, but {int(lengths.min())} to {int(lengths.max())} frames were given"
+        )
+
+
+@contextmanager
+def _evaluating(module: nn.Module) -> Iterator[None]:
+    """Dropout off, so that a seed means a motion; afterwards as it was."""
+    training = module.training
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train(training)

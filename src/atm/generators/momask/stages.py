@@ -1,0 +1,283 @@
+"""The four trainings of MoMask, each a module with a `training_step`; keys as in the assembled generator.
+
+Only the first one, the tokeniser's, makes a motion: there the alignment losses act (eq. 10 and 11 of the ATM paper).
+The released tokeniser trains on windows of 64 frames. How long a row is, is the batch's choice; whatever window it
+holds, its text is the caption of the whole motion.
+"""
+
+from pathlib import Path
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from atm.config import validate
+from atm.errors import InputError
+from atm.generators.momask.config import LengthConfig, MaskConfig, ResidualConfig, RVQConfig
+from atm.generators.momask.length import LengthEstimator
+from atm.generators.momask.masked import MaskDraws, MaskedTransformer
+from atm.generators.momask.residual import ResidualTransformer, drawn_level
+from atm.generators.momask.rvq import ResidualVQVAE
+from atm.generators.momask.trunk import withheld
+from atm.interface import Batch, StepOutput, TextEncoder
+from atm.layers import Normaliser, length_mask
+from atm.motion import Motion
+from atm.storage import StoredModel, find_model, load_state, read_model
+
+StageConfig = RVQConfig | MaskConfig | ResidualConfig | LengthConfig
+
+
+class RVQStage(nn.Module):
+    """Trains the tokeniser."""
+
+    def __init__(self, config: RVQConfig, normaliser: Normaliser):
+        super().__init__()
+        self.config = config
+        self.normaliser = normaliser
+        self.rvq = ResidualVQVAE(config, features=len(normaliser.mean))
+
+    def training_step(self, batch: Batch, rng: torch.Generator) -> StepOutput:
+        """Motion to tokens and back; the step's motion is the reconstruction."""
+        return reconstruction_step(self.rvq, self.normaliser, batch, rng)
+
+
+class MaskStage(nn.Module):
+    """Trains the masked transformer on a tokeniser's first level."""
+
+    def __init__(self, config: MaskConfig, text_encoder: TextEncoder, tokeniser: RVQStage):
+        super().__init__()
+        _check_tokeniser(config, tokeniser)
+        self.config = config
+        _keep_frozen(self, text_encoder, tokeniser)
+        self.mask = MaskedTransformer(config, text_encoder.sentence_width)
+
+    def training_step(self, batch: Batch, rng: torch.Generator) -> StepOutput:
+        """Guess the tokens that were masked; there is no motion in it."""
+        codes, mask = _tokens(self.tokeniser, batch.motion, self.config.max_frames)
+        text = _training_text(self.text_encoder, batch, self.config.condition_dropout, rng)
+        draws = MaskDraws.draw(*mask.shape, self.config.codes, rng)
+        draws = MaskDraws(*(value.to(codes.device) for value in draws))
+        loss, parts = self.mask.loss(codes[..., 0], text, mask, draws)
+        return StepOutput(loss, parts=parts)
+
+
+class ResidualStage(nn.Module):
+    """Trains the residual transformer on a tokeniser's levels."""
+
+    def __init__(self, config: ResidualConfig, text_encoder: TextEncoder, tokeniser: RVQStage):
+        super().__init__()
+        _check_tokeniser(config, tokeniser)
+        if config.levels != tokeniser.config.levels:
+            raise InputError(
+                f"the tokeniser has {tokeniser.config.levels} levels, but levels={config.levels}: set one to the other"
+            )
+        self.config = config
+        _keep_frozen(self, text_encoder, tokeniser)
+        self.residual = ResidualTransformer(config, text_encoder.sentence_width)
+
+    def training_step(self, batch: Batch, rng: torch.Generator) -> StepOutput:
+        """Guess one level's tokens per row; there is no motion in it."""
+        codes, mask = _tokens(self.tokeniser, batch.motion, self.config.max_frames)
+        text = _training_text(self.text_encoder, batch, self.config.condition_dropout, rng)
+        uniform = torch.rand(len(batch), generator=rng, device=rng.device)
+        level = drawn_level(uniform, self.config.levels).to(codes.device)
+        loss, parts = self.residual.loss(codes, text, mask, level)
+        return StepOutput(loss, parts=parts)
+
+
+class LengthStage(nn.Module):
+    """Trains the length estimator."""
+
+    def __init__(self, config: LengthConfig, text_encoder: TextEncoder):
+        super().__init__()
+        _check_encoder(config, text_encoder)
+        self.config = config
+        # Not a submodule: the frozen language model is in nobody's weights, optimiser, or train() calls.
+        object.__setattr__(self, "text_encoder", text_encoder)
+        self.length = LengthEstimator(config, text_encoder.sentence_width)
+
+    def training_step(self, batch: Batch, rng: torch.Generator) -> StepOutput:
+        """Classify each text by the length of its motion, in tokens."""
+        text = sentences(self.text_encoder, batch.text, batch.motion.features.device)
+        tokens = batch.motion.lengths // self.config.frames_per_token
+        logits, target = self.length(text), tokens.clamp_max(self.config.classes - 1)
+        share = (logits.argmax(-1) == target).float().mean().item()
+        return StepOutput(F.cross_entropy(logits, target, reduction="none"), parts={"accuracy": share})
+
+
+def build_stage(config: StageConfig, text_encoder: TextEncoder, normaliser: Normaliser) -> nn.Module:
+    """A new stage, with weights drawn from torch's global generator.
+
+    Args:
+        config: by its class; the token models load the tokeniser that it names.
+        text_encoder: that the config names; the tokeniser reads no text.
+        normaliser: of the data set; only the tokeniser takes it, the others go by their tokeniser's.
+
+    Raises:
+        InputError: no tokeniser is named, or one that does not fit.
+    """
+    if isinstance(config, RVQConfig):
+        return RVQStage(config, normaliser)
+    if isinstance(config, LengthConfig):
+        return LengthStage(config, text_encoder)
+    if config.tokeniser is None:
+        raise InputError(f"{config.name} learns the tokens of a tokeniser: give model.tokeniser=RUN of a momask_rvq")
+    stage = MaskStage if isinstance(config, MaskConfig) else ResidualStage
+    return stage(config, text_encoder, load_tokeniser(Path(config.tokeniser)))
+
+
+def load_tokeniser(path: Path) -> RVQStage:
+    """A trained tokeniser, in evaluation mode, from its own run or from a whole MoMask.
+
+    Raises:
+        InputError: no such file, or a model of another kind.
+    """
+    file = find_model(path)
+    stored = read_model(file)
+    state, config = stored.state, stored.config
+    if config.get("name") == "momask":
+        state = {key: value for key, value in state.items() if key.startswith(("normaliser.", "rvq."))}
+        config = config["rvq"]
+    if config.get("name") != "momask_rvq":
+        raise InputError(f"expected a tokeniser (momask_rvq) or a MoMask, but {file} is {stored.config.get('name')!r}")
+    stage = RVQStage(validate(RVQConfig, config, source=str(file)), Normaliser.identity(_features(state, file)))
+    load_state(stage, state, source=str(file))
+    return stage.eval()
+
+
+def read_stage(path: Path, name: str) -> StoredModel:
+    """A trained stage as it is stored.
+
+    Raises:
+        InputError: no such file, or not this stage.
+    """
+    file = find_model(path)
+    stored = read_model(file)
+    if stored.config.get("name") != name:
+        raise InputError(f"expected a run of {name}, but {file} is one of {stored.config.get('name')!r}")
+    return stored
+
+
+def reconstruction_step(rvq: ResidualVQVAE, normaliser: Normaliser, batch: Batch, rng: torch.Generator) -> StepOutput:
+    """The tokeniser's training step: L = reconstruction + weights x (joint positions, commitment).
+
+    Source: MoMask eq. 2 with the released code's extra term on positions; at `criterion="l1"` and no such term, the
+    reconstruction is eq. 10 of the ATM paper. Rows of different lengths are ours: what stands behind an end counts
+    nowhere, and teaches the codebooks nothing.
+    """
+    config, motion = rvq.config, batch.motion
+    x, tokens = padded_input(normaliser, motion, config.frames_per_token, whole=False)
+
+    def uniform(shape: tuple[int, ...]) -> Tensor:
+        return torch.rand(shape, generator=rng, device=rng.device)
+
+    x_hat, quantised = rvq(x, tokens, levels=_levels(config, rng) if rvq.training else None, uniform=uniform, rng=rng)
+    frames = motion.features.shape[1]
+    x, x_hat = x[:, :frames], x_hat[:, :frames].float()
+    reconstruction = masked_error(x_hat, x, motion.mask, config.criterion)
+    loss = reconstruction + config.commitment_weight * quantised.commitment
+    parts = {
+        "reconstruction": reconstruction.mean().item(),
+        "commitment": quantised.commitment.mean().item(),
+        "perplexity": quantised.perplexity.item(),
+    }
+    if config.positions_weight:
+        columns = motion.skeleton.columns["positions"]
+        positions = masked_error(x_hat[..., columns], x[..., columns], motion.mask, config.criterion)
+        loss = loss + config.positions_weight * positions
+        parts["positions"] = positions.mean().item()
+    return StepOutput(loss, Motion(normaliser.inverse(x_hat), motion.lengths), parts=parts)
+
+
+def masked_error(
+    x_hat: Float[Tensor, "B T D"], x: Float[Tensor, "B T D"], mask: Bool[Tensor, "B T"], criterion: str
+) -> Float[Tensor, "B"]:
+    """Mean over a motion's own frames and all columns of |e| ("l1"), or of e^2 / 2 below 1 and |e| - 1/2 above."""
+    each = (F.l1_loss if criterion == "l1" else F.smooth_l1_loss)(x_hat, x, reduction="none").mean(-1)
+    return (each * mask).sum(1) / mask.sum(1)
+
+
+def padded_input(
+    normaliser: Normaliser, motion: Motion, frames_per_token: int, *, whole: bool, frames: int = 0
+) -> tuple[Float[Tensor, "B T D"], Bool[Tensor, "B N"]]:
+    """Normalised motions with zeros behind their ends, and where they have tokens.
+
+    Args:
+        normaliser: of the tokeniser.
+        motion: in published units, anything in its padding.
+        frames_per_token: frames of a token.
+        whole: a token counts only if the motion fills it, as published; else if the motion reaches it.
+        frames: pad at least to this many.
+    """
+    own, given = len(normaliser.mean), motion.features.shape[-1]
+    if own != given:
+        raise InputError(
+            f"this tokeniser was made for {own} features per frame, but the motion has {given}; HumanML3D has 263 and "
+            "KIT-ML 251: take a model of the same data set, or convert the motion first"
+        )
+    frames = max(frames, motion.features.shape[1])
+    tokens = -(-frames // frames_per_token)
+    # where, not a product: padding means nothing, so it may hold anything, and 0 x NaN is NaN.
+    x = torch.where(motion.mask[..., None], normaliser(motion.features), 0.0)
+    x = F.pad(x, (0, 0, 0, tokens * frames_per_token - motion.features.shape[1]))
+    reached = motion.lengths if whole else motion.lengths + frames_per_token - 1
+    return x, length_mask(reached // frames_per_token, tokens)
+
+
+@torch.no_grad()
+def sentences(text_encoder: TextEncoder, text: list[str], device: torch.device) -> Float[Tensor, "B S"]:
+    """The part of a text embedding that MoMask reads."""
+    return text_encoder(text).sentence.to(device)
+
+
+def _levels(config: RVQConfig, rng: torch.Generator) -> int:
+    """How many levels a training step runs: all, or with the chance of `level_dropout` a random number of them."""
+    drops = torch.rand((), generator=rng, device=rng.device).item() < config.level_dropout
+    last = torch.randint(config.levels, (), generator=rng, device=rng.device).item()
+    return int(last) + 1 if drops else config.levels
+
+
+@torch.no_grad()
+def _tokens(tokeniser: RVQStage, motion: Motion, max_frames: int) -> tuple[Int[Tensor, "B N Q"], Bool[Tensor, "B N"]]:
+    """All codes of motions padded to the data set's longest, as published: N is the same in every batch."""
+    tokeniser.to(motion.features.device)
+    x, mask = padded_input(
+        tokeniser.normaliser, motion, tokeniser.config.frames_per_token, whole=True, frames=max_frames
+    )
+    return tokeniser.rvq.encode(x, mask).codes, mask
+
+
+def _training_text(
+    text_encoder: TextEncoder, batch: Batch, dropout: float, rng: torch.Generator
+) -> Float[Tensor, "B S"]:
+    text = sentences(text_encoder, batch.text, batch.motion.features.device)
+    rows = torch.rand(len(batch), generator=rng, device=rng.device) < dropout
+    return withheld(text, rows.to(text.device))
+
+
+def _keep_frozen(stage: nn.Module, text_encoder: TextEncoder, tokeniser: RVQStage) -> None:
+    """Not as submodules: what is frozen is in nobody's weights, optimiser, or train() calls."""
+    _check_encoder(stage.config, text_encoder)
+    object.__setattr__(stage, "text_encoder", text_encoder)
+    object.__setattr__(stage, "tokeniser", tokeniser.eval().requires_grad_(False))
+
+
+def _check_encoder(config: MaskConfig | ResidualConfig | LengthConfig, text_encoder: TextEncoder) -> None:
+    if text_encoder.name != config.text_encoder:
+        raise InputError(
+            f"{config.name} reads texts with {config.text_encoder!r}, but was given the encoder {text_encoder.name!r}"
+        )
+
+
+def _check_tokeniser(config: MaskConfig | ResidualConfig, tokeniser: RVQStage) -> None:
+    if config.codes != tokeniser.config.codes:
+        raise InputError(
+            f"the tokeniser has {tokeniser.config.codes} codes, but codes={config.codes}: set one to the other"
+        )
+
+
+def _features(state: dict[str, Tensor], file: Path) -> int:
+    if "normaliser.mean" not in state:
+        raise InputError(f"{file} has no statistics (`normaliser.mean`): it is no file of a trained tokeniser")
+    return len(state["normaliser.mean"])
