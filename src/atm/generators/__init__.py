@@ -34,6 +34,14 @@ def _mdm() -> Entry:
     return Entry(MDMConfig, MDM, from_published)
 
 
+def _mld() -> Entry:
+    from atm.generators.mld.config import MLDConfig
+    from atm.generators.mld.model import MLD
+    from atm.generators.mld.weights import from_published
+
+    return Entry(MLDConfig, MLD, from_published)
+
+
 def _momask() -> Entry:
     from atm.generators.momask.config import MoMaskConfig
     from atm.generators.momask.model import MoMask
@@ -45,6 +53,7 @@ def _momask() -> Entry:
 # Each row imports on demand, so that a command that only names generators starts at once.
 GENERATORS: dict[str, Callable[[], Entry]] = {
     "mdm": _mdm,
+    "mld": _mld,
     "momask": _momask,
 }
 

@@ -1,0 +1,158 @@
+"""Weights from elsewhere: published MLD checkpoints, and the first stage for the second.
+
+A published checkpoint is one PyTorch Lightning file, `1222_mld_humanml3d_FID041.ckpt` for instance. In its
+`state_dict` our keys are the published ones:
+
+| published | ours |
+| --- | --- |
+| `vae.*`, `denoiser.*` | the same |
+| `t2m_textencoder.*`, `t2m_moveencoder.*`, `t2m_motionencoder.*` | left out: the evaluator's networks |
+| `text_encoder.*` | left out where there is any: the frozen CLIP |
+| none: the data set's Mean.npy and Std.npy | `normaliser.mean`, `normaliser.std` |
+
+The file of a first stage has `vae.*` alone, that of the variant without VAE has none of it. The configuration is in no
+file, so what the shapes do not tell (heads, dropout, guidance) is as published.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from atm.config import validate
+from atm.errors import InputError
+from atm.generators.mld.config import MLDConfig, MLDVAEConfig
+from atm.generators.mld.model import MLD
+from atm.generators.mld.stage import VAEStage
+from atm.generators.parts.published import read_weights, without
+from atm.interface import TextEncoder
+from atm.layers import Normaliser
+from atm.storage import find_model, load_state, read_model
+
+OTHERS = ("t2m_textencoder.", "t2m_moveencoder.", "t2m_motionencoder.", "text_encoder.")
+"""Beginnings of the keys of networks that are no part of MLD."""
+
+
+def from_published(path: Path, normaliser: Normaliser, text_encoder: TextEncoder | None = None) -> MLD:
+    """An MLD with published weights, in evaluation mode.
+
+    Args:
+        path: the checkpoint, or a folder that holds no other.
+        normaliser: Mean.npy and Std.npy of the data set: the file holds none.
+        text_encoder: None loads CLIP's large text tower.
+
+    Raises:
+        InputError: a missing or damaged file, a first stage, or keys that are missing, unknown or of another shape.
+    """
+    config, state = read_published(path)
+    if text_encoder is None:
+        from atm.text import load_text_encoder
+
+        text_encoder = load_text_encoder(config.text_encoder)
+    model = MLD(config, text_encoder, normaliser)
+    load_state(model, state | _statistics(normaliser), source=str(path))
+    return model.eval()
+
+
+def vae_from_published(path: Path, normaliser: Normaliser) -> VAEStage:
+    """The VAE of a published checkpoint, of either stage; arguments and errors as for `from_published`."""
+    state = _read(path)
+    vae = {key: value for key, value in state.items() if not key.startswith("denoiser.")}
+    stage = VAEStage(_vae_config(vae, path), normaliser)
+    load_state(stage, vae | _statistics(normaliser), source=str(path))
+    return stage.eval()
+
+
+def read_published(path: Path) -> tuple[MLDConfig, dict[str, Tensor]]:
+    """Config and weights of a published checkpoint, under its own keys."""
+    state = _read(path)
+    if not any(key.startswith("denoiser.") for key in state):
+        raise InputError(f"{path} holds a VAE alone: it is a first stage, which generates nothing without a denoiser")
+    width = _rows(state, "denoiser.time_embedding.linear_1.weight", path)
+    if any(key.startswith("vae.") for key in state):
+        config = {
+            "autoencoder": _vae_config(state, path),
+            "layers": _layers(state, "denoiser.encoder"),
+            "feed_forward": _rows(state, "denoiser.encoder.middle_block.linear1.weight", path),
+        }
+    else:
+        config = {
+            "autoencoder": None,
+            "layers": _count(state, "denoiser.decoder.layers."),
+            "feed_forward": _rows(state, "denoiser.decoder.layers.0.linear1.weight", path),
+        }
+    config["width"] = width
+    return validate(MLDConfig, config, source=str(path)), state
+
+
+def begin(config: MLDConfig, text_encoder: TextEncoder, normaliser: Normaliser) -> MLD:
+    """A new MLD to be trained, on the first stage that `config.vae` names.
+
+    Args:
+        config, text_encoder, normaliser: as for `MLD`. The first stage's statistics take the place of the
+            normaliser's, since its latents were made with them.
+
+    Raises:
+        InputError: no first stage is named, or there is none of this architecture.
+    """
+    if config.vae is None:
+        raise InputError(
+            "mld diffuses the latents of a trained VAE: train the preset mld_vae_... first, then give vae=RUN"
+        )
+    model = MLD(config, text_encoder, normaliser)
+    file = find_model(config.vae)
+    stored = read_model(file)
+    if stored.config.get("name") != "mld_vae":
+        raise InputError(f"vae must be a trained mld_vae, but {file} holds {stored.config.get('name', stored.kind)!r}")
+    given = validate(MLDVAEConfig, stored.config, source=str(file))
+    differing = [name for name in _ARCHITECTURE if getattr(given, name) != getattr(config.autoencoder, name)]
+    if differing:
+        wanted = " ".join(f"autoencoder.{name}={getattr(given, name)}" for name in differing)
+        raise InputError(f"the VAE in {file} is built otherwise than this mld expects: give {wanted}")
+    denoiser = {key: value for key, value in model.state_dict().items() if key.startswith("denoiser.")}
+    load_state(model, denoiser | stored.state, source=str(file))
+    return model
+
+
+_ARCHITECTURE = ("latent_tokens", "width", "heads", "feed_forward", "layers")
+
+
+def _statistics(normaliser: Normaliser) -> dict[str, Tensor]:
+    return {f"normaliser.{name}": value for name, value in normaliser.state_dict().items()}
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    if path.is_dir():
+        files = sorted(path.glob("*.ckpt"))
+        if len(files) != 1:
+            raise InputError(f"{path} holds {len(files)} .ckpt files: give the one that is meant")
+        path = files[0]
+    state = read_weights(path, "state_dict")
+    for prefix in OTHERS:
+        state = without(state, prefix)
+    return state
+
+
+def _vae_config(state: dict[str, Tensor], path: Path) -> MLDVAEConfig:
+    ours: dict[str, Any] = {
+        "latent_tokens": _rows(state, "vae.global_motion_token", path) // 2,
+        "width": _rows(state, "vae.skel_embedding.weight", path),
+        "feed_forward": _rows(state, "vae.encoder.middle_block.linear1.weight", path),
+        "layers": _layers(state, "vae.encoder"),
+    }
+    return validate(MLDVAEConfig, ours, source=str(path))
+
+
+def _rows(state: dict[str, Tensor], key: str, path: Path) -> int:
+    if key not in state:
+        raise InputError(f"the weights in {path} are not MLD's: they lack {key}")
+    return len(state[key])
+
+
+def _layers(state: dict[str, Tensor], trunk: str) -> int:
+    """The middle one, and two for each that leads to it."""
+    return 1 + 2 * _count(state, f"{trunk}.input_blocks.")
+
+
+def _count(state: dict[str, Tensor], prefix: str) -> int:
+    return len({key.removeprefix(prefix).split(".")[0] for key in state if key.startswith(prefix)})
