@@ -56,7 +56,7 @@ def test_a_file_of_an_unknown_generator_is_answered_with_the_nearest_name(tmp_pa
         name: str = "mdn"
 
     save_model(tmp_path / "m", make(), Other(), "generator")
-    with pytest.raises(InputError, match="unknown generator 'mdn': did you mean 'mdm'"):
+    with pytest.raises(InputError, match="unknown generator 'mdn': did you mean .*'mdm'"):
         load_generator(tmp_path / "m", FakeTextEncoder(8))
 
 

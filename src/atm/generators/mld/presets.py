@@ -16,7 +16,7 @@ def mld_vae_kit() -> MLDVAEConfig:
 def mld_vae_small() -> MLDVAEConfig:
     """Ours, for two CPU cores: narrower, fewer layers, no dropout (short runs under-fit), four latent tokens."""
     return mld_vae_humanml3d().model_copy(
-        update={"latent_tokens": 4, "width": 128, "feed_forward": 256, "layers": 5, "dropout": 0.0}
+        update={"latent_tokens": 4, "width": 128, "feed_forward": 256, "layers": 3, "dropout": 0.0}
     )
 
 
