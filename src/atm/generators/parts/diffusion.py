@@ -5,7 +5,8 @@ a motion does not depend on its neighbours in the batch; and a shortened run kee
 multiple of one stride, which `DDIMScheduler` can only walk as a chain of its own (as Nichol and Dhariwal 2021 do it).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
@@ -38,7 +39,11 @@ class Chain(NamedTuple):
 
 
 def noise_chain(
-    steps: int, schedule: NoiseSchedule = "cosine", *, kept: int | None = None, predicts: Prediction = "sample"
+    steps: int,
+    schedule: NoiseSchedule = "cosine",
+    *,
+    kept: int | list[int] | None = None,
+    predicts: Prediction = "sample",
 ) -> Chain:
     """The chain of a schedule, whole or shortened.
 
@@ -46,7 +51,7 @@ def noise_chain(
         steps: noise levels of the full schedule N, as trained.
         schedule: "cosine" is Nichol and Dhariwal 2021 with betas up to 0.999; "linear" goes from 1e-4 to 0.02, both
             times 1000 / N (Ho et al. 2020).
-        kept: visit this many levels, evenly spread from the first to the last; None: all.
+        kept: visit this many levels, evenly spread from the first to the last; or these, in rising order; None: all.
         predicts: what the network puts out, the clean motion or the noise.
     """
     from diffusers import DDIMScheduler
@@ -60,7 +65,9 @@ def noise_chain(
     # In float32, one minus a product close to one keeps three digits at the cleanest levels.
     alphas_cumprod = torch.cumprod(1 - scheduler.betas.double(), dim=0)
 
-    levels = list(range(steps)) if kept is None else kept_levels(steps, kept)
+    if isinstance(kept, int):
+        kept = kept_levels(steps, kept)
+    levels = list(range(steps)) if kept is None else kept
     if len(levels) < steps:
         alphas_cumprod = alphas_cumprod[levels]
         previous = torch.cat([alphas_cumprod.new_ones(1), alphas_cumprod[:-1]])
@@ -75,6 +82,18 @@ def kept_levels(steps: int, count: int) -> list[int]:
     if not 1 <= count <= steps:
         raise ValueError(f"a run visits 1 to {steps} noise levels, got {count}")
     return np.linspace(0, steps - 1, count).round().astype(int).tolist()
+
+
+def section_levels(steps: int, counts: Sequence[int]) -> list[int]:
+    """Levels of a chain that is denser in some parts: `counts[i]` of the i-th equal part, its ends among them."""
+    size, levels = steps // len(counts), []
+    for part, count in enumerate(counts):
+        if not 1 <= count <= size:
+            raise ValueError(f"a part of {size} noise levels has 1 to {size} to visit, got {count}")
+        # Strides are summed up one by one, as published: the rounding error decides where a level lies halfway.
+        strides = [(size - 1) / max(count - 1, 1)] * (count - 1)
+        levels += [part * size + round(place) for place in accumulate(strides, initial=0.0)]
+    return levels
 
 
 def row_noise(seeds: list[int], frames: list[int], shape: tuple[int, int], device: torch.device) -> Draw:
@@ -102,7 +121,13 @@ def row_noise(seeds: list[int], frames: list[int], shape: tuple[int, int], devic
 
 
 def reverse(
-    predict: Callable[[Tensor, int], Tensor], draw: Draw, chain: Chain, *, eta: float, show_progress: bool = False
+    predict: Callable[[Tensor, int], Tensor],
+    draw: Draw,
+    chain: Chain,
+    *,
+    eta: float,
+    variance: Literal["small", "large"] = "small",
+    show_progress: bool = False,
 ) -> Tensor:
     """From noise to a clean sample.
 
@@ -112,6 +137,7 @@ def reverse(
         chain: the levels to visit.
         eta: 1 draws from the posterior (DDPM, variance "fixed small"), 0 is deterministic (DDIM); Song et al. 2021,
             eq. 12 and 16.
+        variance: of the noise in a step at eta 1: that of the posterior, or beta itself (Ho et al. 2020, section 3.2).
         show_progress: show a bar.
     """
     x_t = draw()
@@ -119,5 +145,8 @@ def reverse(
     for step in progress(steps, "sampling", show=show_progress):
         prediction = predict(x_t, chain.levels[step])
         noise = draw() if eta > 0 else None
+        if noise is not None and variance == "large" and step > 0:
+            level, before = chain.alphas_cumprod[step], chain.alphas_cumprod[step - 1]
+            noise = noise * ((1 - level) / (1 - before)).sqrt()  # the root of beta over the posterior's variance
         x_t = chain.scheduler.step(prediction, step, x_t, eta=eta, variance_noise=noise).prev_sample
     return x_t
