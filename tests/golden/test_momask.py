@@ -1,0 +1,373 @@
+"""MoMask against its published code: tokeniser, both token models, decoding, editing, length, the whole way.
+
+Weights are filled by rule under the published keys and come in through the key map of published checkpoints. Text
+vectors are given. Tolerance is the fact sheet's: rtol 1e-4 with atol 1e-4, token ids exactly.
+"""
+
+import json
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from weights import ruled, wave
+
+from atm.generators.momask.config import RVQConfig
+from atm.generators.momask.draws import gumbel
+from atm.generators.momask.length import LengthEstimator
+from atm.generators.momask.masked import MaskDraws, MaskedTransformer
+from atm.generators.momask.model import MoMask
+from atm.generators.momask.presets import (
+    momask_humanml3d,
+    momask_length_humanml3d,
+    momask_mask_humanml3d,
+    momask_residual_humanml3d,
+    momask_rvq_humanml3d,
+    momask_rvq_humanml3d_l1,
+    momask_rvq_kit,
+)
+from atm.generators.momask.quantiser import Codebook, ResidualQuantiser
+from atm.generators.momask.residual import ResidualTransformer, drawn_level
+from atm.generators.momask.rvq import ResidualVQVAE
+from atm.generators.momask.stages import masked_error
+from atm.generators.momask.weights import our_state
+from atm.layers import Normaliser, length_mask
+from atm.motion import HUMANML3D, Motion
+from atm.storage import load_state
+from doubles import FakeTextEncoder
+
+OVERRIDES = (
+    (r"codebook$", 0.30),
+    (r"layers\.1\.codebook$", 0.25),
+    (r"layers\.[2-9]\.codebook$", 0.20),
+    (r"token_emb\.weight$", 1.0),
+    (r"cond_emb\.weight$", 0.3),
+    (r"(embed_proj_shared_weight|token_embed_weight_?|output_proj_weight_?)$", 0.30),
+)
+"""Scales of single keys; all others have the rule's own."""
+TEXT_WIDTH = 512
+POSITIONS = HUMANML3D.columns["positions"]
+
+
+@cache
+def published_state(table: str) -> dict[str, Tensor]:
+    shapes = json.loads((Path(__file__).parent / "keys" / f"momask.{table}.keys.json").read_text())
+    return {key: ruled(key, shape, overrides=OVERRIDES) for key, shape in shapes.items()}
+
+
+class Alone(nn.Module):
+    """One network under the name that it has in the whole."""
+
+    def __init__(self, name: str, network: nn.Module):
+        super().__init__()
+        self.add_module(name, network)
+
+
+def filled(name: str, network: nn.Module, table: str) -> nn.Module:
+    load_state(Alone(name, network), our_state(name, published_state(table)), source=table)
+    return network.eval()
+
+
+def rvq(config: RVQConfig | None = None) -> ResidualVQVAE:
+    return filled("rvq", ResidualVQVAE(config or momask_rvq_humanml3d(), features=263), "rvq")
+
+
+def masked(**changes) -> MaskedTransformer:
+    config = momask_mask_humanml3d().model_copy(update=changes)
+    return filled("mask", MaskedTransformer(config, TEXT_WIDTH), "mask_transformer")
+
+
+def residual(table: str = "res_transformer", **changes) -> ResidualTransformer:
+    config = momask_residual_humanml3d().model_copy(update=changes)
+    return filled("residual", ResidualTransformer(config, TEXT_WIDTH), table)
+
+
+def uniforms(key: str) -> Callable[[tuple[int, ...]], Tensor]:
+    """Fixed numbers in (0, 1) for the draws 0, 1, 2, ... of a run."""
+    count = iter(range(1000))
+
+    def uniform(shape: tuple[int, ...]) -> Tensor:
+        return torch.from_numpy(((wave(f"{key}.{next(count)}", shape, "hash") + 1) / 2).clip(1e-6, 1 - 1e-6)).float()
+
+    return uniform
+
+
+def noise(key: object, shape: tuple[int, ...]) -> Callable[[], Tensor]:
+    uniform = uniforms(str(key))
+    return lambda: gumbel(uniform(shape))
+
+
+def silence(shape: tuple[int, ...]) -> Callable[[], Tensor]:
+    return lambda: torch.zeros(shape)
+
+
+def tensor(array: np.ndarray) -> Tensor:
+    return torch.from_numpy(array).long() if array.dtype.kind == "i" else torch.from_numpy(array)
+
+
+def assert_published(actual: Tensor, expected: np.ndarray) -> None:
+    torch.testing.assert_close(actual.detach(), torch.from_numpy(np.asarray(expected)), rtol=1e-4, atol=1e-4)
+
+
+def assert_ids(actual: Tensor, expected: np.ndarray) -> None:
+    np.testing.assert_array_equal(actual.numpy(), expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "table"),
+    [("momask_rvq", momask_rvq_humanml3d(), "rvq"), ("momask_rvq_kit", momask_rvq_kit(), "rvq_kit")],
+)
+@torch.no_grad()
+def test_the_tokeniser_gives_the_published_tokens_and_motions(golden, name, config, table):
+    """Also with the last three tokens absent, and from the first level alone."""
+    file = golden(f"{name}.npz")
+    motion = tensor(file["motion"])
+    network = filled("rvq", ResidualVQVAE(config, features=motion.shape[2]), table)
+    assert_published(network.encoder(motion).transpose(1, 2), file["encoder_out"])
+    mask = torch.ones(file["code_idx"].shape[:2], dtype=torch.bool)
+    quantised = network.encode(motion, mask)
+    codes = quantised.codes
+    assert_ids(codes, file["code_idx"])
+    assert_published(quantised.latents.transpose(1, 2), file["quantised_sum"])
+    levels = [layer.vectors(codes[:1, :, level]) for level, layer in enumerate(network.quantizer.layers)]
+    assert_published(torch.stack(levels).transpose(2, 3), file["quantised_per_level"])
+    assert_published(quantised.commitment.mean(), file["commit_loss"])
+    assert_published(quantised.perplexity, file["perplexity"])
+    assert_published(network.decode(codes), file["decoded"])
+    assert_published(network.decode(codes[..., :1]), file["decoded_first_level_only"])
+    padded = codes.clone()
+    padded[:, -3:] = -1
+    assert_published(network.decode(padded), file["decoded_last3_padded"])
+
+
+@pytest.mark.parametrize(("name", "levels"), [("full", None), ("drop2", 3)])
+def test_a_training_step_of_the_tokeniser_is_the_published_one(golden, name, levels):
+    """Losses, tokens drawn with noise, every gradient, and the codebooks after it.
+
+    A code that no vector took becomes a vector of the batch with noise of deviation 0.01 / sqrt(512): there the file
+    is met within 6 deviations.
+    """
+    file = golden("momask_rvq_train.npz")
+    motion = tensor(file["motion"])
+    network = rvq(momask_rvq_humanml3d().model_copy(update={"dropout": 0.0})).train()
+    mask = torch.ones(motion.shape[0], motion.shape[1] // 4, dtype=torch.bool)
+    with torch.no_grad():
+        first_level = network.encoder(motion).flatten(0, 1)
+    motion_hat, quantised = network(motion, mask, levels=levels, uniform=uniforms(str(file["noise_key"])))
+
+    whole = torch.ones(motion.shape[:2], dtype=torch.bool)
+    rec = masked_error(motion_hat, motion, whole, "l1_smooth").mean()
+    explicit = masked_error(motion_hat[..., POSITIONS], motion[..., POSITIONS], whole, "l1_smooth").mean()
+    commitment = quantised.commitment.mean()
+    loss = rec + 0.5 * explicit + 0.02 * commitment
+    loss.backward()
+
+    assert_ids(quantised.codes, file[f"{name}_code_idx"])
+    assert_published(motion_hat, file[f"{name}_out"])
+    assert_published(torch.stack([loss, rec, explicit, commitment, quantised.perplexity]), file[f"{name}_losses"])
+    gradients = dict(network.named_parameters())
+    for key, norm, head in zip(file["param_names"], file[f"{name}_grad_l2"], file[f"{name}_grad_head"], strict=True):
+        gradient = gradients[str(key)].grad
+        torch.testing.assert_close(gradient.norm().item(), float(norm), rtol=1e-3, atol=1e-6)
+        torch.testing.assert_close(gradient.flatten()[:8], tensor(head), rtol=1e-3, atol=1e-5)
+    for level, layer in enumerate(network.quantizer.layers):
+        assert_published(layer.code_count, file[f"{name}_code_count"][level])
+        expected, used = tensor(file[f"{name}_codebook_head"][level]), layer.code_count >= 1
+        if levels is not None and level >= levels:
+            used = torch.ones_like(used)
+        torch.testing.assert_close(layer.codebook[used, :4], expected[used], rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(layer.codebook[~used, :4], expected[~used], rtol=0, atol=12 * 0.01 / 512**0.5)
+        if level == 0:
+            rows = first_level[torch.arange(512) % len(first_level), :4]
+            torch.testing.assert_close(rows[~used], expected[~used], rtol=0, atol=6 * 0.01 / 512**0.5)
+
+
+@pytest.mark.parametrize(("name", "config"), [("l1_smooth", momask_rvq_humanml3d()), ("l1", momask_rvq_humanml3d_l1())])
+@torch.no_grad()
+def test_both_reconstruction_losses_are_the_published_ones(golden, name, config):
+    file = golden("momask_rvq_train.npz")
+    motion = tensor(file["motion"])
+    whole = torch.ones(motion.shape[:2], dtype=torch.bool)
+    motion_hat, quantised = rvq(config)(motion, whole[:, ::4])
+    rec = masked_error(motion_hat, motion, whole, config.criterion).mean()
+    explicit = masked_error(motion_hat[..., POSITIONS], motion[..., POSITIONS], whole, config.criterion).mean()
+    commitment = quantised.commitment.mean()
+    total = rec + 0.5 * explicit + 0.02 * commitment
+    assert_published(torch.stack([total, rec, explicit, commitment]), file[f"eval_losses_{name}"])
+
+
+@torch.no_grad()
+def test_a_codebook_starts_and_moves_the_published_way(golden):
+    """From nothing: the first step takes its codes from the data."""
+    file = golden("momask_ema.npz")
+    codes, width = file["codebook0"].shape
+    config = RVQConfig(levels=1, codes=codes, code_width=width, code_temperature=0.0)
+    quantiser = ResidualQuantiser(config).train()
+    book: Codebook = quantiser.layers[0]
+    for step in range(3):
+        x = tensor(file[f"x{step}"]).transpose(1, 2)
+        quantised = quantiser(x, torch.ones(x.shape[:2], dtype=torch.bool))
+        assert_ids(quantised.codes[..., 0], file[f"idx{step}"])
+        assert_published(quantised.latents.transpose(1, 2), file[f"out{step}"])
+        assert_published(quantised.commitment.mean(), file[f"commit{step}"])
+        assert_published(quantised.perplexity, file[f"perplexity{step}"])
+        assert_published(book.codebook, file[f"codebook{step}"])
+        assert_published(book.code_sum, file[f"code_sum{step}"])
+        assert_published(book.code_count, file[f"code_count{step}"])
+
+
+@torch.no_grad()
+def test_the_masked_transformer_gives_the_published_logits(golden):
+    file = golden("momask_mask_logits.npz")
+    network, ids, text = masked(), tensor(file["ids"]), tensor(file["text"])
+    mask = length_mask(tensor(file["token_lens"]), ids.shape[1])
+    assert_ids(~mask, file["padding_mask"])
+    for scale, expected in ((1.0, "logits_cond"), (4.0, "logits_cfg4"), (0.0, "logits_uncond_first8")):
+        logits = network.guided(ids, text, mask, scale=scale).transpose(1, 2)
+        assert_published(logits[..., : file[expected].shape[-1]], file[expected])
+
+
+@torch.no_grad()
+def test_a_training_step_of_the_masked_transformer_is_the_published_one(golden):
+    file = golden("momask_mask_train.npz")
+    network, codes, text = masked(), tensor(file["ids"]), tensor(file["text"])
+    mask = length_mask(tensor(file["token_lens"]), codes.shape[1])
+    names = ("rand_time", "perm", "rid", "rand_id", "mid")
+    draws = MaskDraws(*(tensor(file[f"draw_{name}"]) for name in names))
+    shown, asked = network.corrupt(codes, mask, draws)
+    assert_ids(shown, file["x_ids"])
+    assert_ids(torch.where(asked, codes, network.mask_id), file["labels"])
+    loss, parts = network.loss(codes, text, mask, draws)
+    assert_published(loss.mean(), file["loss"])
+    assert parts["accuracy"] == pytest.approx(float(file["acc"]))
+    assert_ids(network(shown, text, mask).argmax(-1), file["pred_id"])
+
+
+class Trace:
+    """What a masked transformer was shown, round by round."""
+
+    def __init__(self, network: MaskedTransformer):
+        self.shown: list[Tensor] = []
+        forward = network.guided
+
+        def guided(ids: Tensor, *args, **options) -> Tensor:
+            self.shown.append(ids)
+            return forward(ids, *args, **options)
+
+        network.guided = guided
+
+
+@pytest.mark.parametrize("run", ["greedy10", "noise10", "noise18"])
+@torch.no_grad()
+def test_unmasking_goes_the_published_way(golden, run):
+    file = golden("momask_mask_generate.npz")
+    trace = file[f"trace_{run}"]
+    network = masked(steps=len(trace))
+    seen, text = Trace(network), tensor(file["text"])
+    mask = length_mask(tensor(file["token_lens"]), trace.shape[2])
+    shape = (*mask.shape, 512)
+    draw = silence(shape) if run.startswith("greedy") else noise(file[f"noise_key_{run}"], shape)
+    ids = network.generate(text, mask, draw, scale=4.0)
+    assert_ids(torch.stack(seen.shown), trace)
+    assert_ids(ids, file[f"ids_{run}"])
+
+
+@torch.no_grad()
+def test_editing_redraws_the_tokens_that_the_published_program_redraws(golden):
+    file = golden("momask_mask_edit.npz")
+    network = masked()
+    seen, text, codes = Trace(network), tensor(file["text"]), tensor(file["tokens"])
+    mask = length_mask(tensor(file["token_lens"]), codes.shape[1])
+    draw = noise(file["noise_key"], (*mask.shape, 512))
+    ids = network.edit(codes, tensor(file["edit_mask"]), text, mask, draw, scale=4.0)
+    shown = torch.stack(seen.shown)
+    assert_ids(shown[:, mask], file["trace"][:, mask.numpy()])
+    assert_ids(ids, file["ids"])
+
+
+@torch.no_grad()
+def test_free_editing_redraws_the_tokens_that_the_published_program_redraws(golden):
+    """The first round has nothing to go by: what it redraws is the file's."""
+    file = golden("momask_mask_edit.npz")
+    network = masked()
+    seen, text, codes = Trace(network), tensor(file["text"]), tensor(file["tokens"])
+    mask = length_mask(tensor(file["token_lens"]), codes.shape[1])
+    trace = tensor(file["trace_mask_free"])
+    draw = noise(file["noise_key_mask_free"], (*mask.shape, 512))
+    ids = network.edit_freely(codes, text, mask, draw, scale=4.0, first=trace[0] == network.mask_id)
+    assert_ids(torch.stack(seen.shown), file["trace_mask_free"])
+    assert_ids(ids, file["ids_mask_free"])
+
+
+@torch.no_grad()
+def test_the_residual_transformer_gives_the_published_logits(golden):
+    """With shared tables, with separate ones, and guided."""
+    file = golden("momask_res_logits.npz")
+    history, text, level = tensor(file["history"]), tensor(file["text"]), tensor(file["qids"])
+    mask = length_mask(tensor(file["token_lens"]), history.shape[1])
+    network = residual()
+    assert_published(network(history, level, text, mask).transpose(1, 2), file["logits"])
+    for asked in (1, 3, 5):
+        logits = network.guided(history, torch.full_like(level, asked), text, mask, scale=5.0)
+        assert_published(logits.transpose(1, 2)[..., :16], file[f"logits_cfg5_q{asked}_first16"])
+    separate = residual("res_transformer_noshare", share_weights=False)
+    assert_published(separate(history, level, text, mask).transpose(1, 2)[..., :16], file["logits_noshare_first16"])
+
+
+@torch.no_grad()
+def test_a_training_step_of_the_residual_transformer_is_the_published_one(golden):
+    file = golden("momask_res_generate.npz")
+    assert_ids(drawn_level(torch.arange(101) / 100, 6), file["q_schedule_grid"])
+    level = drawn_level(tensor(file["draw_q"]), 6)
+    assert_ids(level, file["active_q"])
+    codes, text = tensor(file["train_ids"]), tensor(file["text"])
+    mask = length_mask(tensor(file["token_lens"]), codes.shape[1])
+    loss, parts = residual().loss(codes, text, mask, level)
+    assert_published(loss.mean(), file["train_loss"])
+    assert parts["accuracy"] == pytest.approx(float(file["train_acc"]))
+
+
+@pytest.mark.parametrize("run", ["noise", "greedy", "noise_2_levels"])
+@torch.no_grad()
+def test_the_further_levels_are_drawn_the_published_way(golden, run):
+    file = golden("momask_res_generate.npz")
+    base, text = tensor(file["base_ids"]), tensor(file["text"])
+    mask = length_mask(tensor(file["token_lens"]), base.shape[1])
+    shape = (*mask.shape, 513)
+    draw = silence(shape) if run == "greedy" else noise(file["noise_key"], shape)
+    levels = file[f"ids_{run}"].shape[2] - 1
+    ids = residual().generate(base, text, mask, draw, scale=5.0, levels=levels)
+    assert_ids(ids, file[f"ids_{run}"])
+
+
+@torch.no_grad()
+def test_the_length_estimator_gives_the_published_logits(golden):
+    file = golden("momask_length.npz")
+    network = filled("length", LengthEstimator(momask_length_humanml3d(), TEXT_WIDTH), "length_estimator")
+    assert_published(network(tensor(file["text"])), file["logits"])
+
+
+@torch.no_grad()
+def test_the_whole_way_from_text_to_joints_is_the_published_one(golden):
+    file = golden("momask_pipeline.npz")
+    config = momask_humanml3d()
+    encoder = FakeTextEncoder(TEXT_WIDTH, config.text_encoder)
+    model = MoMask(config, encoder, Normaliser.identity(263)).eval()
+    tables = {"rvq": "rvq", "mask": "mask_transformer", "residual": "res_transformer", "length": "length_estimator"}
+    state = {f"normaliser.{key}": value for key, value in model.normaliser.state_dict().items()}
+    for network, table in tables.items():
+        state |= our_state(network, published_state(table))
+    load_state(model, state, source="the rule")
+
+    text, lens = tensor(file["text"]), tensor(file["token_lens"])
+    mask = length_mask(lens, file["base_ids"].shape[1])
+    base = model.mask.generate(text, mask, noise(file["noise_key_mask"], (*mask.shape, 512)), scale=4.0)
+    assert_ids(base, file["base_ids"])
+    codes = model.residual.generate(base, text, mask, noise(file["noise_key_res"], (*mask.shape, 513)), scale=5.0)
+    assert_ids(codes, file["all_ids"])
+    features = model.rvq.decode(codes)
+    assert_published(features, file["features"])
+    assert_published(Motion(0.1 * features, 4 * lens).joints, file["joints_of_tenth"])
