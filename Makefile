@@ -1,7 +1,9 @@
 # make demo | make demo-full | make test | make test-slow | make lint | make weights
 # Everything sets up its own environment in .venv, with the versions pinned in constraints.txt.
 
-PYTHON ?= $(shell command -v python3.13 python3.12 python3.11 python3 | while read p; do "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+# The first Python that is new enough.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	if "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then echo "$$p"; break; fi; done)
 BIN := .venv/bin
 
 .PHONY: demo demo-full test test-slow lint weights clean
