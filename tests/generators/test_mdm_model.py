@@ -23,6 +23,7 @@ TINY = {
     "frame_width": 12,
     "max_frames": 24,
     "diffusion_steps": 4,
+    "sampling_steps": None,
     "text_encoder": "fake",
 }
 FEATURES = 263
