@@ -50,11 +50,29 @@ def _momask() -> Entry:
     return Entry(MoMaskConfig, MoMask, from_published)
 
 
+def _motiondiffuse() -> Entry:
+    from atm.generators.motiondiffuse.config import MotionDiffuseConfig
+    from atm.generators.motiondiffuse.model import MotionDiffuse
+    from atm.generators.motiondiffuse.weights import from_published
+
+    return Entry(MotionDiffuseConfig, MotionDiffuse, from_published)
+
+
+def _remodiffuse() -> Entry:
+    from atm.generators.remodiffuse.config import ReMoDiffuseConfig
+    from atm.generators.remodiffuse.model import ReMoDiffuse
+    from atm.generators.remodiffuse.weights import from_published
+
+    return Entry(ReMoDiffuseConfig, ReMoDiffuse, from_published)
+
+
 # Each row imports on demand, so that a command that only names generators starts at once.
 GENERATORS: dict[str, Callable[[], Entry]] = {
     "mdm": _mdm,
     "mld": _mld,
     "momask": _momask,
+    "motiondiffuse": _motiondiffuse,
+    "remodiffuse": _remodiffuse,
 }
 
 

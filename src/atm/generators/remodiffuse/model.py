@@ -1,0 +1,265 @@
+"""ReMoDiffuse (Zhang et al. 2023, arXiv:2304.01116): estimates the clean motion, helped by motions of similar texts.
+
+The published network under the keys of its checkpoints, without their prefix `model.`. Ours differs in the search:
+published code remembers the entries of a caption whatever length it is asked for next, so that a motion depends on
+what was asked before; ours searches each time. And each row of a batch has coins of its own.
+"""
+
+import random
+from pathlib import Path
+
+import torch
+from einops import rearrange
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from atm.errors import InputError
+from atm.generators.parts.diffusion import Chain, noise_chain, reverse, row_noise, section_levels
+from atm.generators.parts.linear_transformer import level_features, text_layers, text_window, zeroed
+from atm.generators.parts.rows import check_frames, evaluating, frame_weighted_loss, like_batch, normalised_rows
+from atm.generators.remodiffuse.attention import Condition, Layer
+from atm.generators.remodiffuse.config import ReMoDiffuseConfig
+from atm.generators.remodiffuse.database import Database, best, own_entries, read_database, similarities
+from atm.generators.remodiffuse.mixture import guidance, mix_weights, passes
+from atm.generators.remodiffuse.retrieval import RetrievalEncoder
+from atm.interface import Batch, Capabilities, StepOutput, TextEmbedding, TextEncoder
+from atm.layers import Normaliser, length_mask
+from atm.motion import Motion
+
+STYLE = 4
+"""Widths of a token in the vector that scales and shifts the blocks (as published)."""
+
+
+class ReMoDiffuse(nn.Module):
+    """A `Generator` (see `atm.interface`)."""
+
+    def __init__(self, config: ReMoDiffuseConfig, text_encoder: TextEncoder, normaliser: Normaliser):
+        super().__init__()
+        if text_encoder.name != config.text_encoder:
+            raise InputError(
+                f"this ReMoDiffuse reads texts with {config.text_encoder!r}, but was given the encoder "
+                f"{text_encoder.name!r}"
+            )
+        self.config = config
+        # Not a submodule: the frozen language model is in nobody's weights, optimiser, or train() calls.
+        object.__setattr__(self, "text_encoder", text_encoder)
+        self.normaliser = normaliser
+        self.capabilities = Capabilities(guidance=True)
+        self._chain = noise_chain(config.diffusion_steps, "linear")
+        self._entries: Database | None = None
+
+        # Published keys, hence the names.
+        features, width, style_width = len(normaliser.mean), config.width, STYLE * config.width
+        state_width = text_encoder.token_width
+        self.sequence_embedding = nn.Parameter(torch.randn(config.max_frames, width))
+        self.joint_embed = nn.Linear(features, width)
+        self.time_embed = nn.Sequential(nn.Linear(width, style_width), nn.SiLU(), nn.Linear(style_width, style_width))
+        self.text_pre_proj = nn.Linear(state_width, config.text_width)
+        self.textTransEncoder = text_layers(
+            config.text_width, config.text_heads, config.text_feed_forward, config.text_layers, config.dropout
+        )
+        self.text_ln = nn.LayerNorm(config.text_width)
+        self.temporal_decoder_blocks = nn.ModuleList(
+            Layer(config, state_width, style_width) for _ in range(config.layers)
+        )
+        self.out = zeroed(nn.Linear(width, features))
+        self.database = RetrievalEncoder(config, features, state_width)
+
+    def search_in(self, database: Database) -> None:
+        """Retrieve from this database from now on, whatever the config names."""
+        if database.text_encoder not in (None, self.config.text_encoder):
+            raise InputError(
+                f"this ReMoDiffuse searches by {self.config.text_encoder!r}, but the database was made with "
+                f"{database.text_encoder!r}: build it again with the model's text encoder"
+            )
+        own, given = len(self.normaliser.mean), database.features.shape[1]
+        if own != given:
+            raise InputError(
+                f"this ReMoDiffuse was made for {own} features per frame, but the database holds motions of {given}: "
+                "build one from a data set of the same kind"
+            )
+        self._entries = database
+
+    def training_step(self, batch: Batch, rng: torch.Generator) -> StepOutput:
+        """One denoising step per row at a random noise level; all its randomness but dropout comes from `rng`."""
+        x0, mask = normalised_rows(batch.motion, self.normaliser, "ReMoDiffuse", self.config.max_frames)
+        device, rows = x0.device, len(x0)
+        t = torch.randint(self.config.diffusion_steps, (rows,), generator=rng, device=rng.device).to(device)
+        noise = torch.randn(x0.shape, generator=rng, device=rng.device).to(device)
+        luck = torch.rand(2, rows, generator=rng, device=rng.device).to(device)
+        text_on, retrieval_on = luck[0] >= self.config.text_dropout, luck[1] >= self.config.retrieval_dropout
+
+        text = self._encode(batch.text)
+        condition = self.condition(text, batch.motion.lengths, training=True, ids=batch.ids)
+        x0_hat = self(self.noised(x0, noise, t), t, condition, mask, text_on, retrieval_on)
+        return StepOutput(
+            loss=frame_weighted_loss(x0_hat, x0, mask),
+            motion=like_batch(self.normaliser.inverse(x0_hat), batch.motion),
+            noise_level=t / (self.config.diffusion_steps - 1),
+        )
+
+    @torch.no_grad()
+    def sample(
+        self,
+        text: list[str],
+        lengths: Int[Tensor, "B"],
+        *,
+        seeds: list[int],
+        guidance_scale: float | None = None,
+        progress: bool = False,
+    ) -> Motion:
+        """One motion per text; what stands behind a length means nothing.
+
+        Args:
+            text: prompts.
+            lengths: frames of each motion.
+            seeds: one per row; row i's noise and coins depend on `seeds[i]` alone.
+            guidance_scale: None mixes the four estimates as published; a number is plain guidance between that with
+                text and retrieval (1) and that with neither (0).
+            progress: show a bar.
+
+        Raises:
+            InputError: a length below 1 or beyond the position table, or no database.
+        """
+        if not len(text) == len(lengths) == len(seeds):
+            raise ValueError(f"{len(text)} texts, {len(lengths)} lengths and {len(seeds)} seeds: expected one per row")
+        device = self.sequence_embedding.device
+        lengths = lengths.to(device)
+        check_frames(lengths, self.config.max_frames, "ReMoDiffuse")
+        frames = int(lengths.max())
+        mask = length_mask(lengths, frames)
+        coins = [random.Random(f"coins of {seed}") for seed in seeds]
+
+        def predict(x_t: Tensor, level: int) -> Tensor:
+            heads = torch.tensor([coin.random() < 0.5 for coin in coins], device=device)
+            return self.mixed(x_t, level, condition, mask, heads, guidance_scale=guidance_scale)
+
+        drawn = [self.config.max_frames] * len(seeds)
+        draw = row_noise(seeds, drawn, (frames, len(self.normaliser.mean)), device)
+        with evaluating(self):
+            condition = self.condition(self._encode(text), lengths)
+            eta = 1.0 if self.config.sampler == "ddpm" else 0.0
+            x0 = reverse(predict, draw, self.sampling_chain(), eta=eta, variance="large", show_progress=progress)
+        return Motion(self.normaliser.inverse(x0), lengths)
+
+    def forward(
+        self,
+        x_t: Float[Tensor, "B T D"],
+        t: Int[Tensor, "B"],
+        condition: Condition,
+        mask: Bool[Tensor, "B T"],
+        text_on: Bool[Tensor, "B"],
+        retrieval_on: Bool[Tensor, "B"],
+    ) -> Float[Tensor, "B T D"]:
+        """The estimate of the clean motion, normalised like its input.
+
+        Args:
+            x_t: noisy motions, normalised.
+            t: noise levels of the full schedule.
+            condition: from `condition`.
+            mask: True inside a motion.
+            text_on: False where the row sees no text.
+            retrieval_on: False where the row sees no retrieved motion.
+        """
+        style = self.time_embed(level_features(t, self.config.width))
+        frames = self.joint_embed(x_t) + self.sequence_embedding[: x_t.shape[1]]
+        for layer in self.temporal_decoder_blocks:
+            frames = layer(frames, mask, condition, text_on, retrieval_on, style)
+        return self.out(frames).float()
+
+    def mixed(
+        self,
+        x_t: Float[Tensor, "B T D"],
+        level: int,
+        condition: Condition,
+        mask: Bool[Tensor, "B T"],
+        heads: Bool[Tensor, "B"],
+        *,
+        guidance_scale: float | None = None,
+    ) -> Float[Tensor, "B T D"]:
+        """The weighted sum of the estimates that this level needs, all passes as one batch."""
+        if guidance_scale is None:
+            mixed = mix_weights(self.config.mixture, level, self.config.diffusion_steps, heads)
+        else:
+            mixed = guidance(guidance_scale, len(x_t), x_t.device)
+        runs = passes(mixed)
+        times = len(runs)
+        t = torch.full((times * len(x_t),), level, device=x_t.device)
+        text_on, retrieval_on = torch.cat([run.text_on for run in runs]), torch.cat([run.retrieval_on for run in runs])
+        estimates = self(
+            x_t.repeat(times, 1, 1), t, condition.repeated(times), mask.repeat(times, 1), text_on, retrieval_on
+        )
+        weight = torch.stack([run.weight for run in runs])  # (times, B)
+        return (rearrange(estimates, "(n b) t d -> n b t d", n=times) * weight[..., None, None]).sum(0)
+
+    def condition(
+        self,
+        text: TextEmbedding,
+        lengths: Int[Tensor, "B"],
+        *,
+        training: bool = False,
+        ids: list[str] | None = None,
+    ) -> Condition:
+        """Of a text embedding, what the network reads, and the motions that it finds by it.
+
+        Args:
+            text: from the model's text encoder.
+            lengths: frames of each motion to be made.
+            training: leave out what could be the row itself (`own_entries`).
+            ids: the motions of a training batch.
+        """
+        entries = self._database()
+        query, sizes = text.sentence.cpu(), lengths.cpu()
+        scores = similarities(entries, query, sizes, length_penalty=self.config.length_penalty)
+        skip = own_entries(entries, sizes, ids) if training else None
+        states = text_window(text, self.config.text_window).to(self.out.weight.device)
+        return Condition(self.read(states), *self.retrieved(*best(scores, self.config.retrieved, skip)))
+
+    def read(self, states: Float[Tensor, "B L S"]) -> Float[Tensor, "B L V"]:
+        """Token states of the frozen language model through the trained text layers."""
+        return self.text_ln(self.textTransEncoder(self.text_pre_proj(states)))
+
+    def retrieved(
+        self, rows: Int[Tensor, "B R"], found: Bool[Tensor, "B R"]
+    ) -> tuple[Float[Tensor, "B R F W"], Float[Tensor, "B R 1 S"], Bool[Tensor, "B R F"]]:
+        """Entries of the database, encoded: motions, texts, and which frames there are."""
+        entries, device, frames = self._database(), self.out.weight.device, self.config.max_frames
+        flat = rows.flatten()
+        motions = torch.stack([entries.motion(int(row), frames) for row in flat]).to(device)
+        lengths = entries.lengths[flat].where(found.flatten(), 0).to(device)
+        if not entries.normalised:
+            motions = self.normaliser(motions)
+        motions, inside = self.database.encode_motions(motions, length_mask(lengths, frames))
+        if entries.tokens is None:
+            text = self._encode([entries.captions[row] for row in flat.tolist()])
+            states = text_window(text, self.config.text_window)
+        else:
+            states = entries.tokens[flat]
+        texts = self.database.encode_texts(states.to(device))
+        motions, texts, inside = (part.unflatten(0, rows.shape) for part in (motions, texts, inside))
+        return motions, texts, inside
+
+    def noised(
+        self, x0: Float[Tensor, "B T D"], noise: Float[Tensor, "B T D"], t: Int[Tensor, "B"]
+    ) -> Float[Tensor, "B T D"]:
+        """The motion at noise level t, and what `forward` starts from."""
+        return self._chain.scheduler.add_noise(x0, noise, t)
+
+    def sampling_chain(self) -> Chain:
+        """The levels that `sample` visits."""
+        kept = section_levels(self.config.diffusion_steps, self.config.sampling_sections)
+        return noise_chain(self.config.diffusion_steps, "linear", kept=kept)
+
+    def _database(self) -> Database:
+        if self._entries is None:
+            if self.config.database is None:
+                raise InputError(
+                    "this ReMoDiffuse has no database to retrieve from: give model.database=FILE, made from the "
+                    "training split of its data set"
+                )
+            self.search_in(read_database(Path(self.config.database)))
+        return self._entries
+
+    def _encode(self, text: list[str]) -> TextEmbedding:
+        with torch.no_grad():
+            return self.text_encoder(text)

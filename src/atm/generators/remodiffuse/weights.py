@@ -1,0 +1,104 @@
+"""Published ReMoDiffuse checkpoints: `logs/remodiffuse/remodiffuse_{t2m,kit}/latest.pth` of a copy of its code.
+
+Key map: theirs is ours with `model.` in front. The file also holds the frozen CLIP, under `model.clip.`, which is left
+out (the text encoder `clip77` gives its states). Statistics and database lie elsewhere in that copy, under `data/`.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from torch import Tensor
+
+from atm.errors import InputError
+from atm.generators.parts.published import read_statistics, read_weights, without
+from atm.generators.remodiffuse.config import ReMoDiffuseConfig
+from atm.generators.remodiffuse.model import ReMoDiffuse
+from atm.generators.remodiffuse.presets import remodiffuse_humanml3d, remodiffuse_kit
+from atm.interface import TextEncoder
+from atm.layers import Normaliser
+from atm.storage import load_state
+
+PREFIX = "model."
+
+
+class Published(NamedTuple):
+    """One of the two published models."""
+
+    config: ReMoDiffuseConfig
+    run: str
+    """Its folder in `logs/remodiffuse/`."""
+    statistics: str
+    """Its folder in `data/datasets/`."""
+    database: str
+    """Its file in `data/database/`."""
+
+
+PUBLISHED = {
+    263: Published(remodiffuse_humanml3d(), "remodiffuse_t2m", "human_ml3d", "t2m_text_train.npz"),
+    251: Published(remodiffuse_kit(), "remodiffuse_kit", "kit_ml", "kit_text_train.npz"),
+}
+"""By features per frame, which the weights tell."""
+
+
+def from_published(
+    path: Path,
+    normaliser: Normaliser | None = None,
+    text_encoder: TextEncoder | None = None,
+    *,
+    database: Path | None = None,
+) -> ReMoDiffuse:
+    """A ReMoDiffuse with published weights, in evaluation mode.
+
+    Args:
+        path: `latest.pth`, or the folder that it lies in.
+        normaliser: None takes `data/datasets/*/mean.npy` and `std.npy` of the copy that the path lies in.
+        text_encoder: None loads CLIP with all its 77 places.
+        database: None takes `data/database/*.npz` of the copy that the path lies in, where there is one; without any
+            the model loads, but cannot sample until its `search_in` is called.
+
+    Raises:
+        InputError: a missing or damaged file, or keys that are missing, unknown or of another shape.
+    """
+    file = path / "latest.pth" if path.is_dir() else path
+    state = read_published(file)
+    published = _which(state, file)
+    data = next((parent / "data" for parent in file.absolute().parents if _holds(parent, published)), None)
+    if normaliser is None:
+        if data is None:
+            raise InputError(f"there is no data/datasets/{published.statistics} above {file}: give the statistics")
+        folder = data / "datasets" / published.statistics
+        normaliser = read_statistics(folder / "mean.npy", folder / "std.npy")
+        # The published code divides by std + 1e-9.
+        normaliser.std += 1e-9
+    if database is None and data is not None and (data / "database" / published.database).is_file():
+        database = data / "database" / published.database
+    config = published.config.model_copy(update={"database": None if database is None else str(database)})
+    if text_encoder is None:
+        from atm.text import load_text_encoder
+
+        text_encoder = load_text_encoder(config.text_encoder)
+    model = ReMoDiffuse(config, text_encoder, normaliser)
+    own = {f"normaliser.{name}": value for name, value in normaliser.state_dict().items()}
+    load_state(model, state | own, source=f"{file} (its keys without {PREFIX!r})")
+    return model.eval()
+
+
+def read_published(file: Path) -> dict[str, Tensor]:
+    """Weights of a published checkpoint under our keys, without its CLIP."""
+    weights = without(read_weights(file, "state_dict"), f"{PREFIX}clip.")
+    # A key without the prefix stays as it is, to be named as unknown.
+    return {key.removeprefix(PREFIX): value for key, value in weights.items()}
+
+
+def _holds(folder: Path, published: Published) -> bool:
+    return (folder / "data" / "datasets" / published.statistics).is_dir()
+
+
+def _which(state: dict[str, Tensor], file: Path) -> Published:
+    width = state["out.bias"].shape[0] if "out.bias" in state else None
+    if width not in PUBLISHED:
+        raise InputError(
+            f"{file} is no published ReMoDiffuse: its last layer ({PREFIX}out.bias) should give 263 or 251 features, "
+            f"and gives {width}"
+        )
+    return PUBLISHED[width]

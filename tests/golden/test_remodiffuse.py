@@ -1,0 +1,200 @@
+"""ReMoDiffuse against its published code: text layers, search, retrieval encoders, network, mixture, loss, samplers.
+
+Weights are filled by rule under the published keys. The expectations are the fact sheet's tolerance: rtol 1e-4 and
+atol 1e-4 of the expected array's root mean square.
+"""
+
+import functools
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from weights import fill_
+
+from atm.generators.parts.diffusion import noise_chain, reverse, section_levels
+from atm.generators.parts.rows import frame_weighted_loss
+from atm.generators.remodiffuse.attention import Condition
+from atm.generators.remodiffuse.database import Database, best, own_entries, similarities
+from atm.generators.remodiffuse.mixture import mix_weights
+from atm.generators.remodiffuse.model import ReMoDiffuse
+from atm.generators.remodiffuse.presets import remodiffuse_humanml3d
+from atm.layers import Normaliser, length_mask
+from doubles import FakeTextEncoder
+
+KINDS = {"both": (True, True), "text": (True, False), "retr": (False, True), "none": (False, False)}
+
+
+@functools.cache
+def made(rule: str) -> ReMoDiffuse:
+    model = ReMoDiffuse(remodiffuse_humanml3d(), FakeTextEncoder(512, "clip77"), Normaliser.identity(263))
+    fill_(model, prefix="model.", rule=rule, skip=("normaliser",))
+    return model.eval()
+
+
+def tensors(file: dict[str, np.ndarray], *names: str) -> list[Tensor]:
+    return [torch.from_numpy(file[name]) for name in names]
+
+
+def condition(file: dict[str, np.ndarray]) -> Condition:
+    text, motions, captions, frames = tensors(file, "xf_out", "re_motion", "re_text", "re_mask")
+    return Condition(text, motions, captions, frames.bool())
+
+
+def mask_of(file: dict[str, np.ndarray], frames: int = 32) -> Tensor:
+    return length_mask(torch.from_numpy(file["lengths"]), frames)
+
+
+def assert_published(actual: Tensor, expected: np.ndarray) -> None:
+    expected = torch.from_numpy(np.asarray(expected))
+    rms = expected.double().square().mean().sqrt().item()
+    torch.testing.assert_close(actual.detach(), expected, rtol=1e-4, atol=1e-4 * rms, check_dtype=False)
+
+
+def database(file: dict[str, np.ndarray], *, encoded: bool) -> Database:
+    """The synthetic one that the fact sheet describes; motions and token states where they are to be encoded."""
+    seed, size = int(file["db_seed"]), int(file["db_size"])
+
+    def normal(offset: int, *shape: int) -> Tensor:
+        return torch.from_numpy(np.random.RandomState(seed + offset).standard_normal(shape).astype(np.float32))
+
+    lengths = torch.from_numpy(np.random.RandomState(seed).randint(20, 197, size=size))
+    motions = normal(1, size, 196, 263) * length_mask(lengths, 196)[..., None] if encoded else torch.zeros(1, 263)
+    return Database(
+        features=motions.reshape(-1, 263),
+        starts=torch.arange(size) * 196,
+        lengths=lengths,
+        sentence=normal(2, size, 512),
+        captions=[],
+        ids=[],
+        text_encoder=None,
+        tokens=normal(3, size, 77, 512) if encoded else None,
+        normalised=True,
+    )
+
+
+@torch.no_grad()
+def test_the_text_layers_give_the_published_states(golden):
+    file = golden("remodiffuse_text_encoder.npz")
+    assert_published(made(str(file["rule"])).read(torch.from_numpy(file["clip_hidden"])), file["xf_out"])
+
+
+def test_the_search_finds_what_the_published_one_finds(golden):
+    file = golden("remodiffuse_retrieval.npz")
+    entries, query, lengths = database(file, encoded=False), *tensors(file, "query_features", "lengths")
+    assert torch.equal(entries.lengths, torch.from_numpy(file["m_lengths"]))
+    scores = similarities(entries, query, lengths, length_penalty=0.1)
+    assert_published(scores, file["score"])
+    assert_published(similarities(entries, query, lengths, length_penalty=0.0), file["semantic"])
+    assert best(scores, 2)[0].tolist() == file["chosen"].tolist()
+
+
+def test_in_training_alone_entries_of_the_same_length_are_left_out(golden):
+    """And, unlike the published code, ours remembers no choice: that one gives its first again at another length."""
+    file = golden("remodiffuse_retrieval.npz")
+    entries, query = database(file, encoded=False), torch.from_numpy(file["query_features"])[:1]
+    length = torch.from_numpy(file["training_length"])[None]
+    scores = similarities(entries, query, length, length_penalty=0.1)
+    assert best(scores, 2)[0][0].tolist() == file["inference_chosen_same_length"].tolist()
+    skip = own_entries(entries, length, None)
+    assert best(scores, 2, skip)[0][0].tolist() == file["training_chosen"].tolist()
+    assert file["chosen_after_cache"].tolist() == file["chosen"][0].tolist()
+
+
+@torch.no_grad()
+def test_what_was_retrieved_is_encoded_as_published(golden):
+    file = golden("remodiffuse_retrieval_features.npz")
+    model = made(str(file["rule"]))
+    model.search_in(database(file, encoded=True))
+    chosen = torch.from_numpy(file["chosen"])
+    motions, texts, frames = model.retrieved(chosen, torch.ones_like(chosen, dtype=torch.bool))
+    assert_published(texts, file["re_text"])
+    assert_published(motions[:, :, [0, 3, 6, 12]], file["re_motion_frames_0_12_24_48"])
+    assert_published(motions.mean(2), file["re_motion_mean_over_frames"])
+    assert torch.equal(frames, torch.from_numpy(file["re_mask"]).bool())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@torch.no_grad()
+def test_the_network_gives_the_published_estimates(golden, kind):
+    file = golden("remodiffuse_denoiser.npz")
+    x_t, t = tensors(file, "x_t", "t")
+    text_on, retrieval_on = (torch.full((len(t),), on) for on in KINDS[kind])
+    x0_hat = made(str(file["rule"]))(x_t, t, condition(file), mask_of(file), text_on, retrieval_on)
+    assert_published(x0_hat, file[f"out_{kind}"])
+
+
+@torch.no_grad()
+def test_the_network_gives_the_published_estimates_with_the_other_rule(golden):
+    expected, file = golden("remodiffuse_denoiser_sin.npz"), golden("remodiffuse_denoiser.npz")
+    x_t, t, on = *tensors(file, "x_t", "t"), torch.ones(2, dtype=torch.bool)
+    assert_published(made("sin")(x_t, t, condition(file), mask_of(file), on, on), expected["out_both"])
+
+
+@torch.no_grad()
+def test_estimates_are_mixed_as_published(golden):
+    expected, file = golden("remodiffuse_mixing.npz"), golden("remodiffuse_denoiser.npz")
+    model = made(str(expected["rule"]))
+    for name in expected:
+        kind, *rest = name.split("_")
+        if kind in ("mixed", "coef"):
+            level, coin = int(rest[0][1:]), int(rest[1][4:])
+            heads = torch.full((2,), coin == 0)
+            if kind == "coef":
+                assert_published(mix_weights(model.config.mixture, level, 1000, heads)[0], expected[name])
+            else:
+                x_t = torch.from_numpy(file["x_t"])
+                assert_published(model.mixed(x_t, level, condition(file), mask_of(file), heads), expected[name])
+
+
+def test_the_loss_and_its_gradient_are_the_published_ones(golden):
+    file, given = golden("remodiffuse_loss.npz"), golden("remodiffuse_denoiser.npz")
+    model = made(str(file["rule"]))
+    x0, t, noise, kind = tensors(file, "x_start", "t", "noise", "cond_type")
+    mask = mask_of(file)
+    x0_hat = model(model.noised(x0, noise, t), t, condition(given), mask, kind % 10 > 0, kind >= 10)
+    assert_published(x0_hat, file["pred"])
+    loss = frame_weighted_loss(x0_hat, x0, mask).mean()
+    assert_published(loss, file["loss"])
+    model.zero_grad()
+    loss.backward()
+    squares = sum(parameter.grad.square().sum() for parameter in model.parameters() if parameter.grad is not None)
+    assert_published(squares.sqrt(), file["grad_norm_total"])
+
+
+def test_the_published_levels_are_kept(golden):
+    file = golden("remodiffuse_sample_ddim10.npz")
+    chain = made("hash").sampling_chain()
+    assert chain.levels == file["official_timestep_map"].tolist()
+    assert_published(chain.scheduler.betas, file["sched_official_betas"])
+    short = noise_chain(1000, "linear", kept=section_levels(1000, (3, 3, 2, 1, 1)))
+    assert short.levels == file["timestep_map"].tolist()
+    assert_published(short.scheduler.betas, file["sched_betas"])
+
+
+@pytest.mark.parametrize("sampler", ["ddim", "ddpm"])
+@torch.no_grad()
+def test_the_samplers_go_the_published_way(golden, sampler):
+    """The coins are those of the steps above level 100, in their order."""
+    file, given = golden(f"remodiffuse_sample_{sampler}10.npz"), golden("remodiffuse_denoiser.npz")
+    model, start = made(str(file["rule"])), torch.from_numpy(file["x_T"])
+    chain = noise_chain(1000, "linear", kept=section_levels(1000, (3, 3, 2, 1, 1)))
+    coins, states, mask = iter(file["coins"]), [], mask_of(given)
+    drawn = [start]
+    if sampler == "ddpm":
+        noise = np.random.RandomState(int(file["noise_seed"])).standard_normal((10, *start.shape)).astype(np.float32)
+        np.testing.assert_allclose(noise.reshape(-1)[:8], file["noise_first_8"], rtol=1e-6)
+        drawn += torch.from_numpy(noise)
+    drawn = iter(drawn)
+
+    def predict(x_t: Tensor, level: int) -> Tensor:
+        states.append(x_t)
+        heads = torch.full((2,), bool(level <= 100 or next(coins) == 0))
+        return model.mixed(x_t, level, condition(given), mask, heads)
+
+    eta = 0.0 if sampler == "ddim" else 1.0
+    states.append(reverse(predict, lambda: next(drawn), chain, eta=eta, variance="large"))
+    assert_published(states[1], file["after_first_step"])
+    if "after_5_steps" in file:
+        assert_published(states[5], file["after_5_steps"])
+    assert_published(states[-1], file["sample"])
