@@ -9,6 +9,8 @@ from puppet import FPS, STANDING, Puppet
 from atm.data.scripted.program import Action, Program
 from atm.errors import InputError
 from atm.evaluation import oracles
+from atm.evaluation.oracles.body import Span
+from atm.evaluation.oracles.pace import speed_of
 
 
 def walking(steps: int, *, length: float = 0.6, heading: float = 0.0, step_seconds: float = 0.5) -> Puppet:
@@ -264,3 +266,21 @@ def test_bad_joints_are_refused_with_a_sentence():
     joints[7, 3, 1] = np.nan
     with pytest.raises(InputError, match="first: frame 7"):
         oracles.judge(joints, Program((WALK,)))
+
+
+def test_a_span_without_frames_shows_no_pace():
+    """In a motion that is cut or torn, a lying body may be up again before it was down."""
+    body = oracles.Body.of(walking(4).joints())
+    for verb in ("lie_down", "get_up", "turn", "jump", "bow", "run"):
+        assert speed_of(body, verb, Span(30, 20), beats=range(8)) is None
+
+
+def test_torn_motions_are_judged_without_an_error():
+    """Frames in random order, drifting joints, bodies pressed flat or turned over: whatever a model may make."""
+    rng = np.random.default_rng(0)
+    program = Program((Action("walk", count=4, direction="forward"), Action("lie_down", count=1), Action("jump")))
+    for _ in range(6):
+        joints = walking(4).joints()
+        drift = np.cumsum(rng.normal(0, 0.05, joints.shape), axis=0)
+        for torn in (rng.permutation(joints), joints + drift, joints * [1, 0.2, 1], joints * [1, -1, 1], joints[:3]):
+            assert oracles.judge(torn, program).checks

@@ -76,6 +76,8 @@ def speed_of(
         direction: of walking and running.
         degrees: of a turn.
     """
+    if span.end - span.start < 2:
+        return None
     if verb in BEATS and len(beats) > 1 and beats[-1] > beats[0]:
         bounds = SIDE_STEPS if verb == "walk" and direction in ("left", "right") else BEATS[verb]
         return _named((len(beats) - 1) * FPS / (beats[-1] - beats[0]), bounds)
@@ -104,7 +106,7 @@ def _fastest(calm: Body, verb: Verb, span: Span, degrees: float) -> float:
     if verb in ("lie_down", "get_up"):
         return _middle_rate(calm.pelvis[wide, 1])
     if verb == "jump":
-        wide = slice(max(0, span.start - round(DIP_SECONDS * FPS)), max(1, span.start))
+        wide = slice(max(0, span.start - round(DIP_SECONDS * FPS)), max(2, span.start))
         return _peak(np.minimum.accumulate(calm.pelvis[wide, 1]))
     if verb == "bow":
         return _peak(calm.trunk_lean[wide])
