@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "src" / "atm" / "weights" / "README.md"]
 SMALLER = {
-    "train": ["steps=2", "batch_size=4", "validate_every=0", "--quiet"],
+    "train": ["steps=2", "batch_size=4", "validate_every=2", "--quiet"],
     "evaluate": ["--repeats", "1", "--limit", "32", "--no-multimodality", "--quiet"],
     "generate": ["--seconds", "1", "--quiet"],
 }
