@@ -9,7 +9,6 @@ from atm.evaluation.report import REAL, Report, column_of, metrics_of
 from atm.explain import explanation_html
 from atm.export.charts import line_chart
 from atm.export.page import (
-    Column,
     Interval,
     Row,
     contents,
@@ -107,22 +106,21 @@ def _table(result: DemoResult) -> str:
     reports: dict[str, Report] = result.reports
     first = reports["baseline"]
     rows = {REAL: first.estimates(REAL)} | {arm: report.estimates(report.name) for arm, report in reports.items()}
-    columns = metrics_of(rows)
-    names = {REAL: "real motions", "baseline": "baseline", "aligned": "aligned"}
     lines = []
-    for key, estimates in rows.items():
+    for metric in metrics_of(rows):
+        shown = column_of(metric)
         cells = [
-            Interval(estimates[m].mean, estimates[m].interval, column_of(m).digits) if m in estimates else None
-            for m in columns
+            Interval(estimates[metric].mean, estimates[metric].interval, shown.digits) if metric in estimates else None
+            for estimates in rows.values()
         ]
-        lines.append(Row(names[key], cells, reference=key == REAL))
+        lines.append(Row(f"{shown.title} {shown.better}", cells))
     protocol = first.protocol
     caption = (
         f"Short protocol: {protocol.samples} test motions, {len(first.replications)} replications, mean ± 95 % "
-        f"interval, frames behind the end {'zeroed' if protocol.tail == 'zero' else 'as generated'}."
+        f"interval, frames behind the end {'zeroed' if protocol.tail == 'zero' else 'as generated'}. ↑ higher is "
+        "better, ↓ lower is better, → like real motions is better."
     )
-    heads = [Column(column_of(m).title, column_of(m).better) for m in columns]
-    return table("", heads, lines, caption=caption)
+    return table("", [REAL, *(f"{arm}, {what}" for arm, what in ARMS.items())], lines, caption=caption)
 
 
 def _curves(runs: dict[str, RunFolder]) -> list[str]:

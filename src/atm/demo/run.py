@@ -33,6 +33,7 @@ ARMS = {"baseline": "without the losses", "aligned": "with the alignment losses"
 EVALUATED = 192
 REPEATS = 3
 """The short protocol: the field takes all test motions, 20 times."""
+FOR_A_SHORT_RUN = ("log_every=5", "gradient_log_every=50", "warmup_steps=20")
 FULL_MINUTES = {"space": 20.0, "evaluator": 8.0, "early": 30.0}
 """Training time of what the package otherwise brings, for `--full`."""
 
@@ -113,7 +114,14 @@ def run_demo(
     runs = {}
     for arm, alignment in (("baseline", ["alignment=none"]), ("aligned", [f"alignment.space={models['space']}"])):
         say(f"    {arm}: {ARMS[arm]}")
-        settings = [f"data={data}", f"seed={seed}", "log_every=5", "gradient_log_every=50", *alignment]
+        settings = [
+            f"data={data}",
+            f"seed={seed}",
+            "log_every=5",
+            "gradient_log_every=50",
+            "warmup_steps=20",
+            *alignment,
+        ]
         name = "mdm_small" if arm == "baseline" else "mdm_small_atm"
         runs[arm] = _train(out / arm, name, settings, minutes, models["early"], show_progress)
 
