@@ -43,7 +43,7 @@ class MotionDiffuseConfig(Config):
     root_weight: PositiveFloat = 25.0
     """Root columns and foot contacts are divided by their deviation over this, so they weigh more (published as
     `feat_bias`; the statistics of a published checkpoint have it in them already); 1: like the other columns."""
-    diffusion_steps: PositiveInt = Field(1000, gt=20)
+    diffusion_steps: int = Field(1000, gt=20)
     """Noise levels in training. Betas scale with 1000 over this: at 20 the last is 1, which leaves nothing of x0."""
     sampling_steps: PositiveInt | None = None
     """Noise levels that `sample` visits, evenly spread; None: all, as published."""

@@ -73,7 +73,7 @@ class ReMoDiffuseConfig(Config):
     mixture: Mixture = Mixture()
     """How `sample` mixes the four estimates."""
 
-    diffusion_steps: PositiveInt = Field(1000, ge=20)
+    diffusion_steps: int = Field(1000, ge=20)
     """Noise levels in training. Betas scale with 1000 over this, and would pass 1 below 20."""
     sampling_sections: tuple[PositiveInt, ...] = (15, 15, 8, 6, 6)
     """The levels in equal parts from clean to noise, and how many `sample` visits in each."""

@@ -228,7 +228,9 @@ class ReMoDiffuse(nn.Module):
         motions = torch.stack([entries.motion(int(row), frames) for row in flat]).to(device)
         lengths = entries.lengths[flat].where(found.flatten(), 0).to(device)
         if not entries.normalised:
-            motions = self.normaliser(motions)
+            # Zeros behind an end are put there after the normalisation, as in a database of normalised motions.
+            own = length_mask(entries.lengths[flat].to(device), frames)
+            motions = self.normaliser(motions) * own[..., None]
         motions, inside = self.database.encode_motions(motions, length_mask(lengths, frames))
         if entries.tokens is None:
             text = self._encode([entries.captions[row] for row in flat.tolist()])
