@@ -30,7 +30,7 @@ from atm.training.presets import preset
 from atm.training.record import RunFolder
 
 ARMS = {"baseline": "without the losses", "aligned": "with the alignment losses"}
-EVALUATED = 192
+EVALUATED = 128
 REPEATS = 3
 """The short protocol: the field takes all test motions, 20 times."""
 FOR_A_SHORT_RUN = ("log_every=5", "gradient_log_every=50", "warmup_steps=20")
