@@ -1,0 +1,86 @@
+"""What all commands share: the application, options that several take, and how bad input is answered."""
+
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+from atm.errors import InputError, unknown
+
+app = typer.Typer(
+    help="Text-to-motion whose motion says what the sentence says.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+data_app = typer.Typer(help="Make and look at data sets in the HumanML3D layout.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same files.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
+
+
+def examples(*lines: str) -> str:
+    """An epilog: one command per line, and square brackets that are no markup."""
+    return "\n\n".join(["Examples:", *(line.replace("[", r"\[") for line in lines)])
+
+
+def positive(name: str, value: float | None) -> None:
+    if value is not None and not value > 0:
+        raise InputError(f"{name} must be > 0, got {value}")
+
+
+def run() -> None:
+    """Run a command; bad input becomes one sentence on standard error and exit code 2."""
+    warnings.showwarning = _show_warning
+    try:
+        sys.exit(app(prog_name="atm", standalone_mode=False))
+    except TyperException as error:
+        _fail(_misuse(error))
+    except InputError as error:
+        _fail(str(error))
+    except OSError as error:
+        _fail(f"the system refused: {error}")
+
+
+def _fail(message: str) -> None:
+    if message:  # none where a group was named without a command: it has shown its help
+        print(f"error: {message}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _misuse(error: TyperException) -> str:
+    """What typer says of a wrong command line, in one sentence; an unknown option is answered as any unknown name."""
+    context = getattr(error, "ctx", None)
+    if context is not None and hasattr(error, "possibilities"):
+        names = [name for option in context.command.get_params(context) for name in option.opts]
+        return str(unknown("option", error.option_name, [name for name in names if name.startswith("-")]))
+    return error.format_message()
+
+
+def _show_warning(message, category, filename, lineno, file=None, line=None) -> None:
+    """Our own warnings are for the user and need no line of code; those of libraries are for developers."""
+    if "atm" in Path(filename).parts or category is UserWarning:
+        print(f"warning: {message}", file=sys.stderr)
+
+
+def _print_version(asked: bool) -> bool:
+    if asked:
+        from importlib import metadata
+
+        print(metadata.version("atm"))
+        raise typer.Exit
+    return asked
+
+
+@app.callback()
+def atm(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass

@@ -1,0 +1,50 @@
+"""Commands that measure models."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from atm.cli.app import Quiet, Seed, app, examples
+
+
+@app.command(
+    epilog=examples(
+        "atm evaluate runs/mdm_small-0 --data scripted",
+        "atm evaluate runs/mdm_humanml3d-0 --data HumanML3D --evaluator runs/evaluator_humanml3d-1000 --tail published",
+        "atm evaluate motions-of-another-program --data HumanML3D --evaluator runs/evaluator_humanml3d-1000",
+    )
+)
+def evaluate(
+    what: Annotated[Path, typer.Argument(help="A run folder, a model file, or a folder of motions named by id.")],
+    data: Annotated[Path, typer.Option(help="Data folder that is evaluated on.")],
+    evaluator: Annotated[Path | None, typer.Option(help="Evaluator run or file; default: the packaged one.")] = None,
+    split: Annotated[str, typer.Option(help="Split of the data folder.")] = "test",
+    repeats: Annotated[int, typer.Option(min=1, help="Replications; the field takes 20.")] = 20,
+    limit: Annotated[int | None, typer.Option(min=1, help="Motions per replication; default: all.")] = None,
+    multimodality: Annotated[bool, typer.Option(help="Also MultiModality (30 motions for each of 100 texts).")] = True,
+    tail: Annotated[str, typer.Option(help="Frames behind a motion's end: zero or published.")] = "zero",
+    guidance: Annotated[float | None, typer.Option(help="Guidance scale; default: the model's.")] = None,
+    seed: Seed = 0,
+    out: Annotated[Path | None, typer.Option(help="Where the JSON goes; default: in the run folder.")] = None,
+    quiet: Quiet = False,
+) -> None:  # fmt: skip
+    """R-Precision, FID, MM-Dist, Diversity, MultiModality, kinematic measures, and oracle scores on scripted data.
+
+    Of a space: retrieval in both directions by every protocol, on motions and on 2 s clips.
+    """
+    from rich.console import Console
+
+    from atm.evaluation.commands import evaluate_path, evaluate_space, is_space
+    from atm.evaluation.report import table
+
+    if is_space(what):
+        lines, path = evaluate_space(what, data=data, split=split, out=out, show_progress=not quiet)
+        print(lines, path, sep="\n")
+        return
+    report, path = evaluate_path(
+        what, data=data, evaluator=evaluator, split=split, repeats=repeats, limit=limit, multimodality=multimodality,
+        tail=tail, guidance_scale=guidance, seed=seed, out=out, show_progress=not quiet,
+    )  # fmt: skip
+    Console().print(table([report]))
+    print(path)

@@ -1,0 +1,90 @@
+"""Commands that make models, and look after them."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from atm.cli.app import Quiet, app, examples, positive
+from atm.errors import InputError
+
+
+@app.command()
+def presets() -> None:
+    """What can be trained: names for `atm train`, with steps and expected time."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from atm.training.presets import PRESETS
+
+    table = Table("preset", "what", "steps", "expected time")
+    for name, row in PRESETS.items():
+        table.add_row(name, row.what, f"{row.config().steps:,}", row.time)
+    Console().print(table)
+
+
+@app.command(
+    epilog=examples(
+        "atm train mdm_small data=scripted",
+        "atm train mdm_small_atm data=scripted alignment.space=runs/space_scripted-0 seed=7 --minutes 30",
+        "atm train mdm_small_atm data=scripted --from runs/mdm_small-0 --out runs/continued",
+        "atm train --resume runs/mdm_small-0",
+    )
+)
+def train(
+    preset: Annotated[str | None, typer.Argument(help="A name that `atm presets` lists.")] = None,
+    settings: Annotated[list[str] | None, typer.Argument(help="key=value ..., such as data=DIR seed=7.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder; default: runs/PRESET-SEED.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Stop after this time; the run can be resumed.")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder.")] = None,
+    from_model: Annotated[Path | None, typer.Option("--from", help="Run or model file to start from.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Train a space, an evaluator or a generator, without or with the alignment losses."""
+    from atm.config import override
+    from atm.training import start
+    from atm.training.presets import preset as find_preset
+
+    positive("minutes", minutes)
+    if resume is not None:
+        if preset is not None or from_model is not None or out is not None:
+            raise InputError("--resume goes on by what the run holds: give it no preset, key=value, --from or --out")
+        outcome = start.resume(resume, minutes=minutes, show_progress=not quiet)
+        out = resume
+    elif preset is None:
+        raise InputError("what to train? give a name that `atm presets` lists, or --resume RUN")
+    else:
+        config = override(find_preset(preset), settings or [])
+        out = out or Path("runs") / f"{preset}-{config.seed}"
+        outcome = start.start(config, out, minutes=minutes, from_model=from_model, show_progress=not quiet)
+    if not outcome.finished:
+        print(f"at step {outcome.step} of {outcome.steps}; go on with: atm train --resume {out}", file=sys.stderr)
+    print(out)
+    if outcome.interrupted:
+        sys.exit(130)
+
+
+@app.command(epilog=examples("atm pack runs/mdm_small-0 walker.safetensors"))
+def pack(
+    run: Annotated[Path, typer.Argument(help="Run folder or model file.")],
+    out: Annotated[Path, typer.Argument(help="File to write (.safetensors).")],
+) -> None:
+    """Turn a run into one small model file, in half precision, to give away."""
+    from atm.pack import pack as write_packed
+
+    print(write_packed(run, out))
+
+
+@app.command("check-generator", epilog=examples("atm check-generator runs/mdm_small-0"))
+def check_generator(
+    model: Annotated[Path, typer.Argument(help="Run folder or model file.")],
+) -> None:
+    """Run the list of checks that every generator must pass; exit code 1 where one fails."""
+    from atm.generate import check_model
+
+    results = check_model(model)
+    for result in results:
+        print(f"{result.status:14}  {result.name}" + (f" ({result.detail})" if result.detail else ""))
+    if any(result.status == "fail" for result in results):
+        sys.exit(1)
