@@ -18,7 +18,7 @@ class TextEmbedding(NamedTuple):
     """What a text encoder says of B captions."""
 
     tokens: Float[Tensor, "B L W"]
-    """Token states; rows behind a caption's end are zero."""
+    """Token states; rows behind a caption's end are zero (or, of encoders that say `padded`, states of padding)."""
     mask: Bool[Tensor, "B L"]
     """True where there is a token."""
     sentence: Float[Tensor, "B S"]

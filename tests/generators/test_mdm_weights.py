@@ -60,7 +60,7 @@ SMALL = {"arch": "trans_enc", "latent_dim": 16, "layers": 1}
 
 
 def small_state(value: float = 0.5) -> dict[str, Tensor]:
-    model = MDM(mdm_humanml3d().model_copy(update={"width": 16, "layers": 1}), FakeTextEncoder(8, "clip"), identity())
+    model = MDM(mdm_humanml3d().model_copy(update={"width": 16, "layers": 1}), FakeTextEncoder(8, "clip_b32_22"), identity())
     state = {name: torch.full_like(v, value) for name, v in model.state_dict().items() if "normaliser" not in name}
     return state | {
         "sequence_pos_encoder.pe": torch.zeros(7, 1, 16),
@@ -95,16 +95,16 @@ def test_weights_carry_the_published_keys_and_shapes_beside_the_statistics(confi
 
 @pytest.mark.parametrize(("features", "count"), [(263, 17_880_327), (251, 17_868_027)])
 def test_the_published_model_has_the_published_size(features, count):
-    model = MDM(mdm_humanml3d(), FakeTextEncoder(512, "clip"), Normaliser.identity(features))
+    model = MDM(mdm_humanml3d(), FakeTextEncoder(512, "clip_b32_22"), Normaliser.identity(features))
     assert sum(parameter.numel() for parameter in model.parameters()) == count
 
 
 def test_a_published_folder_becomes_a_model_with_its_last_weights(tmp_path):
     write(tmp_path, SMALL, small_state(0.1), "model000000050.pt")
     write(tmp_path, SMALL, small_state(0.2), "model000000100.pt")
-    model = from_published(tmp_path, identity(), FakeTextEncoder(8, "clip"))
+    model = from_published(tmp_path, identity(), FakeTextEncoder(8, "clip_b32_22"))
     torch.testing.assert_close(model.embed_text.bias.detach(), torch.full((16,), 0.2))
-    earlier = from_published(tmp_path / "model000000050.pt", identity(), FakeTextEncoder(8, "clip"))
+    earlier = from_published(tmp_path / "model000000050.pt", identity(), FakeTextEncoder(8, "clip_b32_22"))
     torch.testing.assert_close(earlier.embed_text.bias.detach(), torch.full((16,), 0.1))
 
 
@@ -112,7 +112,7 @@ def test_a_published_folder_becomes_a_model_with_its_last_weights(tmp_path):
 def test_of_a_model_and_its_average_the_options_choose(tmp_path, use_ema, value):
     content = {"model": small_state(0.1), "model_avg": small_state(0.9)}
     write(tmp_path, SMALL | {"use_ema": use_ema}, content)
-    model = from_published(tmp_path, identity(), FakeTextEncoder(8, "clip"))
+    model = from_published(tmp_path, identity(), FakeTextEncoder(8, "clip_b32_22"))
     torch.testing.assert_close(model.embed_text.bias.detach(), torch.full((16,), value))
 
 
@@ -147,7 +147,7 @@ def test_keys_that_do_not_fit_are_named(tmp_path):
     state = small_state()
     state["embed_text.weights"] = state.pop("embed_text.weight")
     with pytest.raises(InputError) as error:
-        from_published(write(tmp_path, SMALL, state), identity(), FakeTextEncoder(8, "clip"))
+        from_published(write(tmp_path, SMALL, state), identity(), FakeTextEncoder(8, "clip_b32_22"))
     assert "1 keys missing (embed_text.weight)" in str(error.value)
     assert "1 keys unknown (embed_text.weights)" in str(error.value)
 

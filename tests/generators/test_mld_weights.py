@@ -110,7 +110,7 @@ def tiny() -> MLDConfig:
 
 
 def tiny_state(value: float = 0.5) -> dict[str, Tensor]:
-    model = MLD(tiny(), FakeTextEncoder(16, "clip_large"), identity())
+    model = MLD(tiny(), FakeTextEncoder(16, "clip_l14_77"), identity())
     return {name: torch.full_like(v, value) for name, v in model.state_dict().items() if "normaliser" not in name}
 
 
@@ -129,7 +129,7 @@ def write(folder, state: dict[str, Tensor]):
     ],
 )
 def test_weights_carry_the_published_keys_and_shapes_and_are_as_many(config, features, tokens, count):
-    model = MLD(config, FakeTextEncoder(768, "clip_large"), identity(features))
+    model = MLD(config, FakeTextEncoder(768, "clip_l14_77"), identity(features))
     shapes = published_shapes(features=features, tokens=tokens)
     own = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     assert own == shapes | {"normaliser.mean": (features,), "normaliser.std": (features,)}
@@ -141,7 +141,7 @@ def test_a_published_file_or_its_folder_becomes_a_model_with_its_weights(tmp_pat
     normaliser = Normaliser(torch.full((263,), 3.0), torch.full((263,), 2.0))
     file = write(tmp_path, tiny_state(0.25) | EVALUATOR | {"text_encoder.logit_scale": torch.zeros(())})
     for path in (file, tmp_path):
-        model = from_published(path, normaliser, FakeTextEncoder(16, "clip_large"))
+        model = from_published(path, normaliser, FakeTextEncoder(16, "clip_l14_77"))
         assert model.config == tiny()
         assert not model.training
         assert all((value == 0.25).all() for name, value in model.named_parameters())
@@ -150,7 +150,7 @@ def test_a_published_file_or_its_folder_becomes_a_model_with_its_weights(tmp_pat
 
 def test_a_published_file_without_vae_becomes_that_variant(tmp_path):
     state = {key: torch.full((1,), 0.25).expand(shape) for key, shape in published_shapes_without_vae().items()}
-    model = from_published(write(tmp_path, state), identity(), FakeTextEncoder(768, "clip_large"))
+    model = from_published(write(tmp_path, state), identity(), FakeTextEncoder(768, "clip_l14_77"))
     assert model.config == mld_humanml3d_frames()
     assert model.vae is None
     assert all((value == 0.25).all() for name, value in model.named_parameters())
@@ -172,7 +172,7 @@ def test_a_first_stage_is_read_from_its_own_file_or_out_of_a_whole_one(tmp_path)
 def test_a_first_stage_alone_is_no_generator(tmp_path):
     vae = {key: value for key, value in tiny_state().items() if key.startswith("vae.")}
     with pytest.raises(InputError, match="holds a VAE alone"):
-        from_published(write(tmp_path, vae), identity(), FakeTextEncoder(16, "clip_large"))
+        from_published(write(tmp_path, vae), identity(), FakeTextEncoder(16, "clip_l14_77"))
 
 
 def test_keys_that_do_not_fit_are_named(tmp_path):
@@ -180,7 +180,7 @@ def test_keys_that_do_not_fit_are_named(tmp_path):
     state["denoiser.emb_proj.0.bias"] = state.pop("denoiser.emb_proj.1.bias")
     state["vae.final_layer.bias"] = torch.zeros(251)
     with pytest.raises(InputError) as error:
-        from_published(write(tmp_path, state), identity(), FakeTextEncoder(16, "clip_large"))
+        from_published(write(tmp_path, state), identity(), FakeTextEncoder(16, "clip_l14_77"))
     for words in (
         "1 keys missing (denoiser.emb_proj.1.bias)",
         "1 keys unknown (denoiser.emb_proj.0.bias)",
@@ -214,13 +214,13 @@ def trained_vae(folder, config=None):
 def test_the_second_stage_begins_on_the_weights_and_the_statistics_of_the_first(tmp_path):
     stage = trained_vae(tmp_path)
     config = tiny().model_copy(update={"vae": str(tmp_path)})
-    model = begin(config, FakeTextEncoder(16, "clip_large"), identity())
+    model = begin(config, FakeTextEncoder(16, "clip_l14_77"), identity())
     torch.testing.assert_close(model.vae.state_dict(), stage.vae.state_dict(), rtol=0, atol=0)
     torch.testing.assert_close(model.normaliser.mean, stage.normaliser.mean)
 
 
 def test_a_second_stage_without_its_first_or_on_another_is_told_what_to_give(tmp_path):
-    encoder = FakeTextEncoder(16, "clip_large")
+    encoder = FakeTextEncoder(16, "clip_l14_77")
     with pytest.raises(InputError, match="give vae=RUN"):
         begin(tiny(), encoder, identity())
     trained_vae(tmp_path, tiny().autoencoder.model_copy(update={"latent_tokens": 3, "kl_weight": 0.5}))

@@ -379,7 +379,7 @@ def test_lengths_are_drawn_from_the_estimate_and_never_zero():
     [
         ({"mask": MASK.model_copy(update={"codes": 6})}, "codes"),
         ({"residual": RESIDUAL.model_copy(update={"levels": 4})}, "levels"),
-        ({"mask": MASK.model_copy(update={"text_encoder": "clip"})}, "text_encoder"),
+        ({"mask": MASK.model_copy(update={"text_encoder": "clip_b32_22"})}, "text_encoder"),
     ],
 )
 def test_networks_that_do_not_fit_one_another_are_refused(changes, words):

@@ -67,7 +67,7 @@ SMALL = momask_humanml3d().model_copy(
 
 
 def encoder() -> FakeTextEncoder:
-    return FakeTextEncoder(TEXT, "clip_77")
+    return FakeTextEncoder(TEXT, "clip_b32_77")
 
 
 def small_model() -> MoMask:
@@ -138,7 +138,7 @@ def test_every_published_key_has_its_place_and_shape(network, table, config):
     features = shapes["encoder.model.0.weight"][1] if network == "rvq" else FEATURES
     normaliser = Normaliser.identity(features)
     with torch.device("meta"):
-        model = MoMask(config, FakeTextEncoder(512, "clip_77"), normaliser)
+        model = MoMask(config, FakeTextEncoder(512, "clip_b32_77"), normaliser)
         published = our_state(network, {key: torch.zeros(shape) for key, shape in shapes.items()})
     own = {key: value for key, value in model.state_dict().items() if key.startswith(f"{network}.")}
     assert {key: value.shape for key, value in published.items()} == {key: value.shape for key, value in own.items()}

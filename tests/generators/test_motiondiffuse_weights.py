@@ -21,7 +21,7 @@ OPTIONS = {"latent_dim": 16, "ff_size": 8, "num_layers": 1, "text_latent_dim": 8
 
 
 def encoder(width: int = 12) -> FakeTextEncoder:
-    return FakeTextEncoder(width, "clip77")
+    return FakeTextEncoder(width, "clip_b32_77_padded")
 
 
 def small_state() -> dict[str, Tensor]:

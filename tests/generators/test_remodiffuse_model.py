@@ -297,8 +297,8 @@ def test_a_model_without_a_database_says_what_to_do():
 
 def test_a_database_that_does_not_belong_to_the_model_is_refused():
     model = make()
-    with pytest.raises(InputError, match=r"'minilm'.*'clip77'"):
-        model.search_in(a_database(encoder="clip77"))
+    with pytest.raises(InputError, match=r"'minilm'.*'clip_b32_77_padded'"):
+        model.search_in(a_database(encoder="clip_b32_77_padded"))
     with pytest.raises(InputError, match="263 features per frame, but the database holds motions of 251"):
         model.search_in(a_database(251))
 

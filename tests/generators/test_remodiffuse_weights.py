@@ -30,7 +30,7 @@ def small_models(monkeypatch):
 
 
 def encoder(width: int = 16) -> FakeTextEncoder:
-    return FakeTextEncoder(width, "clip77")
+    return FakeTextEncoder(width, "clip_b32_77_padded")
 
 
 def small_state(features: int = 263) -> dict[str, Tensor]:

@@ -13,7 +13,7 @@ def test_cutting_to_22_tokens_equals_the_published_cut(golden):
     for whole, end, expected, expected_end in zip(
         file["tokens_77"], file["eot_77"], file["tokens_22_padded"], file["eot_22"], strict=True
     ):
-        ids = cut(whole[: end + 1].tolist(), MODELS["clip"].limit)
+        ids = cut(whole[: end + 1].tolist(), MODELS["clip_b32_22"].limit)
         assert len(ids) == expected_end + 1
         assert ids == expected[: len(ids)].tolist()
 
@@ -22,7 +22,7 @@ def test_cutting_to_22_tokens_equals_the_published_cut(golden):
 def test_captions_become_the_published_tokens(golden):
     file = golden("clip_tokens.npz")
     try:
-        clip = load_text_encoder("clip")
+        clip = load_text_encoder("clip_b32_22")
     except InputError:
         pytest.skip("CLIP's vocabulary is not in the model hub's cache and the hub cannot be reached")
     captions = [str(caption) for caption in file["captions"]]

@@ -27,7 +27,7 @@ KINDS = {"both": (True, True), "text": (True, False), "retr": (False, True), "no
 
 @functools.cache
 def made(rule: str) -> ReMoDiffuse:
-    model = ReMoDiffuse(remodiffuse_humanml3d(), FakeTextEncoder(512, "clip77"), Normaliser.identity(263))
+    model = ReMoDiffuse(remodiffuse_humanml3d(), FakeTextEncoder(512, "clip_b32_77_padded"), Normaliser.identity(263))
     fill_(model, prefix="model.", rule=rule, skip=("normaliser",))
     return model.eval()
 

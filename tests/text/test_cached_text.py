@@ -71,6 +71,26 @@ def test_a_second_run_reads_from_disk_whatever_the_order(tmp_path):
     assert_same(cached(["run"]), CountingEncoder()(["run"]))
 
 
+class PaddedEncoder(CountingEncoder):
+    """Says something behind a caption's end, up to 9 places."""
+
+    padded = True
+
+    def __call__(self, text: list[str]) -> TextEmbedding:
+        short, mask, sentence = super().__call__(text)
+        tokens, whole = torch.full((len(text), 9, 4), -1.0), torch.zeros(len(text), 9, dtype=torch.bool)
+        whole[:, : mask.shape[1]] = mask
+        tokens[whole] = short[mask]
+        return TextEmbedding(tokens, whole, sentence)
+
+
+def test_states_behind_the_end_are_kept_where_the_encoder_gives_any(tmp_path):
+    for _ in ("computed", "from disk"):
+        cached = CachedTextEncoder(PaddedEncoder(), tmp_path)
+        cached.prepare(["walk", "run"], progress=False)
+        assert_same(cached(["run", "walk", "hop"]), PaddedEncoder()(["run", "walk", "hop"]))
+
+
 def test_a_second_caption_set_computes_only_what_is_new(tmp_path):
     encoder = CountingEncoder()
     cached = CachedTextEncoder(encoder, tmp_path)

@@ -9,7 +9,7 @@ import torch
 
 from atm.errors import InputError
 from atm.interface import TextEmbedding, TextEncoder
-from atm.text import embed_nothing, load_text_encoder
+from atm.text import DeferredTextEncoder, embed_nothing, load_text_encoder, loading
 from atm.text.encoders import cut, masked_mean
 
 
@@ -122,7 +122,7 @@ def test_a_misspelt_name_is_answered_with_the_nearest():
         load_text_encoder("distlbert")
 
 
-@pytest.mark.parametrize("name", ["clip", "distilbert", "mpnet"])
+@pytest.mark.parametrize("name", ["clip_b32_22", "distilbert", "mpnet"])
 def test_an_unreachable_hub_is_one_sentence_within_three_seconds(no_hub, tmp_path, name):
     start = time.perf_counter()
     with pytest.raises(InputError) as error:
@@ -139,13 +139,13 @@ def test_an_offline_setting_is_obeyed(no_hub, monkeypatch):
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(InputError, match="was not asked, since HF_HUB_OFFLINE is set"):
-        load_text_encoder("clip")
+        load_text_encoder("clip_b32_22")
 
 
 def test_a_folder_without_the_files_is_named_with_what_it_lacks(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(InputError, match=r"it lacks tokenizer.json, model.safetensors or pytorch_model.bin"):
-        load_text_encoder("clip", path=tmp_path)
+        load_text_encoder("clip_b32_22", path=tmp_path)
 
 
 def test_a_folder_of_another_model_is_refused(tiny_clip):
@@ -156,8 +156,8 @@ def test_a_folder_of_another_model_is_refused(tiny_clip):
 def test_a_truncated_weight_file_is_refused(tiny_clip):
     weights = tiny_clip / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
-    with pytest.raises(InputError, match="cannot read the text encoder clip"):
-        load_text_encoder("clip", path=tiny_clip)
+    with pytest.raises(InputError, match="cannot read the text encoder clip_b32_22"):
+        load_text_encoder("clip_b32_22", path=tiny_clip)
 
 
 def test_a_weight_file_that_lacks_tensors_is_refused(tiny_clip):
@@ -166,8 +166,8 @@ def test_a_weight_file_that_lacks_tensors_is_refused(tiny_clip):
     tensors = load_file(tiny_clip / "model.safetensors")
     del tensors["text_projection.weight"]
     save_file(tensors, tiny_clip / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(InputError, match=r"lack 1 tensors of clip, first text_projection\.weight"):
-        load_text_encoder("clip", path=tiny_clip)
+    with pytest.raises(InputError, match=r"lack 1 tensors of clip_b32_22, first text_projection\.weight"):
+        load_text_encoder("clip_b32_22", path=tiny_clip)
 
 
 def test_importing_the_room_does_not_load_the_language_model_library():
@@ -206,7 +206,7 @@ def test_clip_gives_the_projected_end_token_of_the_caption_padded_to_77(tiny_cli
     """Against the library's tower fed as the published code does: zeros up to 77; float16 in the features."""
     from transformers import CLIPTextModelWithProjection
 
-    encoder = load_text_encoder("clip", path=tiny_clip)
+    encoder = load_text_encoder("clip_b32_22", path=tiny_clip)
     tokens, mask, sentence = encoder(["w3 w4 w5", "w6"])
     ids = torch.zeros(2, 77, dtype=torch.long)
     ids[0, :5] = torch.tensor([START, 3, 4, 5, END])
@@ -221,9 +221,9 @@ def test_clip_gives_the_projected_end_token_of_the_caption_padded_to_77(tiny_cli
 
 
 def test_clip_reads_twenty_words_and_warns_of_the_rest(tiny_clip):
-    encoder = load_text_encoder("clip", path=tiny_clip)
+    encoder = load_text_encoder("clip_b32_22", path=tiny_clip)
     twenty = " ".join(f"w{i}" for i in range(1, 21))
-    with pytest.warns(UserWarning, match="clip reads 22 tokens"):
+    with pytest.warns(UserWarning, match="clip_b32_22 reads 22 tokens"):
         longer = encoder([twenty + " w30 w31"])
     torch.testing.assert_close(longer.sentence, encoder([twenty]).sentence)
 
@@ -232,19 +232,46 @@ def test_the_large_clip_gives_the_towers_own_numbers_up_to_77_tokens(tiny_clip):
     """As MLD takes it: not rounded to float16, and nothing cut that CLIP can read."""
     from transformers import CLIPTextModelWithProjection
 
-    encoder = load_text_encoder("clip_large", path=tiny_clip)
+    encoder = load_text_encoder("clip_l14_77", path=tiny_clip)
     words = [3 + i % 60 for i in range(75)]
     with torch.no_grad():
         tower = CLIPTextModelWithProjection.from_pretrained(tiny_clip).eval()
         expected, nothing = (tower(input_ids=torch.tensor([[START, *row, END]])) for row in (words, []))
     torch.testing.assert_close(encoder([" ".join(f"w{i}" for i in words)]).sentence, expected.text_embeds)
     torch.testing.assert_close(encoder.embed_nothing().sentence, nothing.text_embeds)
-    with pytest.warns(UserWarning, match="clip_large reads 77 tokens"):
+    with pytest.warns(UserWarning, match="clip_l14_77 reads 77 tokens"):
         encoder(["w1 " * 76])
 
 
+def test_the_padded_clip_gives_what_the_tower_makes_of_zeros_behind_the_end(tiny_clip):
+    """As MotionDiffuse and ReMoDiffuse were trained: states of all 77 places, while the mask still tells the end."""
+    from transformers import CLIPTextModelWithProjection
+
+    tokens, mask, _ = load_text_encoder("clip_b32_77_padded", path=tiny_clip)(["w3 w4"])
+    ids = torch.zeros(1, 77, dtype=torch.long)
+    ids[0, :4] = torch.tensor([START, 3, 4, END])
+    with torch.no_grad():
+        expected = CLIPTextModelWithProjection.from_pretrained(tiny_clip).eval()(input_ids=ids).last_hidden_state
+    torch.testing.assert_close(tokens, expected)
+    assert mask.sum() == 4
+    assert not load_text_encoder("clip_b32_77", path=tiny_clip)(["w3 w4", "w3 w4 w5"]).tokens[0, 4:].any()
+
+
+def test_a_deferred_encoder_is_loaded_when_it_is_asked(monkeypatch, minilm):
+    asked = []
+    monkeypatch.setattr(loading, "load_text_encoder", lambda name: asked.append(name) or minilm)
+    encoder = DeferredTextEncoder("minilm")
+    assert (encoder.token_width, encoder.sentence_width) == (minilm.token_width, minilm.sentence_width)
+    assert asked == []
+    assert torch.equal(encoder(["he walks"]).sentence, minilm(["he walks"]).sentence)
+    assert torch.equal(encoder.embed_nothing().sentence, minilm.embed_nothing().sentence)
+    assert asked == ["minilm"]
+    with pytest.raises(InputError, match="did you mean 'minilm'"):
+        DeferredTextEncoder("minlm")
+
+
 def test_encoders_with_other_weights_have_another_version(tiny_clip, minilm):
-    assert load_text_encoder("clip", path=tiny_clip).version != minilm.version
+    assert load_text_encoder("clip_b32_22", path=tiny_clip).version != minilm.version
 
 
 @pytest.mark.slow

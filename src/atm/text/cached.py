@@ -5,7 +5,9 @@ import hashlib
 import json
 import os
 import warnings
+from collections import ChainMap
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -17,6 +19,14 @@ from atm.text.encoders import check_prompts, embed_nothing
 _BATCH = 64
 
 
+class _Kept(NamedTuple):
+    """What the encoder said of one caption."""
+
+    rows: Float[Tensor, "L W"]
+    length: int
+    sentence: Float[Tensor, "S"]
+
+
 def default_cache() -> Path:
     """`$ATM_CACHE/text`, or `~/.cache/atm/text`."""
     return Path(os.environ.get("ATM_CACHE") or Path.home() / ".cache" / "atm") / "text"
@@ -25,8 +35,9 @@ def default_cache() -> Path:
 class CachedTextEncoder:
     """A `TextEncoder` that answers from memory for the captions it was prepared for, and asks the real one otherwise.
 
-    On disk: one safetensors file per encoder, encoder version and caption set. Files that cannot be read are made
-    again; a folder that cannot be written to costs a warning, not the run.
+    On disk: one safetensors file per encoder, encoder version and caption set, with the rows behind a caption's end
+    only where the encoder says something there (`padded`). Files that cannot be read are made again; a folder that
+    cannot be written to costs a warning, not the run.
     """
 
     def __init__(
@@ -45,13 +56,13 @@ class CachedTextEncoder:
         self.name = encoder.name
         self.token_width = encoder.token_width
         self.sentence_width = encoder.sentence_width
+        self.padded = getattr(encoder, "padded", False)
         self.device = torch.device(getattr(encoder, "device", "cpu") if device is None else device)
         self._encoder = encoder
         self._folder = (
             Path(cache_dir or default_cache()) / f"{encoder.name}-{getattr(encoder, 'version', 'unversioned')}"
         )
-        self._tokens: dict[str, Float[Tensor, "L W"]] = {}
-        self._sentences: dict[str, Tensor] = {}
+        self._known: dict[str, _Kept] = {}
         self._nothing: TextEmbedding | None = None
 
     def __call__(self, text: list[str]) -> TextEmbedding:
@@ -61,18 +72,14 @@ class CachedTextEncoder:
             InputError: no caption, or one of them is blank.
         """
         check_prompts(text)
-        fresh = {caption: None for caption in text if caption not in self._tokens}
-        rows, sentences = self._tokens, self._sentences
-        if fresh:
-            new_rows, new_sentences = self._encode(list(fresh))
-            rows, sentences = {**_pick(rows, text), **new_rows}, {**_pick(sentences, text), **new_sentences}
-        own = [rows[caption] for caption in text]
-        tokens = torch.zeros(len(own), max(map(len, own)), self.token_width, dtype=torch.float16)
-        for i, row in enumerate(own):
-            tokens[i, : len(row)] = row
-        lengths = torch.tensor([len(row) for row in own])
-        mask = torch.arange(tokens.shape[1])[None, :] < lengths[:, None]
-        sentence = torch.stack([sentences[caption] for caption in text])
+        fresh = [caption for caption in dict.fromkeys(text) if caption not in self._known]
+        known = ChainMap(self._known, self._encode(fresh) if fresh else {})
+        own = [known[caption] for caption in text]
+        tokens = torch.zeros(len(own), max(len(kept.rows) for kept in own), self.token_width, dtype=torch.float16)
+        for i, kept in enumerate(own):
+            tokens[i, : len(kept.rows)] = kept.rows
+        mask = torch.arange(tokens.shape[1])[None, :] < torch.tensor([kept.length for kept in own])[:, None]
+        sentence = torch.stack([kept.sentence for kept in own])
         return TextEmbedding(
             tokens.to(self.device).float(), mask.to(self.device), sentence.to(self.device, torch.float32)
         )
@@ -94,12 +101,12 @@ class CachedTextEncoder:
             InputError: one of them is blank.
         """
         wanted = sorted(set(captions))
-        if all(caption in self._tokens for caption in wanted):
+        if all(caption in self._known for caption in wanted):
             return
         check_prompts(wanted)
         path = self._folder / f"{hashlib.sha256(json.dumps(wanted).encode()).hexdigest()[:20]}.safetensors"
         if not self._read(path, wanted):
-            self._compute([caption for caption in wanted if caption not in self._tokens], progress)
+            self._compute([caption for caption in wanted if caption not in self._known], progress)
             self._write(path, wanted)
             # Read back, so that what stays in memory is one compact block and not thousands of pieces.
             self._read(path, wanted)
@@ -110,18 +117,16 @@ class CachedTextEncoder:
         captions = sorted(captions, key=len)
         starts = range(0, len(captions), _BATCH)
         for start in track(starts, f"embedding {len(captions):,} captions with {self.name}", disable=not progress):
-            tokens, sentences = self._encode(captions[start : start + _BATCH])
-            self._tokens.update(tokens)
-            self._sentences.update(sentences)
+            self._known |= self._encode(captions[start : start + _BATCH])
 
-    def _encode(self, captions: list[str]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    def _encode(self, captions: list[str]) -> dict[str, _Kept]:
         embedding = self._encoder(captions)
         lengths = embedding.mask.sum(1).tolist()
         tokens, sentences = embedding.tokens.half().cpu(), embedding.sentence.float().cpu()
-        return (
-            {caption: tokens[i, : lengths[i]].clone() for i, caption in enumerate(captions)},
-            dict(zip(captions, sentences, strict=True)),
-        )
+        ends = [tokens.shape[1]] * len(captions) if self.padded else lengths
+        return {
+            caption: _Kept(tokens[i, : ends[i]].clone(), lengths[i], sentences[i]) for i, caption in enumerate(captions)
+        }
 
     def _read(self, path: Path, captions: list[str]) -> bool:
         from safetensors import SafetensorError
@@ -129,14 +134,15 @@ class CachedTextEncoder:
 
         try:
             stored = load_file(path)
-            tokens, ends, sentences = stored["tokens"], stored["ends"], stored["sentences"]
+            tokens, ends = stored["tokens"], stored["ends"]
+            lengths, sentences = stored["lengths"], stored["sentences"]
         except (OSError, SafetensorError, KeyError):
             return False
-        if not self._fits(tokens, ends, sentences, len(captions)):
+        if lengths.shape != ends.shape or not self._fits(tokens, ends, sentences, len(captions)):
             return False
         # Views: the captions share one block of memory, which the system reads from disk as it is needed.
-        self._tokens.update(zip(captions, torch.tensor_split(tokens, ends[:-1]), strict=True))
-        self._sentences.update(zip(captions, sentences, strict=True))
+        rows = torch.tensor_split(tokens, ends[:-1])
+        self._known.update(zip(captions, map(_Kept, rows, lengths.tolist(), sentences), strict=True))
         return True
 
     def _fits(self, tokens: Tensor, ends: Int[Tensor, "N"], sentences: Tensor, count: int) -> bool:
@@ -150,11 +156,12 @@ class CachedTextEncoder:
         from safetensors import SafetensorError
         from safetensors.torch import save_file
 
-        rows = [self._tokens[caption] for caption in captions]
+        kept = [self._known[caption] for caption in captions]
         content = {
-            "tokens": torch.cat(rows),
-            "ends": torch.tensor([len(row) for row in rows]).cumsum(0),
-            "sentences": torch.stack([self._sentences[caption] for caption in captions]),
+            "tokens": torch.cat([one.rows for one in kept]),
+            "ends": torch.tensor([len(one.rows) for one in kept]).cumsum(0),
+            "lengths": torch.tensor([one.length for one in kept]),
+            "sentences": torch.stack([one.sentence for one in kept]),
         }
         partial = path.with_name(f".{path.name}.{os.getpid()}")
         try:
@@ -165,7 +172,3 @@ class CachedTextEncoder:
             with contextlib.suppress(OSError):
                 partial.unlink(missing_ok=True)
             warnings.warn(f"cannot keep text embeddings in {path.parent}: {error}", stacklevel=3)
-
-
-def _pick(table: dict[str, Tensor], captions: list[str]) -> dict[str, Tensor]:
-    return {caption: table[caption] for caption in captions if caption in table}

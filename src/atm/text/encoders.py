@@ -1,7 +1,7 @@
 """The frozen language models: which there are, and how each turns captions into tokens and one sentence vector."""
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -33,31 +33,29 @@ class LanguageModel:
     """Tokens that it reads, start and end token included."""
     pooling: Literal["mean", "unit mean", "projection"]
     """How token states become the sentence: their mean, that mean at unit length, or the model's own projection."""
+    width: int
+    """Of its token states and of the sentence."""
     half: bool = False
     """Round to float16: the published code of those who use it runs the text tower so, even on a CPU."""
+    padded: bool = False
+    """Give the states of all `limit` places. Those behind a caption's end are what the model makes of its padding,
+    and not zero: some networks were trained to read them."""
 
 
+_CLIP_BASE = LanguageModel(
+    "openai/clip-vit-base-patch32", "CLIPTextModelWithProjection", ("clip", "clip_text_model"), 77, "projection", 512
+)
+
+# CLIP by size of its image patches, then tokens that are read.
 MODELS = {
-    OFFLINE: LanguageModel("sentence-transformers/all-MiniLM-L6-v2", "BertModel", ("bert",), 256, "mean"),
+    OFFLINE: LanguageModel("sentence-transformers/all-MiniLM-L6-v2", "BertModel", ("bert",), 256, "mean", 384),
     # 22 = start + 20 + end: MDM reads HumanML3D and KIT captions so, whatever CLIP itself could read.
-    "clip": LanguageModel(
-        "openai/clip-vit-base-patch32",
-        "CLIPTextModelWithProjection",
-        ("clip", "clip_text_model"),
-        22,
-        "projection",
-        half=True,
-    ),
-    # MoMask reads captions with the same CLIP, but at its full length.
-    "clip_77": LanguageModel(
-        "openai/clip-vit-base-patch32", "CLIPTextModelWithProjection", ("clip", "clip_text_model"), 77, "projection"
-    ),
-    # MLD reads captions at CLIP's full length.
-    "clip_large": LanguageModel(
-        "openai/clip-vit-large-patch14", "CLIPTextModelWithProjection", ("clip", "clip_text_model"), 77, "projection"
-    ),
-    "distilbert": LanguageModel("distilbert-base-uncased", "DistilBertModel", ("distilbert",), 512, "mean"),
-    "mpnet": LanguageModel("sentence-transformers/all-mpnet-base-v2", "MPNetModel", ("mpnet",), 384, "unit mean"),
+    "clip_b32_22": replace(_CLIP_BASE, limit=22, half=True),
+    "clip_b32_77": _CLIP_BASE,
+    "clip_b32_77_padded": replace(_CLIP_BASE, padded=True),
+    "clip_l14_77": replace(_CLIP_BASE, repository="openai/clip-vit-large-patch14", width=768),
+    "distilbert": LanguageModel("distilbert-base-uncased", "DistilBertModel", ("distilbert",), 512, "mean", 768),
+    "mpnet": LanguageModel("sentence-transformers/all-mpnet-base-v2", "MPNetModel", ("mpnet",), 384, "unit mean", 768),
 }
 
 
@@ -85,6 +83,7 @@ class PretrainedTextEncoder:
         self.name = name
         self.version = version
         """Changes with the weights; caches keep apart what has another."""
+        self.padded = kind.padded
         self.device = torch.device(device)
         self.token_width: int = model.config.hidden_size
         self.sentence_width: int = (
@@ -100,7 +99,7 @@ class PretrainedTextEncoder:
 
     @torch.no_grad()
     def __call__(self, text: list[str]) -> TextEmbedding:
-        """Embeddings of B captions, padded to the longest.
+        """Embeddings of B captions, padded to the longest (or to the model's length, see `LanguageModel.padded`).
 
         A caption over the model's length is cut, with a warning that names it.
 
@@ -128,7 +127,7 @@ class PretrainedTextEncoder:
             sentence = masked_mean(tokens, mask)
             if self._kind.pooling == "unit mean":
                 sentence = F.normalize(sentence, dim=-1)
-        return TextEmbedding(tokens * mask[..., None], mask, sentence)
+        return TextEmbedding(tokens if self.padded else tokens * mask[..., None], mask, sentence)
 
     def _tokenise(self, text: list[str]) -> tuple[Int[Tensor, "B L"], Bool[Tensor, "B L"]]:
         rows = [encoding.ids for encoding in self._tokenizer.encode_batch(text)]
@@ -138,7 +137,8 @@ class PretrainedTextEncoder:
             others = f" and {len(long) - 1} more" if len(long) > 1 else ""
             warnings.warn(f"{self.name} reads {limit} tokens; the rest of {long[0]!r}{others} is cut off", stacklevel=4)
         rows = [cut(row, limit) for row in rows]
-        ids = torch.full((len(rows), max(map(len, rows))), self._pad, dtype=torch.long)
+        places = limit if self.padded else max(map(len, rows))
+        ids = torch.full((len(rows), places), self._pad, dtype=torch.long)
         mask = torch.zeros(ids.shape, dtype=torch.bool)
         for i, row in enumerate(rows):
             ids[i, : len(row)] = torch.tensor(row)

@@ -1,5 +1,6 @@
 """Find a language model's files: in a folder, in the installed package, in the hub's cache, on the hub."""
 
+import functools
 import hashlib
 import importlib.util
 import json
@@ -12,6 +13,7 @@ from pathlib import Path
 import torch
 
 from atm.errors import InputError, unknown
+from atm.interface import TextEmbedding
 from atm.text.encoders import MODELS, OFFLINE, LanguageModel, PretrainedTextEncoder
 
 _CONFIG, _TOKENIZER = "config.json", "tokenizer.json"
@@ -28,9 +30,10 @@ def load_text_encoder(
     | name | token width | sentence | reads |
     | --- | --- | --- | --- |
     | minilm | 384 | 384, mean of the tokens | 256 tokens; installed with this package |
-    | clip | 512 | 512, projected end token, as MDM takes it | 20 tokens and start and end |
-    | clip_77 | 512 | 512, projected end token, as MoMask takes it | 77 tokens |
-    | clip_large | 768 | 768, projected end token, as MLD takes it | 77 tokens |
+    | clip_b32_22 | 512 | 512, projected end token, as MDM takes it | 20 tokens and start and end |
+    | clip_b32_77 | 512 | 512, projected end token, as MoMask and BAMM take it | 77 tokens |
+    | clip_b32_77_padded | 512 | the same; all 77 token states, as MotionDiffuse and ReMoDiffuse take them | 77 tokens |
+    | clip_l14_77 | 768 | 768, projected end token, as MLD takes it | 77 tokens |
     | distilbert | 768 | 768, mean of the tokens | 512 tokens |
     | mpnet | 768 | 768, mean of the tokens at unit length, as TMR takes it | 384 tokens |
 
@@ -54,6 +57,31 @@ def load_text_encoder(
     else:
         folder = _installed() if name == OFFLINE else _from_hub(name, kind.repository)
     return _read(name, kind, folder, device)
+
+
+class DeferredTextEncoder:
+    """A text encoder that is loaded when it is first asked: for who builds, converts or stores a model, whose weights
+    depend on the encoder's widths alone."""
+
+    def __init__(self, name: str):
+        """`name` as for `load_text_encoder`."""
+        if name not in MODELS:
+            raise unknown("text encoder", name, MODELS)
+        self.name = name
+        self.padded = MODELS[name].padded
+        self.token_width = self.sentence_width = MODELS[name].width
+
+    def __call__(self, text: list[str]) -> TextEmbedding:
+        """Embeddings of B captions."""
+        return self._loaded(text)
+
+    def embed_nothing(self) -> TextEmbedding:
+        """The embedding of one empty string."""
+        return self._loaded.embed_nothing()
+
+    @functools.cached_property
+    def _loaded(self) -> PretrainedTextEncoder:
+        return load_text_encoder(self.name)
 
 
 def _read(name: str, kind: LanguageModel, folder: Path, device: torch.device | str) -> PretrainedTextEncoder:

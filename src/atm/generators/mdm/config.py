@@ -39,7 +39,7 @@ class MDMConfig(Config):
     context_frames: NonNegativeInt = 0
     """Clean frames before the motion that the network sees and continues, as in the authors' DiP model; 0: none."""
 
-    text_encoder: str = "clip"
+    text_encoder: str = "clip_b32_22"
     """Name of the frozen text encoder."""
     condition: Literal["sentence", "tokens"] = "sentence"
     """One vector per text, or all its token states (`trans_dec` only)."""

@@ -15,7 +15,7 @@ from atm.interface import TextEncoder
 from atm.layers import Normaliser
 from atm.storage import load_state
 
-TEXT_ENCODERS = {"clip": ("clip", "sentence"), "bert": ("distilbert", "tokens")}
+TEXT_ENCODERS = {"clip": ("clip_b32_22", "sentence"), "bert": ("distilbert", "tokens")}
 """`text_encoder_type` to our encoder's name and the part of its output that MDM reads."""
 
 

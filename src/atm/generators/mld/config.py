@@ -68,7 +68,7 @@ class MLDConfig(Config):
     encoder_dropout: bool = True
     """Dropout stays on in the frozen VAE encoder that gives the latents to learn. Published so, though by accident."""
 
-    text_encoder: str = "clip_large"
+    text_encoder: str = "clip_l14_77"
     """Name of the frozen text encoder, whose sentence vector is the condition."""
     condition_dropout: float = Field(0.1, ge=0, lt=1)
     """Share of training rows that see the empty text; 0 leaves the model without guidance."""

@@ -78,7 +78,7 @@ class MaskConfig(Config):
     """Of the tokeniser."""
     code_width: PositiveInt = 512
     """Width of a token's embedding."""
-    text_encoder: str = "clip_77"
+    text_encoder: str = "clip_b32_77"
     """Name of the frozen text encoder."""
     condition_dropout: float = Field(0.1, ge=0, lt=1)
     """Share of training rows that see no text; 0 leaves the model without guidance."""
@@ -111,7 +111,7 @@ class ResidualConfig(Config):
     """Width of a token's embedding."""
     share_weights: bool = True
     """A level's table of output weights is the next level's table of token embeddings (the released kind)."""
-    text_encoder: str = "clip_77"
+    text_encoder: str = "clip_b32_77"
     """Name of the frozen text encoder."""
     condition_dropout: float = Field(0.2, ge=0, lt=1)
     """Share of training rows that see no text; 0 leaves the model without guidance."""
@@ -132,7 +132,7 @@ class LengthConfig(Config):
 
     name: Literal["momask_length"] = "momask_length"
     """Which stage this configures."""
-    text_encoder: str = "clip_77"
+    text_encoder: str = "clip_b32_77"
     """Name of the frozen text encoder."""
     widths: tuple[PositiveInt, PositiveInt, PositiveInt] = (512, 256, 128)
     """Of its hidden layers."""

@@ -27,7 +27,7 @@ class MotionDiffuseConfig(Config):
     max_frames: PositiveInt = 196
     """Rows of the learned position table: the longest motion, in frames."""
 
-    text_encoder: str = "clip77"
+    text_encoder: str = "clip_b32_77_padded"
     """Name of the frozen text encoder."""
     text_window: PositiveInt = 77
     """Token states that are read. Shorter texts are padded to it, since attention sees the padding too (published)."""

@@ -1,7 +1,7 @@
 """Published MotionDiffuse checkpoints: a folder with `opt.txt`, `meta/mean.npy`, `meta/std.npy`, `model/latest.tar`.
 
 Our keys are the published ones. The file also holds the frozen CLIP, under `clip.`, which is left out: the text
-encoder `clip77` gives its states. The statistics lie beside it in `meta/`, not in it.
+encoder `clip_b32_77_padded` gives its states. The statistics lie beside it in `meta/`, not in it.
 """
 
 from pathlib import Path

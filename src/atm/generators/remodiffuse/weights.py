@@ -1,7 +1,7 @@
 """Published ReMoDiffuse checkpoints: `logs/remodiffuse/remodiffuse_{t2m,kit}/latest.pth` of a copy of its code.
 
 Key map: theirs is ours with `model.` in front. The file also holds the frozen CLIP, under `model.clip.`, which is left
-out (the text encoder `clip77` gives its states). Statistics and database lie elsewhere in that copy, under `data/`.
+out (the text encoder `clip_b32_77_padded` gives its states). Statistics and database lie elsewhere in that copy, under `data/`.
 """
 
 from pathlib import Path
