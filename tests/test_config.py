@@ -3,10 +3,10 @@
 from typing import Annotated, Literal
 
 import pytest
-from pydantic import Field
+from pydantic import Field, SerializeAsAny
 
-from atm.config import Config, load, override, save
-from atm.errors import InputError
+from atm.config import ByName, Config, load, override, save, validate
+from atm.errors import InputError, unknown
 
 
 class Walk(Config):
@@ -22,6 +22,24 @@ class Sit(Config):
 
 class Losses(Config):
     weight: Annotated[float, Field(ge=0)] = 0.01
+
+
+class Gait(Config):
+    name: Literal["gait"] = "gait"
+    walk: Walk | None = None
+
+
+def find(name: str) -> type[Config]:
+    table = {"walk": Walk, "sit": Sit, "gait": Gait}
+    if name not in table:
+        raise unknown("move", name, table)
+    return table[name]
+
+
+class Open(Config):
+    """Like `Run`, but what `model` may be is a matter of the table."""
+
+    model: Annotated[SerializeAsAny[Config], ByName(find)]
 
 
 class Run(Config):
@@ -74,3 +92,38 @@ def test_a_file_that_is_no_config_is_refused(tmp_path):
     (tmp_path / "config.yaml").write_text("just words")
     with pytest.raises(InputError, match="is no config"):
         load(Run, tmp_path / "config.yaml")
+
+
+def test_a_field_by_name_holds_whatever_the_table_names(tmp_path):
+    config = override(Open(model=Gait()), ["model.walk.speed=2"])
+    assert config == Open(model=Gait(walk=Walk(speed=2)))
+    save(config, tmp_path / "config.yaml")
+    assert load(Open, tmp_path / "config.yaml") == config
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"model": {"name": "sitt"}}, "unknown move 'sitt': did you mean 'sit'"),
+        ({"model": {"height": 1}}, "model: its `name` says which it is, but there is none"),
+        ({"model": 3}, "model = 3"),
+        ({"model": {"name": "sit", "heigth": 1}}, r"model\.heigth = 1: Extra inputs"),
+        ({"model": {"name": "gait", "walk": {"speed": 0}}}, r"model\.walk\.speed = 0: Input should be greater than 0"),
+    ],
+)
+def test_faults_below_a_field_by_name_are_named_as_elsewhere(data, message):
+    with pytest.raises(InputError, match=message):
+        validate(Open, data, source="here")
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("model.heigth=1", r"did you mean 'model\.height'"),
+        ("model.name=gate", "unknown move 'gate'"),
+        ("model.height.x=1", r"model\.height has no keys below it"),
+    ],
+)
+def test_assignments_below_a_field_by_name_are_answered_from_its_class(assignment, message):
+    with pytest.raises(InputError, match=message):
+        override(Open(model=Sit()), [assignment])

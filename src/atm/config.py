@@ -2,7 +2,8 @@
 
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,6 +11,8 @@ import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import CoreSchema, core_schema
 
 from atm.errors import InputError, unknown
 
@@ -21,6 +24,26 @@ class Config(BaseModel):
 
 
 C = TypeVar("C", bound=Config)
+
+
+@dataclass(frozen=True)
+class ByName:
+    """Marks a field whose class is what a table has under the `name` among its keys: a union that stays open.
+
+    `model: Annotated[SerializeAsAny[Config], ByName(find)]`, where `find` gives the class of a name, or raises.
+    """
+
+    find: Callable[[str], type[Config]]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], CoreSchema]) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self._read, handler(source))
+
+    def _read(self, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        if not isinstance(value.get("name"), str):
+            raise ValueError("its `name` says which it is, but there is none")
+        return self.find(value["name"]).model_validate(value)
 
 
 def override(config: C, assignments: list[str]) -> C:
@@ -45,9 +68,9 @@ def validate(kind: type[C], data: dict[str, Any], *, source: str) -> C:
         return kind.model_validate(data)
     except ValidationError as error:
         faults = error.errors()
-        key, came = _key(kind, faults[0]), faults[0]["input"]
+        key, came = _key(kind, data, faults[0]), faults[0]["input"]
         # A field that may hold one of several types has a fault for each of them.
-        messages = [fault["msg"].removeprefix("Value error, ") for fault in faults if _key(kind, fault) == key]
+        messages = [fault["msg"].removeprefix("Value error, ") for fault in faults if _key(kind, data, fault) == key]
         shown = key or "config" if isinstance(came, dict) else f"{key} = {came!r}"
         raise InputError(f"{shown}: {' or '.join(messages)} (in {source})") from None
 
@@ -90,16 +113,23 @@ def _assign(kind: type[Config], data: dict[str, Any], path: list[str], value: An
         if depth == len(path) - 1:
             data[part] = value
             return
-        members = _members(kind.model_fields[part].annotation)
-        if not members:
+        members = _classes(kind.model_fields[part], data[part])
+        if not members or not isinstance(data[part], dict | None):
             raise InputError(f"{'.'.join(path[: depth + 1])} has no keys below it (in {assignment!r})")
         if data[part] is None:
             data[part] = members[0]().model_dump(mode="json")
         kind, data = _chosen(members, data[part]), data[part]
 
 
+def _classes(field: FieldInfo, value: Any) -> list[type[Config]]:
+    """The config classes that a field may hold; where a table says which, the one that `value` names."""
+    for mark in field.metadata:
+        if isinstance(mark, ByName):
+            return [mark.find(value["name"])] if isinstance(value, dict) and "name" in value else []
+    return _members(field.annotation)
+
+
 def _members(annotation: Any) -> list[type[Config]]:
-    """The config classes that a field may hold."""
     if isinstance(annotation, type) and issubclass(annotation, Config):
         return [annotation]
     if typing.get_origin(annotation) in (typing.Union, types.UnionType, typing.Annotated):
@@ -107,14 +137,15 @@ def _members(annotation: Any) -> list[type[Config]]:
     return []
 
 
-def _key(kind: type[Config], fault: Mapping[str, Any]) -> str:
-    """The dotted key of a fault. Its location also names the members of unions, which are no keys."""
+def _key(kind: type[Config], data: Any, fault: Mapping[str, Any]) -> str:
+    """The dotted key of a fault in `data`. Its location also names the members of unions, which are no keys."""
     owners, names = [kind], []
     for part in fault["loc"]:
         owner = next((owner for owner in owners if part in owner.model_fields), None)
         if owner is not None:
             names.append(part)
-            owners = _members(owner.model_fields[part].annotation)
+            data = data.get(part) if isinstance(data, dict) else None
+            owners = _classes(owner.model_fields[part], data)
     if fault["type"] == "extra_forbidden":
         names.append(fault["loc"][-1])
     return ".".join(names)

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from atm.errors import InputError
+from atm.motion import skeleton_of_width
 
 
 class Normaliser(nn.Module):
@@ -39,6 +40,18 @@ class Normaliser(nn.Module):
 
     def inverse(self, normalised: Float[Tensor, "*any D"]) -> Float[Tensor, "*any D"]:
         return normalised * self.std + self.mean
+
+
+def root_weighted(normaliser: Normaliser, weight: float) -> Normaliser:
+    """The statistics with the deviations of root columns and foot contacts divided by `weight`: those count more.
+
+    Published as `feat_bias`. The statistics of published checkpoints have it in them already.
+    """
+    columns = skeleton_of_width(len(normaliser.std)).columns
+    std = normaliser.std.clone()
+    for group in ("yaw_step", "root_step", "root_height", "contacts"):
+        std[columns[group]] /= weight
+    return Normaliser(normaliser.mean, std)
 
 
 def sinusoid(length: int, width: int) -> Float[Tensor, "length width"]:

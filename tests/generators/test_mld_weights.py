@@ -221,10 +221,10 @@ def test_the_second_stage_begins_on_the_weights_and_the_statistics_of_the_first(
 
 def test_a_second_stage_without_its_first_or_on_another_is_told_what_to_give(tmp_path):
     encoder = FakeTextEncoder(16, "clip_l14_77")
-    with pytest.raises(InputError, match="give vae=RUN"):
+    with pytest.raises(InputError, match=r"give model\.vae=RUN"):
         begin(tiny(), encoder, identity())
     trained_vae(tmp_path, tiny().autoencoder.model_copy(update={"latent_tokens": 3, "kl_weight": 0.5}))
-    with pytest.raises(InputError, match=r"give autoencoder\.latent_tokens=3$"):
+    with pytest.raises(InputError, match=r"give model\.autoencoder\.latent_tokens=3$"):
         begin(tiny().model_copy(update={"vae": str(tmp_path)}), encoder, identity())
     save_model(tmp_path / "other.safetensors", trained_vae(tmp_path), mld_small(), "generator")
     with pytest.raises(InputError, match="must be a trained mld_vae, but .* holds 'mld'"):

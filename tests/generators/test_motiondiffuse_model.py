@@ -9,7 +9,7 @@ from torch import nn
 from atm.errors import InputError
 from atm.generators.check import check_generator
 from atm.generators.motiondiffuse.config import MotionDiffuseConfig
-from atm.generators.motiondiffuse.model import MotionDiffuse, root_weighted
+from atm.generators.motiondiffuse.model import MotionDiffuse
 from atm.generators.motiondiffuse.presets import (
     motiondiffuse_humanml3d,
     motiondiffuse_humanml3d_softmax,
@@ -25,7 +25,7 @@ from atm.generators.parts.linear_transformer import (
 )
 from atm.generators.parts.rows import frame_weighted_loss
 from atm.interface import Batch, Generator
-from atm.layers import Normaliser
+from atm.layers import Normaliser, root_weighted
 from atm.motion import Motion
 from doubles import FakeTextEncoder
 

@@ -101,7 +101,7 @@ def test_an_evaluator_that_goes_on_keeps_its_words(tmp_path, data):
 
 
 def test_a_model_of_another_kind_is_no_start(tmp_path, data, space):
-    with pytest.raises(InputError, match="holds a space, but the preset trains a generator"):
+    with pytest.raises(InputError, match="holds a model of kind 'space', but the preset trains 'mdm'"):
         train(mdm(data), tmp_path / "run", from_model=space)
     assert not (tmp_path / "run").exists()
 

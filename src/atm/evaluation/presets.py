@@ -6,10 +6,11 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from atm.data.humanml3d import MotionDataset
 from atm.evaluation.evaluator import Evaluator, EvaluatorConfig
-from atm.evaluation.words import build_vocabulary
-from atm.layers import Normaliser
-from atm.motion import skeleton_of_width
+from atm.evaluation.words import SPECIAL, build_vocabulary
+from atm.interface import TextEncoder
+from atm.layers import Normaliser, root_weighted
 
 FEATURE_BIAS = 25.0
 """How much smaller than the data set's the published std of root and contact columns is: a factor 5, applied twice."""
@@ -40,7 +41,7 @@ def trainable(
     *,
     feature_bias: float = FEATURE_BIAS,
 ) -> Evaluator:
-    """A new evaluator for a data set.
+    """A new evaluator for captions at hand.
 
     Args:
         config: sizes; the vocabulary in it is replaced.
@@ -54,6 +55,20 @@ def trainable(
     )
 
 
+def fitted(config: EvaluatorConfig, dataset: MotionDataset) -> EvaluatorConfig:
+    """The config with the data set's feature width and the words of its captions, unless it has words already: those
+    are of a model to go on from, and row i of its table belongs to word i."""
+    if config.vocabulary != SPECIAL:
+        return config
+    words = build_vocabulary(list(caption.words) for item in dataset.items for caption in item.captions)
+    return config.model_copy(update={"features": dataset.skeleton.feature_width, "vocabulary": words})
+
+
+def from_data_statistics(config: EvaluatorConfig, _text_encoder: TextEncoder, normaliser: Normaliser) -> Evaluator:
+    """A new evaluator on the statistics of a data set. It reads words, and so no text encoder."""
+    return Evaluator(config, evaluator_normaliser(normaliser.mean.numpy(), normaliser.std.numpy()))
+
+
 def evaluator_normaliser(
     mean: Float[np.ndarray, "D"], std: Float[np.ndarray, "D"], feature_bias: float = FEATURE_BIAS
 ) -> Normaliser:
@@ -61,8 +76,5 @@ def evaluator_normaliser(
 
     Not a way to the published statistics: those come from an earlier state of the data and must be read from file.
     """
-    columns = skeleton_of_width(len(mean)).columns
-    weighed = torch.from_numpy(np.array(std, dtype=np.float32))
-    for name in ("yaw_step", "root_step", "root_height", "contacts"):
-        weighed[columns[name]] /= feature_bias
-    return Normaliser(torch.from_numpy(np.array(mean, dtype=np.float32)), weighed)
+    mean_row, std_row = (torch.from_numpy(np.array(row, dtype=np.float32)) for row in (mean, std))
+    return root_weighted(Normaliser(mean_row, std_row), feature_bias)

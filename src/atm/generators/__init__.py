@@ -1,6 +1,7 @@
 """Text-to-motion generators: one published model per folder, one row per model in the table of this page."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -8,11 +9,15 @@ from atm.config import Config, validate
 from atm.errors import InputError, unknown
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from atm.interface import Generator, TextEncoder
     from atm.layers import Normaliser
 
 KIND = "generator"
 """What `atm.storage` calls a generator's file."""
+STAGE_KIND = "stage"
+"""What it calls the file of a stage."""
 
 
 class Entry(NamedTuple):
@@ -24,6 +29,21 @@ class Entry(NamedTuple):
     """A new one, with weights drawn from torch's global generator."""
     from_published: "Callable[..., Generator]"
     """(path of the published checkpoint, normaliser, text encoder or None) to one with the published weights."""
+    begin: "Callable[[Config, TextEncoder, Normaliser], Generator] | None" = None
+    """The one that a new training run starts with, where that is more than a new one: it may read an earlier stage."""
+
+
+class Stage(NamedTuple):
+    """One training of a generator that is trained in several. A trained stage generates nothing by itself."""
+
+    config: type[Config]
+    """Its config; `config.name` is the name in the table."""
+    build: "Callable[[Config, TextEncoder, Normaliser], nn.Module]"
+    """A new one, with weights drawn from torch's global generator."""
+    what_next: str
+    """What makes a generator of it, said to whoever takes it for one."""
+    begin: "Callable[[Config, TextEncoder, Normaliser], nn.Module] | None" = None
+    """As for `Entry`."""
 
 
 def _mdm() -> Entry:
@@ -37,9 +57,9 @@ def _mdm() -> Entry:
 def _mld() -> Entry:
     from atm.generators.mld.config import MLDConfig
     from atm.generators.mld.model import MLD
-    from atm.generators.mld.weights import from_published
+    from atm.generators.mld.weights import begin, from_published
 
-    return Entry(MLDConfig, MLD, from_published)
+    return Entry(MLDConfig, MLD, from_published, begin)
 
 
 def _momask() -> Entry:
@@ -76,11 +96,45 @@ GENERATORS: dict[str, Callable[[], Entry]] = {
 }
 
 
+def _mld_vae() -> Stage:
+    from atm.generators.mld.config import MLDVAEConfig
+    from atm.generators.mld.stage import VAEStage
+
+    def build(config, _text_encoder, normaliser):
+        return VAEStage(config, normaliser)
+
+    return Stage(MLDVAEConfig, build, "train an mld with model.vae=RUN")
+
+
+def _momask_stage(name: str) -> Stage:
+    from atm.generators.momask.stages import STAGE_CONFIGS, begin_stage, build_stage
+
+    what_next = "train the other stages of MoMask as well, and put them together"
+    return Stage(STAGE_CONFIGS[name], build_stage, what_next, begin_stage)
+
+
+STAGES: dict[str, Callable[[], Stage]] = {"mld_vae": _mld_vae} | {
+    name: partial(_momask_stage, name) for name in ("momask_rvq", "momask_mask", "momask_residual", "momask_length")
+}
+
+
+def generator_names() -> list[str]:
+    """Every name that `find_generator` knows."""
+    return list(GENERATORS)
+
+
 def find_generator(name: str) -> Entry:
     """The row of this name; an unknown name is answered with the nearest."""
     if name not in GENERATORS:
-        raise unknown("generator", name, GENERATORS)
+        raise unknown("generator", name, generator_names())
     return GENERATORS[name]()
+
+
+def find_stage(name: str) -> Stage:
+    """The stage of this name; an unknown name is answered with the nearest."""
+    if name not in STAGES:
+        raise unknown("stage", name, STAGES)
+    return STAGES[name]()
 
 
 def build_generator(config: Config, text_encoder: "TextEncoder", normaliser: "Normaliser") -> "Generator":
@@ -113,6 +167,11 @@ def load_generator(path: Path, text_encoder: "TextEncoder | None" = None) -> "Ge
 
     file = path / "model.safetensors" if path.is_dir() else path
     stored = read_model(file)
+    if stored.kind == STAGE_KIND:
+        name = stored.config.get("name", "")
+        raise InputError(
+            f"{file} holds a {name}, a stage that generates nothing by itself: {find_stage(name).what_next}"
+        )
     if stored.kind != KIND:
         raise InputError(f"expected a generator, but {file} holds a model of kind {stored.kind!r}")
     entry = find_generator(stored.config.get("name", ""))

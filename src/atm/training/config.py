@@ -2,22 +2,18 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializeAsAny, model_validator
 
 from atm.alignment import AlignmentConfig
-from atm.config import Config
-from atm.embedding import SpaceConfig
-from atm.evaluation.evaluator import EvaluatorConfig
-from atm.generators.mdm.config import MDMConfig
-
-ModelConfig = Annotated[MDMConfig | SpaceConfig | EvaluatorConfig, Field(discriminator="name")]
+from atm.config import ByName, Config
+from atm.training.table import config_class
 
 
 class TrainConfig(Config):
     """One run of the training loop. `atm train PRESET key=value ...` changes any of these."""
 
-    model: ModelConfig
-    """What is trained; `model.name` says which kind."""
+    model: Annotated[SerializeAsAny[Config], ByName(config_class)]
+    """What is trained: the config of a row of `atm.training.table`; `model.name` says which."""
     data: str | None = None
     """Data folder in the HumanML3D layout."""
     alignment: AlignmentConfig | None = None
@@ -60,8 +56,3 @@ class TrainConfig(Config):
         if self.keep == "best" and not self.validate_every:
             raise ValueError("keep=best needs a validation loss: set validate_every, too")
         return self
-
-
-def kind_of(model: ModelConfig) -> str:
-    """What `storage` calls a model of this config: "space", "evaluator" or "generator"."""
-    return model.name if model.name in ("space", "evaluator") else "generator"

@@ -24,8 +24,9 @@ from atm.interface import Batch, StepOutput
 from atm.progress import progress_bar
 from atm.storage import atomic, load_state, save_model
 from atm.training.checkpoint import MovingAverage, read_checkpoint, save_checkpoint
-from atm.training.config import TrainConfig, kind_of
+from atm.training.config import TrainConfig
 from atm.training.record import RunFolder
+from atm.training.table import find_trainable
 
 GRADIENT_RATIO_LIMIT = 5.0
 """|weighted alignment gradient| / |own gradient| above which a run warns: the losses then fool the space instead of
@@ -246,7 +247,7 @@ def _save_averaged(path: Path, model: nn.Module, average: MovingAverage | None, 
     if average:
         average.swap()
     try:
-        save_model(path, model, config.model, kind_of(config.model))
+        save_model(path, model, config.model, find_trainable(config.model.name).kind)
     finally:
         if average:
             average.swap()

@@ -12,18 +12,15 @@ from atm.data.batches import BatchSampler
 from atm.data.humanml3d import MotionDataset, open_dataset
 from atm.embedding import Space, load_space
 from atm.errors import InputError
-from atm.evaluation.evaluator import Evaluator
-from atm.evaluation.presets import evaluator_normaliser, trainable
-from atm.evaluation.words import SPECIAL
-from atm.generators import build_generator
 from atm.interface import TextEncoder
 from atm.layers import Normaliser
 from atm.packaged import packaged
 from atm.storage import find_model, load_state, read_model
 from atm.text import CachedTextEncoder, load_text_encoder
-from atm.training.config import TrainConfig, kind_of
+from atm.training.config import TrainConfig
 from atm.training.loop import Outcome, step_generator, train
 from atm.training.record import RunFolder
+from atm.training.table import find_trainable
 
 
 def start(
@@ -48,9 +45,13 @@ def start(
     run.forget()
     if from_model is not None:
         stored = read_model(find_model(from_model))
-        if stored.kind != kind_of(config.model):
-            raise InputError(f"{from_model} holds a {stored.kind}, but the preset trains a {kind_of(config.model)}")
-        config = config.model_copy(update={"model": _model_config(config, stored.config, from_model)})
+        name = stored.config.get("name", stored.kind)
+        if name != config.model.name:
+            raise InputError(
+                f"{from_model} holds a model of kind {name!r}, but the preset trains {config.model.name!r}"
+            )
+        model = validate(type(config.model), stored.config, source=str(from_model))
+        config = config.model_copy(update={"model": model})
     return _run(config, run, minutes=minutes, from_model=from_model, resume=False, show_progress=show_progress)
 
 
@@ -71,7 +72,7 @@ def _run(config: TrainConfig, run: RunFolder, *, minutes, from_model, resume, sh
         named = "; ".join(f"{clip} {why}" for clip, why in list(dataset.skipped.items())[:5])
         warnings.warn(f"{len(dataset.skipped)} clips are left out: {named}", stacklevel=2)
     encoder = cached_encoder(text_encoder_name(config), dataset, show_progress=show_progress)
-    config, model = build_model(config, dataset, encoder)
+    config, model = build_model(config, dataset, encoder, new=not resume and from_model is None)
     if from_model is not None:
         load_state(model, read_model(find_model(from_model)).state, source=str(from_model))
     alignment = None
@@ -98,24 +99,27 @@ def _run(config: TrainConfig, run: RunFolder, *, minutes, from_model, resume, sh
     )  # fmt: skip
 
 
-def build_model(config: TrainConfig, dataset: MotionDataset, encoder: TextEncoder) -> tuple[TrainConfig, nn.Module]:
-    """A new model with weights drawn from the config's seed, and the config with what the data decided."""
+def build_model(
+    config: TrainConfig, dataset: MotionDataset, encoder: TextEncoder, *, new: bool
+) -> tuple[TrainConfig, nn.Module]:
+    """A model with weights drawn from the config's seed, and the config with what the data decided.
+
+    Args:
+        config: of the run.
+        dataset: its training split.
+        encoder: the language model that `text_encoder_name` names.
+        new: whether the run starts with this model, so that it takes over what an earlier stage learned; False:
+            its weights come from elsewhere.
+    """
     step_generator(config.seed, -1 % 2**31)
     normaliser = Normaliser(torch.from_numpy(dataset.mean), torch.from_numpy(dataset.std))
-    if config.model.name == "space":
-        return config, Space(config.model, encoder, normaliser)
-    if config.model.name == "evaluator":
-        if config.model.vocabulary != SPECIAL:  # a model to go on from: row i of its word table belongs to word i
-            return config, Evaluator(config.model, evaluator_normaliser(dataset.mean, dataset.std))
-        captions = [list(caption.words) for item in dataset.items for caption in item.captions]
-        width = {"features": dataset.skeleton.feature_width}
-        evaluator = trainable(config.model.model_copy(update=width), dataset.mean, dataset.std, captions)
-        return config.model_copy(update={"model": evaluator.config}), evaluator
-    return config, build_generator(config.model, encoder, normaliser)
+    row = find_trainable(config.model.name)
+    config = config.model_copy(update={"model": row.fit(config.model, dataset)})
+    return config, (row.begin if new else row.build)(config.model, encoder, normaliser)
 
 
 def text_encoder_name(config: TrainConfig) -> str:
-    """The language model of a run. The evaluator reads words instead, and takes the one that is always there."""
+    """The language model of a run. A model that names none reads words or no text; it gets one that is always there."""
     return getattr(config.model, "text_encoder", "minilm")
 
 
@@ -148,7 +152,3 @@ def _space(path: str | None, dataset: MotionDataset, encoder: CachedTextEncoder)
             f"{dataset.skeleton.feature_width}: give alignment.space=RUN of a space of this data set"
         )
     return space
-
-
-def _model_config(config: TrainConfig, stored: dict, source: Path):
-    return validate(type(config.model), stored, source=str(source))

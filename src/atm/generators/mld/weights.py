@@ -86,7 +86,7 @@ def read_published(path: Path) -> tuple[MLDConfig, dict[str, Tensor]]:
 
 
 def begin(config: MLDConfig, text_encoder: TextEncoder, normaliser: Normaliser) -> MLD:
-    """A new MLD to be trained, on the first stage that `config.vae` names.
+    """A new MLD to be trained, on the first stage that `config.vae` names (without VAE: on none).
 
     Args:
         config, text_encoder, normaliser: as for `MLD`. The first stage's statistics take the place of the
@@ -95,19 +95,23 @@ def begin(config: MLDConfig, text_encoder: TextEncoder, normaliser: Normaliser) 
     Raises:
         InputError: no first stage is named, or there is none of this architecture.
     """
+    if config.autoencoder is None:
+        return MLD(config, text_encoder, normaliser)
     if config.vae is None:
         raise InputError(
-            "mld diffuses the latents of a trained VAE: train the preset mld_vae_... first, then give vae=RUN"
+            "mld diffuses the latents of a trained VAE: train the preset mld_vae_... first, then give model.vae=RUN"
         )
     model = MLD(config, text_encoder, normaliser)
     file = find_model(config.vae)
     stored = read_model(file)
     if stored.config.get("name") != "mld_vae":
-        raise InputError(f"vae must be a trained mld_vae, but {file} holds {stored.config.get('name', stored.kind)!r}")
+        raise InputError(
+            f"model.vae must be a trained mld_vae, but {file} holds {stored.config.get('name', stored.kind)!r}"
+        )
     given = validate(MLDVAEConfig, stored.config, source=str(file))
     differing = [name for name in _ARCHITECTURE if getattr(given, name) != getattr(config.autoencoder, name)]
     if differing:
-        wanted = " ".join(f"autoencoder.{name}={getattr(given, name)}" for name in differing)
+        wanted = " ".join(f"model.autoencoder.{name}={getattr(given, name)}" for name in differing)
         raise InputError(f"the VAE in {file} is built otherwise than this mld expects: give {wanted}")
     denoiser = {key: value for key, value in model.state_dict().items() if key.startswith("denoiser.")}
     load_state(model, denoiser | stored.state, source=str(file))

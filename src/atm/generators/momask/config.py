@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from atm.config import Config
 
@@ -40,6 +40,9 @@ class RVQConfig(Config):
     """Weight of a second reconstruction loss, on the joint positions alone; 0 turns it off."""
     commitment_weight: NonNegativeFloat = 0.02
     """Weight of the distance between encoder output and codes."""
+    root_weight: PositiveFloat = 25.0
+    """Root columns and foot contacts are divided by their deviation over this, so they weigh more (published as a
+    `feat_bias` of 5, applied twice; the statistics of published checkpoints have it in them); 1: like the others."""
 
     @property
     def frames_per_token(self) -> int:

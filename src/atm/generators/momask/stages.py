@@ -6,6 +6,7 @@ holds, its text is the caption of the whole motion.
 """
 
 from pathlib import Path
+from typing import get_args
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -19,13 +20,18 @@ from atm.generators.momask.length import LengthEstimator
 from atm.generators.momask.masked import MaskDraws, MaskedTransformer
 from atm.generators.momask.residual import ResidualTransformer, drawn_level
 from atm.generators.momask.rvq import ResidualVQVAE
+from atm.generators.momask.tokens import padded_input, sentences
 from atm.generators.momask.trunk import withheld
 from atm.interface import Batch, StepOutput, TextEncoder
-from atm.layers import Normaliser, length_mask
+from atm.layers import Normaliser, root_weighted
 from atm.motion import Motion
 from atm.storage import StoredModel, find_model, load_state, read_model
 
 StageConfig = RVQConfig | MaskConfig | ResidualConfig | LengthConfig
+STAGE_CONFIGS: dict[str, type[StageConfig]] = {
+    config.model_fields["name"].default: config for config in get_args(StageConfig)
+}
+"""The config of each stage, by its name."""
 
 
 class RVQStage(nn.Module):
@@ -47,15 +53,15 @@ class MaskStage(nn.Module):
 
     def __init__(self, config: MaskConfig, text_encoder: TextEncoder, tokeniser: RVQStage):
         super().__init__()
-        _check_tokeniser(config, tokeniser)
+        check_tokeniser(config, tokeniser)
         self.config = config
-        _keep_frozen(self, text_encoder, tokeniser)
+        keep_frozen(self, text_encoder, tokeniser)
         self.mask = MaskedTransformer(config, text_encoder.sentence_width)
 
     def training_step(self, batch: Batch, rng: torch.Generator) -> StepOutput:
         """Guess the tokens that were masked; there is no motion in it."""
-        codes, mask = _tokens(self.tokeniser, batch.motion, self.config.max_frames)
-        text = _training_text(self.text_encoder, batch, self.config.condition_dropout, rng)
+        codes, mask = frozen_tokens(self.tokeniser, batch.motion, self.config.max_frames)
+        text = training_text(self.text_encoder, batch, self.config.condition_dropout, rng)
         draws = MaskDraws.draw(*mask.shape, self.config.codes, rng)
         draws = MaskDraws(*(value.to(codes.device) for value in draws))
         loss, parts = self.mask.loss(codes[..., 0], text, mask, draws)
@@ -67,19 +73,19 @@ class ResidualStage(nn.Module):
 
     def __init__(self, config: ResidualConfig, text_encoder: TextEncoder, tokeniser: RVQStage):
         super().__init__()
-        _check_tokeniser(config, tokeniser)
+        check_tokeniser(config, tokeniser)
         if config.levels != tokeniser.config.levels:
             raise InputError(
                 f"the tokeniser has {tokeniser.config.levels} levels, but levels={config.levels}: set one to the other"
             )
         self.config = config
-        _keep_frozen(self, text_encoder, tokeniser)
+        keep_frozen(self, text_encoder, tokeniser)
         self.residual = ResidualTransformer(config, text_encoder.sentence_width)
 
     def training_step(self, batch: Batch, rng: torch.Generator) -> StepOutput:
         """Guess one level's tokens per row; there is no motion in it."""
-        codes, mask = _tokens(self.tokeniser, batch.motion, self.config.max_frames)
-        text = _training_text(self.text_encoder, batch, self.config.condition_dropout, rng)
+        codes, mask = frozen_tokens(self.tokeniser, batch.motion, self.config.max_frames)
+        text = training_text(self.text_encoder, batch, self.config.condition_dropout, rng)
         uniform = torch.rand(len(batch), generator=rng, device=rng.device)
         level = drawn_level(uniform, self.config.levels).to(codes.device)
         loss, parts = self.residual.loss(codes, text, mask, level)
@@ -125,6 +131,16 @@ def build_stage(config: StageConfig, text_encoder: TextEncoder, normaliser: Norm
         raise InputError(f"{config.name} learns the tokens of a tokeniser: give model.tokeniser=RUN of a momask_rvq")
     stage = MaskStage if isinstance(config, MaskConfig) else ResidualStage
     return stage(config, text_encoder, load_tokeniser(Path(config.tokeniser)))
+
+
+def begin_stage(config: StageConfig, text_encoder: TextEncoder, normaliser: Normaliser) -> nn.Module:
+    """A new stage to be trained: its statistics are the data set's with the root weighed as the config says.
+
+    Arguments and errors as for `build_stage`.
+    """
+    if isinstance(config, RVQConfig):
+        normaliser = root_weighted(normaliser, config.root_weight)
+    return build_stage(config, text_encoder, normaliser)
 
 
 def load_tokeniser(path: Path) -> RVQStage:
@@ -198,39 +214,6 @@ def masked_error(
     return (each * mask).sum(1) / mask.sum(1)
 
 
-def padded_input(
-    normaliser: Normaliser, motion: Motion, frames_per_token: int, *, whole: bool, frames: int = 0
-) -> tuple[Float[Tensor, "B T D"], Bool[Tensor, "B N"]]:
-    """Normalised motions with zeros behind their ends, and where they have tokens.
-
-    Args:
-        normaliser: of the tokeniser.
-        motion: in published units, anything in its padding.
-        frames_per_token: frames of a token.
-        whole: a token counts only if the motion fills it, as published; else if the motion reaches it.
-        frames: pad at least to this many.
-    """
-    own, given = len(normaliser.mean), motion.features.shape[-1]
-    if own != given:
-        raise InputError(
-            f"this tokeniser was made for {own} features per frame, but the motion has {given}; HumanML3D has 263 and "
-            "KIT-ML 251: take a model of the same data set, or convert the motion first"
-        )
-    frames = max(frames, motion.features.shape[1])
-    tokens = -(-frames // frames_per_token)
-    # where, not a product: padding means nothing, so it may hold anything, and 0 x NaN is NaN.
-    x = torch.where(motion.mask[..., None], normaliser(motion.features), 0.0)
-    x = F.pad(x, (0, 0, 0, tokens * frames_per_token - motion.features.shape[1]))
-    reached = motion.lengths if whole else motion.lengths + frames_per_token - 1
-    return x, length_mask(reached // frames_per_token, tokens)
-
-
-@torch.no_grad()
-def sentences(text_encoder: TextEncoder, text: list[str], device: torch.device) -> Float[Tensor, "B S"]:
-    """The part of a text embedding that MoMask reads."""
-    return text_encoder(text).sentence.to(device)
-
-
 def _levels(config: RVQConfig, rng: torch.Generator) -> int:
     """How many levels a training step runs: all, or with the chance of `level_dropout` a random number of them."""
     drops = torch.rand((), generator=rng, device=rng.device).item() < config.level_dropout
@@ -239,7 +222,7 @@ def _levels(config: RVQConfig, rng: torch.Generator) -> int:
 
 
 @torch.no_grad()
-def _tokens(tokeniser: RVQStage, motion: Motion, max_frames: int) -> tuple[Int[Tensor, "B N Q"], Bool[Tensor, "B N"]]:
+def frozen_tokens(tokeniser: RVQStage, motion: Motion, max_frames: int) -> tuple[Int[Tensor, "B N Q"], Bool[Tensor, "B N"]]:
     """All codes of motions padded to the data set's longest, as published: N is the same in every batch."""
     tokeniser.to(motion.features.device)
     x, mask = padded_input(
@@ -248,7 +231,7 @@ def _tokens(tokeniser: RVQStage, motion: Motion, max_frames: int) -> tuple[Int[T
     return tokeniser.rvq.encode(x, mask).codes, mask
 
 
-def _training_text(
+def training_text(
     text_encoder: TextEncoder, batch: Batch, dropout: float, rng: torch.Generator
 ) -> Float[Tensor, "B S"]:
     text = sentences(text_encoder, batch.text, batch.motion.features.device)
@@ -256,7 +239,7 @@ def _training_text(
     return withheld(text, rows.to(text.device))
 
 
-def _keep_frozen(stage: nn.Module, text_encoder: TextEncoder, tokeniser: RVQStage) -> None:
+def keep_frozen(stage: nn.Module, text_encoder: TextEncoder, tokeniser: RVQStage) -> None:
     """Not as submodules: what is frozen is in nobody's weights, optimiser, or train() calls."""
     _check_encoder(stage.config, text_encoder)
     object.__setattr__(stage, "text_encoder", text_encoder)
@@ -270,7 +253,7 @@ def _check_encoder(config: MaskConfig | ResidualConfig | LengthConfig, text_enco
         )
 
 
-def _check_tokeniser(config: MaskConfig | ResidualConfig, tokeniser: RVQStage) -> None:
+def check_tokeniser(config: MaskConfig | ResidualConfig, tokeniser: RVQStage) -> None:
     if config.codes != tokeniser.config.codes:
         raise InputError(
             f"the tokeniser has {tokeniser.config.codes} codes, but codes={config.codes}: set one to the other"

@@ -26,8 +26,8 @@ from atm.generators.parts.linear_transformer import (
 )
 from atm.generators.parts.rows import check_frames, evaluating, frame_weighted_loss, like_batch, normalised_rows
 from atm.interface import Batch, Capabilities, StepOutput, TextEmbedding, TextEncoder
-from atm.layers import Normaliser, length_mask
-from atm.motion import Motion, skeleton_of_width
+from atm.layers import Normaliser, length_mask, root_weighted
+from atm.motion import Motion
 
 STYLE = 4
 """Widths of a token in the vector that scales and shifts the blocks (as published)."""
@@ -240,15 +240,3 @@ class TextAttention(nn.Module):
         text = self.text_norm(text)
         query, key, value = self.query(self.norm(frames)), self.key(text), self.value(text)
         return self.proj_out(self.attend(query, key, value, None, self.heads), style)
-
-
-def root_weighted(normaliser: Normaliser, weight: float) -> Normaliser:
-    """The statistics with the deviations of root columns and foot contacts divided by `weight`.
-
-    Published as `feat_bias`, and found in the statistics of published checkpoints.
-    """
-    columns = skeleton_of_width(len(normaliser.std)).columns
-    std = normaliser.std.clone()
-    for group in ("yaw_step", "root_step", "root_height", "contacts"):
-        std[columns[group]] /= weight
-    return Normaliser(normaliser.mean, std)
