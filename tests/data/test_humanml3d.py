@@ -1,5 +1,6 @@
 """Data folders as users have them: both layouts, parts with their own captions, and what is wrong with damaged ones."""
 
+import json
 import re
 
 import numpy as np
@@ -45,6 +46,69 @@ def test_a_caption_with_times_becomes_an_entry_of_its_own(folder):
     np.testing.assert_array_equal(open_dataset(folder, "train").features(items[1]), whole[10:52])
 
 
+def test_kit_cuts_its_parts_at_20_frames_a_second_too(tmp_path):
+    """As published: 1 s to 2.4 s are rows 20 to 48, though KIT's rows are 12.5 to the second."""
+    folder = make_folder(tmp_path / "data", width=251)
+    rewrite(folder, "000000", "a person stops#a/DET person/NOUN stop/VERB#1.0#2.4")
+    (part,) = [item for item in open_dataset(folder, "train").items if item.id.startswith("000000")]
+    assert (part.id, part.frames) == ("000000@20-48", 28)
+
+
+def test_a_part_is_cut_at_the_end_of_its_motion(folder):
+    """0.5 s to 9 s of 60 frames: frames 10 to 60; nothing is left of a part that starts behind the end or before 0."""
+    lines = ["one#one/NUM#0.5#9", "two#two/NUM#4#9", "three#three/NUM#-1.5#9", "four#four/NUM#0#nan"]
+    rewrite(folder, "000000", "\n".join(lines))
+    items = [item for item in open_dataset(folder, "train").items if item.id.startswith("000000")]
+    assert [(item.id, item.captions[0].text) for item in items] == [("000000@10-60", "one"), ("000000", "four")]
+
+
+def as_collected(folder):
+    """The names of the other variant that circulates."""
+    for old, new in (("new_joint_vecs", "motions"), ("Mean.npy", "mean.npy"), ("Std.npy", "std.npy")):
+        (folder / old).rename(folder / new)
+    return folder
+
+
+def as_unpacked_twice(folder):
+    """Archives in folders of their own name."""
+    for name in ("texts", "new_joint_vecs"):
+        (folder / name).rename(folder / "inner")
+        (folder / name).mkdir()
+        (folder / "inner").rename(folder / name / name)
+    return folder
+
+
+def as_cloned(folder):
+    """The data folder inside a folder of something else, as its repository has it."""
+    folder.rename(folder.with_name("inner"))
+    (folder / "assets").mkdir(parents=True)
+    folder.with_name("inner").rename(folder / "HumanML3D")
+    return folder
+
+
+@pytest.mark.parametrize("width", [263, 251])
+@pytest.mark.parametrize("arranged", [as_collected, as_unpacked_twice, as_cloned])
+def test_the_variants_that_circulate_are_read_alike(tmp_path, width, arranged):
+    plain = open_dataset(make_folder(tmp_path / "plain", width=width), "train")
+    other = open_dataset(arranged(make_folder(tmp_path / "other", width=width)), "train")
+    assert other.skeleton == plain.skeleton
+    assert [(item.id, item.captions) for item in other.items] == [(item.id, item.captions) for item in plain.items]
+    for one, same in zip(plain.items, other.items, strict=True):
+        np.testing.assert_array_equal(other.features(same), plain.features(one))
+
+
+def test_a_folder_of_several_data_folders_is_asked_for_one(tmp_path):
+    make_folder(tmp_path / "HumanML3D"), make_folder(tmp_path / "KIT-ML", width=251)
+    with pytest.raises(InputError, match="several data folders .HumanML3D, KIT-ML."):
+        open_dataset(tmp_path, "train")
+
+
+def test_an_id_without_a_file_is_left_out_and_named(folder):
+    with (folder / "train.txt").open("a") as file:
+        file.write("999999\n")
+    assert open_dataset(folder, "train").skipped == {"999999": "has no file"}
+
+
 def test_short_and_long_motions_are_left_out_as_published(folder):
     for clip, frames in (("000000", 39), ("000001", 200), ("000002", 40), ("000003", 199)):
         np.save(folder / "new_joint_vecs" / f"{clip}.npy", np.zeros((frames, 263), np.float32))
@@ -57,6 +121,40 @@ def test_a_changed_clip_makes_another_store(folder):
     np.save(folder / "new_joint_vecs" / "000000.npy", np.full((44, 263), 7, np.float32))
     dataset = open_dataset(folder, "train")
     assert dataset.features(dataset.items[0])[0, 0] == 7
+
+
+def test_a_changed_caption_is_read_and_what_was_built_before_is_gone(folder):
+    open_dataset(folder, "train")
+    built = set((folder / ".atm").iterdir())
+    rewrite(folder, "000000", "a person swims#a/DET person/NOUN swim/VERB#0.0#0.0")
+    assert open_dataset(folder, "train").items[0].captions[0].text == "a person swims"
+    assert len(set((folder / ".atm").iterdir()) & built) == len(built) - 1 == 2
+
+
+def test_a_byte_order_mark_is_no_part_of_a_caption(folder):
+    text = "a person swims#a/DET person/NOUN swim/VERB#0.0#0.0\n"
+    (folder / "texts" / "000000.txt").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    assert open_dataset(folder, "train").items[0].captions[0].text == "a person swims"
+
+
+def test_a_text_that_is_no_utf8_is_named(folder):
+    (folder / "texts" / "000000.txt").write_bytes("a café#café/NOUN#0#0".encode("latin-1"))
+    with pytest.raises(InputError, match=r"000000\.txt: it is no UTF-8"):
+        open_dataset(folder, "train")
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"000000": [{"verb": "walk", "speeed": "slow"}]}', '{"000000": 3}'])
+def test_a_broken_programs_file_is_named(folder, content):
+    (folder / "programs.json").write_text(content)
+    with pytest.raises(InputError, match=r"cannot read .*programs\.json"):
+        open_dataset(folder, "train")
+
+
+def test_programs_of_scripted_clips_come_with_their_batch(folder):
+    programs = {f"{i:06d}": [{"verb": "walk", "count": i}] for i in range(24)}
+    (folder / "programs.json").write_text(json.dumps(programs))
+    batch = sampler(folder)(0)
+    assert [program.actions[0].count for program in batch.program] == [int(clip) for clip in batch.ids]
 
 
 @pytest.mark.parametrize(
@@ -147,3 +245,10 @@ def test_sorting_by_length_puts_motions_of_like_length_together(folder):
 
 def test_a_fixed_number_of_frames_is_padded_to(folder):
     assert sampler(folder, pad_to=196)(0).motion.features.shape == (4, 196, 263)
+
+
+def test_too_few_frames_to_pad_to_are_refused_at_the_start(folder):
+    """The motions have 60, 64 and 68 frames, so the longest crop has 68."""
+    assert sampler(folder, pad_to=68)(0).motion.features.shape[1] == 68
+    with pytest.raises(InputError, match="pad_to=67 .* up to 68 frames"):
+        sampler(folder, pad_to=67)

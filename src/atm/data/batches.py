@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from atm.data.humanml3d import MotionDataset
+from atm.errors import InputError
 from atm.interface import Batch, TextEncoder
 from atm.motion import Motion
 
@@ -25,6 +26,9 @@ class BatchSampler:
         batch_size: rows of a batch. A data set smaller than that gives smaller batches.
         seed: of order, captions and crops.
         pad_to: frames of a batch; None: its longest motion. Models that attend to padding need a fixed number.
+            Less than the longest crop has is an `InputError`.
+        window: frames of a random window of each motion, which then is all that a row holds; shorter motions are left
+            out (as published for MoMask's tokeniser). Its caption is one of the whole motion. None: whole motions.
         sort_over: number of batches among whose motions those of like length are put together: less padding, so
             faster; but the motions of a batch are then alike in length. 1: not sorted (as published).
     """
@@ -37,30 +41,44 @@ class BatchSampler:
         batch_size: int,
         seed: int,
         pad_to: int | None = None,
+        window: int | None = None,
         sort_over: int = 1,
     ):
         self.dataset = dataset
         self.text_encoder = text_encoder
-        self.batch_size = min(batch_size, len(dataset))
+        frames = np.array([item.frames for item in dataset.items])
+        self._rows = np.flatnonzero(frames >= (window or 1))
+        if not len(self._rows):
+            raise InputError(
+                f"no motion of {dataset.folder} has the {window} frames of a window: the longest has {frames.max()}"
+            )
+        self._frames = frames[self._rows]
+        self.batch_size = min(batch_size, len(self._rows))
         self.seed = seed
         self.pad_to = pad_to
+        self.window = window
         self.sort_over = sort_over
-        self._frames = np.array([item.frames for item in dataset.items])
+        longest = window or _longest_crop(int(frames.max()))
+        if pad_to is not None and pad_to < longest:
+            raise InputError(
+                f"pad_to={pad_to} has no room for the crops of this data set, which have up to {longest} frames: give "
+                f"pad_to={longest} or more, or pad_to=none for batches as long as their longest motion"
+            )
         self._order: tuple[int, np.ndarray] | None = None
 
     def __call__(self, step: int) -> Batch:
         """The batch of this step, counted from 0."""
-        per_epoch = len(self.dataset) // self.batch_size
+        per_epoch = len(self._rows) // self.batch_size
         epoch, place = divmod(step, per_epoch)
         if self._order is None or self._order[0] != epoch:
             self._order = epoch, self._shuffle(np.random.default_rng([self.seed, 0, epoch]), per_epoch)
         chosen = self._order[1][place * self.batch_size : (place + 1) * self.batch_size]
         rng = np.random.default_rng([self.seed, 1, step])
-        return collate(self.dataset, chosen, self.text_encoder, rng, pad_to=self.pad_to)
+        return collate(self.dataset, self._rows[chosen], self.text_encoder, rng, pad_to=self.pad_to, window=self.window)
 
     def _shuffle(self, rng: np.random.Generator, batches: int) -> np.ndarray:
-        """Rows of an epoch in order; where sorted, whole batches are shuffled again inside each group."""
-        order = rng.permutation(len(self.dataset))[: batches * self.batch_size]
+        """An epoch in order, as places in `_rows`; where sorted, whole batches are shuffled again in each group."""
+        order = rng.permutation(len(self._rows))[: batches * self.batch_size]
         if self.sort_over == 1:
             return order
         groups = []
@@ -72,12 +90,18 @@ class BatchSampler:
 
 
 def collate(
-    dataset: MotionDataset, rows: np.ndarray, text_encoder: TextEncoder, rng: np.random.Generator, *, pad_to: int | None
+    dataset: MotionDataset,
+    rows: np.ndarray,
+    text_encoder: TextEncoder,
+    rng: np.random.Generator,
+    *,
+    pad_to: int | None,
+    window: int | None = None,
 ) -> Batch:
-    """One random caption and one random crop of each row."""
+    """One random caption and one random crop of each row; arguments as for `BatchSampler`."""
     items = [dataset.items[row] for row in rows]
     captions = [item.captions[rng.integers(len(item.captions))] for item in items]
-    crops = [_crop(dataset.features(item), rng) for item in items]
+    crops = [_crop(dataset.features(item), rng, window) for item in items]
     lengths = [len(crop) for crop in crops]
     features = np.zeros((len(items), pad_to or max(lengths), crops[0].shape[1]), np.float32)
     for row, crop in enumerate(crops):
@@ -94,9 +118,16 @@ def collate(
     )
 
 
-def _crop(features: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    frames = min(len(features) // UNIT * UNIT, MAX_FRAMES) or len(features)
-    if rng.integers(3) == 0 and frames > UNIT:
-        frames -= UNIT
+def _crop(features: np.ndarray, rng: np.random.Generator, window: int | None) -> np.ndarray:
+    frames = window
+    if frames is None:
+        frames = _longest_crop(len(features))
+        if rng.integers(3) == 0 and frames > UNIT:
+            frames -= UNIT
     start = rng.integers(len(features) - frames + 1)
     return features[start : start + frames]
+
+
+def _longest_crop(frames: int) -> int:
+    """Of a motion of this many frames."""
+    return min(frames // UNIT * UNIT, MAX_FRAMES) or frames

@@ -4,8 +4,9 @@
     texts/<id>.txt            caption#word/POS ...#from#to         <split>.txt         one id per line
     programs.json             scripted data only: what each clip does
 
-Facts: `from` and `to` are seconds; both 0 (or nan): the caption belongs to the whole motion. Otherwise it belongs to
-frames int(from * 20) to int(to * 20), which become an entry of their own. The published code takes 20 for KIT-ML too.
+Other names that circulate are read too, see `atm.data.layout`. Facts: `from` and `to` are seconds; both 0 (or nan):
+the caption belongs to the whole motion. Otherwise it belongs to frames int(from * 20) to int(to * 20), which become an
+entry of their own. The published code takes 20 for KIT-ML too.
 """
 
 import json
@@ -16,8 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
+from atm.data.layout import CLIPS, Layout, find_layout
 from atm.data.scripted.program import Program
-from atm.data.store import Store, open_store
+from atm.data.store import Store, open_store, open_texts, read_text
 from atm.errors import InputError
 from atm.motion import Skeleton, skeleton_of_width
 
@@ -54,13 +56,22 @@ class Item:
 class MotionDataset:
     """One split of a data folder. Features are read from a memory-mapped store when they are asked for."""
 
-    def __init__(self, folder: Path, skeleton: Skeleton, items: list[Item], store: Store):
-        self.folder = folder
+    def __init__(
+        self,
+        skeleton: Skeleton,
+        items: list[Item],
+        *,
+        mean: np.ndarray,
+        std: np.ndarray,
+        store: Store,
+        skipped: dict[str, str],
+    ):
+        """`skipped`: ids of the split whose clip cannot be used, and why; the rest as `open_dataset` makes it."""
         self.skeleton = skeleton
         self.items = items
-        self.mean: np.ndarray = np.load(folder / "Mean.npy").astype(np.float32)
-        self.std: np.ndarray = np.load(folder / "Std.npy").astype(np.float32)
-        self.skipped = store.skipped
+        self.mean = mean.astype(np.float32)
+        self.std = std.astype(np.float32)
+        self.skipped = skipped
         self._features = store.features
 
     def __len__(self) -> int:
@@ -86,35 +97,35 @@ def open_dataset(folder: str | Path, split: str, *, min_frames: int | None = Non
     Raises:
         InputError: not such a folder, a file is missing, a text file holds no caption, or no motion is left.
     """
-    folder = Path(folder)
-    skeleton = check_layout(folder)
-    ids = read_split(folder, split)
-    store = open_store(folder, skeleton.feature_width)
+    layout = find_layout(folder)
+    mean, std, skeleton = read_statistics(layout)
+    ids = read_split(layout.folder, split)
+    store = open_store(layout.clips, skeleton.feature_width)
     least = MIN_FRAMES[skeleton.feature_width] if min_frames is None else min_frames
-    programs_file = folder / "programs.json"
-    programs = json.loads(programs_file.read_text()) if programs_file.is_file() else {}
-    items = [
-        item for clip_id in ids if clip_id in store.span for item in _items(folder, clip_id, store, least, programs)
-    ]
+    source = _Source(layout.texts, open_texts(layout.texts), _read_programs(layout.folder, ids), store)
+    items = [item for clip_id in ids if clip_id in store.span for item in _items(source, clip_id, least)]
     if not items:
         raise InputError(
             f"split {split!r} of {folder} has no usable motion: {len(ids)} ids are listed, motions of {least} to "
-            f"{FRAMES_LIMIT - 1} frames take part"
+            f"{FRAMES_LIMIT - 1} frames take part; `atm data check {folder}` says what is wrong"
         )
-    return MotionDataset(folder, skeleton, items, store)
+    skipped = {clip_id: store.skipped.get(clip_id, "has no file") for clip_id in ids if clip_id not in store.span}
+    return MotionDataset(skeleton, items, mean=mean, std=std, store=store, skipped=skipped)
 
 
-def check_layout(folder: Path) -> Skeleton:
-    """The skeleton of a data folder, by the width of its statistics; says what is missing otherwise."""
-    if not folder.is_dir():
-        raise InputError(f"no data folder at {folder}; `atm data scripted {folder}` writes one of scripted motions")
-    for name in ("new_joint_vecs", "texts", "Mean.npy", "Std.npy"):
-        if not (folder / name).exists():
-            raise InputError(f"{folder} has no {name}: expected a folder in the HumanML3D layout")
-    mean, std = (_read_row(folder / name) for name in ("Mean.npy", "Std.npy"))
+def read_statistics(layout: Layout) -> tuple[np.ndarray, np.ndarray, Skeleton]:
+    """Mean, deviations and, by their width, the skeleton of a data folder; says what is missing of the folder."""
+    parts = {CLIPS[0]: layout.clips, "texts": layout.texts, "Mean.npy": layout.mean, "Std.npy": layout.std}
+    for name, path in parts.items():
+        if path is None:
+            raise InputError(f"{layout.folder} has no {name}: expected a folder in the HumanML3D layout")
+    mean, std = _read_row(layout.mean), _read_row(layout.std)
     if mean.ndim != 1 or mean.shape != std.shape:
-        raise InputError(f"Mean.npy {mean.shape} and Std.npy {std.shape} of {folder} must be one row of equal length")
-    return skeleton_of_width(len(mean))
+        raise InputError(
+            f"{layout.mean.name} {mean.shape} and {layout.std.name} {std.shape} of {layout.folder} must be one row of "
+            "equal length"
+        )
+    return mean, std, skeleton_of_width(len(mean))
 
 
 def _read_row(file: Path) -> np.ndarray:
@@ -142,9 +153,16 @@ def read_captions(file: Path) -> list[tuple[Caption, float, float]]:
         InputError: the file is missing, holds no caption, or a line has another form.
     """
     try:
-        lines = [line for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read the captions {file}: {error}") from None
+        content = read_text(file)
+    except OSError as error:
+        raise InputError(f"cannot read the captions {file}: {error.strerror}") from None
+    if content is None:
+        raise InputError(f"cannot read the captions {file}: it is no UTF-8; `atm data check --fix OUT` rewrites it")
+    return _captions(content, file)
+
+
+def _captions(content: str, file: Path) -> list[tuple[Caption, float, float]]:
+    lines = [line for line in content.splitlines() if line.strip()]
     if not lines:
         raise InputError(f"{file} holds no caption: expected lines of the form caption#word/POS ...#from#to")
     return [_caption(line, file) for line in lines]
@@ -160,22 +178,49 @@ def _caption(line: str, file: Path) -> tuple[Caption, float, float]:
     return Caption(text.strip(), tuple(words.split())), times[0], times[1]
 
 
-def _items(folder: Path, clip_id: str, store: Store, least: int, programs: dict) -> list[Item]:
+def _read_programs(folder: Path, ids: list[str]) -> dict[str, Program]:
+    """What each of these clips does, of scripted ones; nothing where the motions are not scripted."""
+    file = folder / "programs.json"
+    if not file.is_file():
+        return {}
+    try:
+        programs = json.loads(file.read_text())
+        return {clip_id: Program.from_json(done) for clip_id in ids if (done := programs.get(clip_id)) is not None}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"cannot read {file} ({error}): expected what `atm data scripted` writes; write the data set again, or "
+            "remove the file, and the motions count as not scripted"
+        ) from None
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What the entries of a split are made of."""
+
+    texts: Path
+    content: dict[str, str]
+    programs: dict[str, Program]
+    store: Store
+
+
+def _items(source: _Source, clip_id: str, least: int) -> list[Item]:
     """A clip's entries: the whole motion, and each part that has captions of its own."""
-    start, frames = store.span[clip_id]
+    start, frames = source.store.span[clip_id]
+    content = source.content.get(clip_id)
+    file = source.texts / f"{clip_id}.txt"
     spans: dict[tuple[int, int], list[Caption]] = {}
-    for caption, begin, end in read_captions(folder / "texts" / f"{clip_id}.txt"):
+    for caption, begin, end in read_captions(file) if content is None else _captions(content, file):
         span = (0, frames)
         if begin or end:
             span = int(begin * SUB_CAPTION_RATE), min(int(end * SUB_CAPTION_RATE), frames)
         spans.setdefault(span, []).append(caption)
-    program = Program.from_json(programs[clip_id]) if clip_id in programs else None
     items = []
     for (begin, end), captions in spans.items():
-        if least <= end - begin < FRAMES_LIMIT:
+        if begin >= 0 and least <= end - begin < FRAMES_LIMIT:
             whole = (begin, end) == (0, frames)
             name = clip_id if whole else f"{clip_id}@{begin}-{end}"
-            items.append(Item(name, start + begin, end - begin, tuple(captions), program if whole else None))
+            program = source.programs.get(clip_id) if whole else None
+            items.append(Item(name, start + begin, end - begin, tuple(captions), program))
     return items
 
 

@@ -1,13 +1,16 @@
-"""All clips of a data folder in one memory-mapped array, built on first use.
+"""What lies in a data folder as thousands of small files, gathered into few that open at once.
 
-One file per clip costs an open, a header and a copy for every crop; one array costs a slice. The store lies beside
-the clips (or in the cache folder, where the data folder cannot be written) and is named by their content: names,
-sizes and times of change. When a clip changes, another store is built.
+One file per clip costs an open, a header and a copy for every crop; one memory-mapped array costs a slice. The
+captions are gathered likewise, so that a run starts in a second. Both lie in `.atm` beside the files (or in the cache
+folder, where the data folder cannot be written) and are named by what they were made of: names, sizes and times of
+change. When a file changes, another is built, and the old one goes.
 """
 
+import contextlib
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +19,7 @@ import numpy as np
 from atm.cache import cache_folder
 from atm.errors import InputError
 from atm.progress import progress
+from atm.storage import atomic
 
 
 @dataclass(frozen=True)
@@ -35,82 +39,127 @@ class Store:
         return self.features[start : start + frames]
 
 
-def open_store(folder: Path, width: int) -> Store:
-    """The store of the clips in `folder`/new_joint_vecs, built when there is none yet.
+def open_store(clips: Path, width: int) -> Store:
+    """The store of the clips in a folder, built when there is none yet.
 
     Args:
-        folder: a data folder in the HumanML3D layout.
+        clips: a folder of features, one `<id>.npy` per clip.
         width: features per frame that every clip must have; a clip of another width is skipped and named.
 
     Raises:
         InputError: no clip can be read.
     """
-    files = sorted((folder / "new_joint_vecs").glob("*.npy"))
-    if not files:
-        raise InputError(f"{folder} holds no clips: expected features as new_joint_vecs/<id>.npy")
-    stamps = [(file.name, (stat := file.stat()).st_size, stat.st_mtime_ns) for file in files]
-    key = hashlib.sha256(json.dumps([width, stamps]).encode()).hexdigest()[:16]
-    for base in (folder / ".atm", _elsewhere(folder)):
-        if (base / f"{key}.json").is_file():
-            return _load(base, key)
-    base = folder / ".atm"
-    try:
-        base.mkdir(exist_ok=True)
-        (base / "probe").touch()
-        (base / "probe").unlink()
-    except OSError:
-        base = _elsewhere(folder)
-        base.mkdir(parents=True, exist_ok=True)
-    _build(files, width, base, key)
-    return _load(base, key)
+    names, key = _listed(clips, ".npy", width)
+    if not names:
+        raise InputError(f"{clips} holds no clips: expected features as <id>.npy")
+    index = _found_or_built(clips, f"{key}.json", lambda file: _build(clips, names, width, file))
+    about = json.loads(index.read_text())
+    mapped = np.memmap(index.with_suffix(".f32"), np.float32, "r", shape=(about["rows"], about["width"]))
+    span = {clip_id: (start, frames) for clip_id, (start, frames) in about["span"].items()}
+    # Viewed as a plain array: slicing a memmap object costs more than the read itself.
+    return Store(mapped.view(np.ndarray), span, about["skipped"])
 
 
-def _elsewhere(folder: Path) -> Path:
-    return cache_folder() / "stores" / hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
+def open_texts(texts: Path) -> dict[str, str]:
+    """What stands in every `<id>.txt` of a folder, by id; files that are no UTF-8 are left out."""
+    names, key = _listed(texts, ".txt", "texts")
+    index = _found_or_built(texts, f"{key}.texts.json", lambda file: _gather(texts, names, file))
+    return json.loads(index.read_text())
 
 
-def _build(files: list[Path], width: int, base: Path, key: str) -> None:
-    span: dict[str, tuple[int, int]] = {}
-    skipped: dict[str, str] = {}
-    rows = 0
-    part = base / f"{key}.{os.getpid()}.part"
-    with part.open("wb") as out:
-        for file in progress(files, "reading clips"):
-            clip, fault = _read(file, width)
-            if fault:
-                skipped[file.stem] = fault
-                continue
-            out.write(clip.tobytes())
-            span[file.stem] = (rows, len(clip))
-            rows += len(clip)
-    if not span:
-        part.unlink()
-        first = next(iter(skipped))
-        raise InputError(f"none of the {len(files)} clips can be used; {first}: {skipped[first]}")
-    part.rename(base / f"{key}.f32")
-    index = base / f"{key}.json.{os.getpid()}.part"
-    index.write_text(json.dumps({"width": width, "rows": rows, "span": span, "skipped": skipped}))
-    index.rename(base / f"{key}.json")
-
-
-def _read(file: Path, width: int) -> tuple[np.ndarray, str]:
+def read_clip(file: Path, width: int) -> tuple[np.ndarray, str]:
     """One clip as float32, or what is wrong with it."""
     try:
         clip = np.load(file, allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
         return np.empty(0), f"cannot be read ({error})"
-    if clip.ndim != 2 or clip.shape[1] != width:
-        return np.empty(0), f"has shape {clip.shape}, expected (frames, {width})"
+    if not isinstance(clip, np.ndarray) or clip.ndim != 2 or clip.shape[1] != width:
+        return np.empty(0), f"has shape {getattr(clip, 'shape', None)}, expected (frames, {width})"
     if not len(clip):
         return np.empty(0), "has no frames"
-    if not np.isfinite(clip).all():
+    if clip.dtype.kind not in "fiu" or not np.isfinite(clip).all():
         return np.empty(0), "holds NaN or infinite values"
     return np.ascontiguousarray(clip, dtype=np.float32), ""
 
 
-def _load(base: Path, key: str) -> Store:
-    index = json.loads((base / f"{key}.json").read_text())
-    mapped = np.memmap(base / f"{key}.f32", np.float32, "r", shape=(index["rows"], index["width"]))
-    # Viewed as a plain array: slicing a memmap object costs more than the read itself.
-    span = {clip_id: (start, frames) for clip_id, (start, frames) in index["span"].items()}
-    return Store(mapped.view(np.ndarray), span, index["skipped"])
+def read_text(file: Path) -> str | None:
+    """A text file's content, None where it is no UTF-8. A byte order mark is no part of it."""
+    try:
+        return file.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return None
+
+
+def _listed(folder: Path, suffix: str, made: int | str) -> tuple[list[str], str]:
+    """The folder's files of a suffix in order, and a key that changes when one of them does, or what is `made`."""
+    with os.scandir(folder) as entries:
+        stamps = sorted(
+            (entry.name, (stat := entry.stat()).st_size, stat.st_mtime_ns)
+            for entry in entries
+            if entry.name.endswith(suffix)
+        )
+    key = hashlib.sha256(json.dumps([made, stamps]).encode()).hexdigest()[:16]
+    return [name for name, _, _ in stamps], key
+
+
+def _found_or_built(source: Path, name: str, build: Callable[[Path], None]) -> Path:
+    """The file of this name that belongs to a folder, beside it or in the cache folder."""
+    beside = source.parent / ".atm"
+    elsewhere = cache_folder() / "stores" / hashlib.sha256(str(source.resolve()).encode()).hexdigest()[:16]
+    for base in (beside, elsewhere):
+        if (base / name).is_file():
+            return base / name
+    base = beside
+    try:
+        base.mkdir(exist_ok=True)
+        (base / "probe").touch()
+        (base / "probe").unlink()
+    except OSError:
+        base = elsewhere
+        base.mkdir(parents=True, exist_ok=True)
+    build(base / name)
+    return base / name
+
+
+def _build(clips: Path, names: list[str], width: int, index: Path) -> None:
+    span: dict[str, tuple[int, int]] = {}
+    skipped: dict[str, str] = {}
+    rows = 0
+    with atomic(index.with_suffix(".f32")) as part:
+        with part.open("wb") as out:
+            for name in progress(names, "reading clips"):
+                clip, fault = read_clip(clips / name, width)
+                clip_id = name.removesuffix(".npy")
+                if fault:
+                    skipped[clip_id] = fault
+                    continue
+                out.write(clip.tobytes())
+                span[clip_id] = (rows, len(clip))
+                rows += len(clip)
+        if not span:
+            first = next(iter(skipped))
+            raise InputError(f"none of the {len(names)} clips can be used; {first}: {skipped[first]}")
+    _write_json(index, {"width": width, "rows": rows, "span": span, "skipped": skipped})
+    _forget_others(index, ("f32", "json"))
+
+
+def _gather(texts: Path, names: list[str], index: Path) -> None:
+    content = {name.removesuffix(".txt"): read_text(texts / name) for name in progress(names, "reading captions")}
+    _write_json(index, {clip_id: text for clip_id, text in content.items() if text is not None})
+    _forget_others(index, ("texts.json",))
+
+
+def _write_json(file: Path, content: object) -> None:
+    with atomic(file) as part:
+        part.write_text(json.dumps(content))
+
+
+def _forget_others(index: Path, suffixes: tuple[str, ...]) -> None:
+    """Remove what was built of earlier contents: gigabytes that nobody would ask for again."""
+    key = index.name.partition(".")[0]
+    for file in index.parent.iterdir():
+        other, _, suffix = file.name.partition(".")
+        if suffix in suffixes and other != key:
+            # A run that reads the old store keeps it until it ends; Windows refuses, and then it stays.
+            with contextlib.suppress(OSError):
+                file.unlink()
