@@ -45,8 +45,11 @@ def assert_same(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) 
     ids=["baseline", "aligned", "sparse log", "random negatives"],
 )  # fmt: skip
 def test_a_stopped_and_resumed_run_equals_one_that_was_never_stopped(bench, aligned, log_every):
-    """To the bit: dropout, noise, batches, optimiser, moving average, and the lines of the log."""
-    config = bench.config(ema=0.9, weight_decay=0.01, warmup_steps=3, gradient_clip=1.0, log_every=log_every)
+    """To the bit: dropout, noise, batches, optimiser, learning rate, moving average, and the lines of the log."""
+    config = bench.config(
+        ema=0.9, weight_decay=0.01, warmup_steps=3, gradient_clip=1.0, log_every=log_every,
+        milestones=(2,), cosine_to=0.1, betas=(0.9, 0.99),
+    )  # fmt: skip
 
     def alignment():
         return None if aligned is None else toy_alignment(**aligned)

@@ -49,9 +49,7 @@ class BatchSampler:
         frames = np.array([item.frames for item in dataset.items])
         self._rows = np.flatnonzero(frames >= (window or 1))
         if not len(self._rows):
-            raise InputError(
-                f"no motion of {dataset.folder} has the {window} frames of a window: the longest has {frames.max()}"
-            )
+            raise InputError(f"no motion has the {window} frames of a window: the longest has {frames.max()}")
         self._frames = frames[self._rows]
         self.batch_size = min(batch_size, len(self._rows))
         self.seed = seed

@@ -26,12 +26,23 @@ class TrainConfig(Config):
     """Motions per step (and per device)."""
     pad_to: Annotated[int, Field(gt=0)] | None = None
     """Frames of every batch; none: its longest motion. Models that attend to padding need the published 196."""
+    window: Annotated[int, Field(gt=0)] | None = None
+    """Frames of a random window of each motion, under a caption of the whole motion; shorter motions are left out.
+    None: whole motions."""
     sort_over: Annotated[int, Field(ge=1)] = 1
     """Batches among whose motions those of like length are put together, to compute less padding; 1: none."""
     learning_rate: Annotated[float, Field(gt=0)] = 1e-4
-    """Constant after the warm-up."""
+    """After the warm-up; constant, unless the fields below say otherwise."""
     warmup_steps: Annotated[int, Field(ge=0)] = 0
     """Steps over which the learning rate rises linearly from 0."""
+    milestones: tuple[Annotated[int, Field(gt=0)], ...] = ()
+    """Steps from which on the learning rate is `milestone_factor` times what it was."""
+    milestone_factor: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """What each milestone makes of the learning rate."""
+    cosine_to: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """Share of the learning rate that is left at the end, on half a cosine over all steps; none: no such decay."""
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
+    """Of AdamW: how slowly its averages of the gradient and of its square forget."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     """Of AdamW."""
     gradient_clip: Annotated[float, Field(gt=0)] | None = None
@@ -55,4 +66,10 @@ class TrainConfig(Config):
     def _best_is_measured(self) -> "TrainConfig":
         if self.keep == "best" and not self.validate_every:
             raise ValueError("keep=best needs a validation loss: set validate_every, too")
+        return self
+
+    @model_validator(mode="after")
+    def _windows_are_not_padded(self) -> "TrainConfig":
+        if self.window is not None and self.pad_to is not None:
+            raise ValueError(f"windows of {self.window} frames leave nothing to pad: set either window or pad_to")
         return self

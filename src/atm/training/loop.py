@@ -26,6 +26,7 @@ from atm.storage import atomic, load_state, save_model
 from atm.training.checkpoint import MovingAverage, read_checkpoint, save_checkpoint
 from atm.training.config import TrainConfig
 from atm.training.record import RunFolder
+from atm.training.schedule import learning_rate
 from atm.training.table import find_trainable
 
 GRADIENT_RATIO_LIMIT = 5.0
@@ -87,7 +88,9 @@ def train(
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     fabric = Fabric(accelerator="auto", devices=1, precision=config.precision)
     model.requires_grad_(True)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=config.learning_rate, betas=config.betas, weight_decay=config.weight_decay
+    )
     wrapped, optimizer = fabric.setup(model, optimizer)
     wrapped.mark_forward_method("training_step")
     if alignment is not None and isinstance(alignment.space, nn.Module):
@@ -143,7 +146,7 @@ def train(
             coming = ahead.submit(sampler, step + 1)
             rng = step_generator(config.seed, step)
             for group in optimizer.param_groups:
-                group["lr"] = config.learning_rate * min(1.0, (step + 1) / (config.warmup_steps + 1))
+                group["lr"] = learning_rate(config, step)
 
             model.train()
             output = wrapped.training_step(batch, rng)

@@ -82,6 +82,7 @@ def _run(config: TrainConfig, run: RunFolder, *, minutes, from_model, resume, sh
         "batch_size": config.batch_size,
         "seed": config.seed,
         "pad_to": config.pad_to,
+        "window": config.window,
         "sort_over": config.sort_over,
     }
     sentences = encoder

@@ -1,0 +1,37 @@
+"""The learning rate as a function of the step."""
+
+import pytest
+
+from atm.config import override
+from atm.errors import InputError
+from atm.generators.mdm.config import MDMConfig
+from atm.training.config import TrainConfig
+from atm.training.schedule import learning_rate
+
+
+def config(**changes) -> TrainConfig:
+    return TrainConfig(model=MDMConfig(), **({"learning_rate": 2.0, "steps": 100} | changes))
+
+
+def test_the_rate_rises_over_the_warm_up_and_then_stays():
+    """As published for MoMask: (step + 1) / (warm-up + 1) of it."""
+    rates = [learning_rate(config(warmup_steps=3), step) for step in range(6)]
+    assert rates == pytest.approx([0.5, 1.0, 1.5, 2.0, 2.0, 2.0])
+
+
+def test_each_milestone_multiplies_the_rate():
+    stepped = config(milestones=(10, 20), milestone_factor=0.1)
+    assert [learning_rate(stepped, step) for step in (9, 10, 19, 20, 99)] == pytest.approx([2, 0.2, 0.2, 0.02, 0.02])
+
+
+def test_the_cosine_is_half_way_down_at_half_time():
+    """From 2 to a tenth of it: 2 * (0.1 + 0.9 / 2) in the middle, and 2 * 0.1 at the end."""
+    decaying = config(cosine_to=0.1)
+    assert learning_rate(decaying, 0) == pytest.approx(2.0)
+    assert learning_rate(decaying, 50) == pytest.approx(1.1)
+    assert learning_rate(decaying, 99) == pytest.approx(0.2, abs=0.002)
+
+
+def test_windows_and_padding_exclude_each_other():
+    with pytest.raises(InputError, match="windows of 64 frames leave nothing to pad"):
+        override(config(), ["window=64", "pad_to=196"])
