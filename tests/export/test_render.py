@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from atm.export.camera import MARGIN, camera_around
-from atm.export.render import film_strip, render_frames
+from atm.export.render import render_frames
 from atm.export.viewer import SIDE_COLOURS
 from atm.motion import HUMANML3D
 
@@ -51,20 +51,6 @@ def test_a_camera_projects_its_target_into_the_middle():
     xy, scale = camera.project(camera.target)
     np.testing.assert_allclose(xy, [200, 150], atol=1e-6)
     assert scale > 0
-
-
-def test_a_film_strip_is_as_wide_as_its_poses_and_darkens(walk):
-    strip = film_strip(walk, 4, panel=(100, 200))
-    assert strip.width == 400
-    luminance = np.asarray(strip.convert("L")).astype(float)
-    darkness = [(255 - luminance[:, i * 100 : (i + 1) * 100])[:180].sum() for i in range(4)]
-    assert darkness == sorted(darkness)
-
-
-def test_a_film_strip_of_a_short_motion_has_one_panel_per_frame(walk):
-    assert film_strip(walk[:2], 8, panel=(100, 200)).width == 200
-    with pytest.raises(ValueError, match="at least 1 pose"):
-        film_strip(walk, 0)
 
 
 def test_pictures_have_the_size_that_was_asked_for(walk):

@@ -81,7 +81,7 @@ def _film(path: Path, motion: MotionFile) -> None:
 
 
 def _picture(path: Path, motion: MotionFile) -> None:
-    from atm.export.render import film_strip
+    from atm.export.strips import film_strip
 
     seconds = len(motion.joints) / motion.skeleton.fps
     strip = film_strip(motion.joints, min(10, max(5, round(seconds) + 1)), skeleton=motion.skeleton, text=motion.text)

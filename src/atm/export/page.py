@@ -104,6 +104,11 @@ def paragraph(text: str) -> str:
     return f"<p>{_inline(text)}</p>"
 
 
+def quoted(text: str) -> str:
+    """A caption in quotation marks, without its full stop, so that it can stand in a sentence."""
+    return f"“{text.rstrip('.')}”"
+
+
 def note(text: str, kind: str = "") -> str:
     """A paragraph set apart. `kind`: `good`, `warn`, `bad` or nothing."""
     return f'<div class="note {kind}"><p>{_inline(text)}</p></div>'

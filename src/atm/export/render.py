@@ -1,6 +1,6 @@
 """Pictures of a motion: capsule figures on a floor, drawn with Pillow at twice the size and scaled down."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from jaxtyping import Float
@@ -49,75 +49,30 @@ def render_frames(
     check_joints(joints, skeleton, "motion")
     joints = np.asarray(joints, dtype=np.float64)
     big = (width * SUPERSAMPLING, height * SUPERSAMPLING)
-    figure = _Figure(joints, skeleton, side_colours(colour))
+    figure = Figure(joints, skeleton, side_colours(colour))
     camera = camera_around(np.concatenate([figure.extent, _on_floor(figure.extent, figure.floor)]), *big)
     ground = _ground(camera, figure)
     path = camera.project(_on_floor(joints[:, 0], figure.floor)).xy
-    trail_colour = _mix(figure.colours["middle"], INK, 0.35)
+    trail_colour = mix(figure.colours["middle"], INK, 0.35)
     shadows, shapes = figure.shadows(camera), figure.shapes(camera)
     for frame in range(len(joints)):
         picture = ground.copy()
-        _paste_shadow(picture, shadows[frame])
+        paste_shadow(picture, shadows[frame])
         draw = ImageDraw.Draw(picture)
         if trail and frame:
             draw.line([tuple(p) for p in path[: frame + 1]], fill=trail_colour, width=3 * SUPERSAMPLING, joint="curve")
-        _draw_figure(draw, figure, shapes, frame, figure.colours)
+        draw_figure(draw, figure, shapes, frame, figure.colours)
         picture = picture.reduce(SUPERSAMPLING)
         if text:
-            _write(picture, text)
+            write_sentence(picture, text)
         yield picture
 
 
-def film_strip(
-    joints: Float[np.ndarray, "T J 3"],
-    n: int = 8,
-    *,
-    skeleton: Skeleton = HUMANML3D,
-    panel: tuple[int, int] = (220, 420),
-    colour: str = "sides",
-    text: str = "",
-) -> Image.Image:
-    """One picture for print: `n` poses, evenly spaced in time, beside one another, darker with time.
-
-    Each pose stands in its own panel wherever the figure has walked to; seconds are written below it.
-
-    Raises:
-        InputError: a motion that is not finite or not of this skeleton, or an unknown colour.
-        ValueError: n < 1.
-    """
-    if n < 1:
-        raise ValueError(f"a film strip needs at least 1 pose, got n={n}")
-    check_joints(joints, skeleton, "motion")
-    frames = np.linspace(0, len(joints) - 1, min(n, len(joints))).round().astype(int)
-    poses = np.asarray(joints, dtype=np.float64)[frames]
-    poses = poses - poses[:, :1] * [1.0, 0.0, 1.0]
-    figure = _Figure(poses, skeleton, side_colours(colour))
-    width, height = (side * SUPERSAMPLING for side in panel)
-    header, footer = (44 * SUPERSAMPLING if text else 0), 34 * SUPERSAMPLING
-    camera = camera_around(figure.extent, width, height, elevation=np.radians(8))
-    shadows, shapes = figure.shadows(camera), figure.shapes(camera)
-    strip = Image.new("RGB", (width * len(poses), header + height + footer), "white")
-    draw = ImageDraw.Draw(strip)
-    for i in range(len(poses)):
-        offset = np.array([i * width, header])
-        _paste_shadow(strip, shadows[i] + offset)
-        progress = i / max(len(poses) - 1, 1)
-        colours = {side: _mix(paint, "#ffffff", 0.62 * (1 - progress)) for side, paint in figure.colours.items()}
-        _draw_figure(draw, figure, shapes, i, colours, offset)
-    strip = strip.reduce(SUPERSAMPLING)
-    draw = ImageDraw.Draw(strip)
-    for i, frame in enumerate(frames):
-        place = ((i + 0.5) * panel[0], strip.height - 18)
-        draw.text(place, f"{frame / skeleton.fps:.1f} s", fill=MUTED, font=ImageFont.load_default(15), anchor="mm")
-    if text:
-        _write(strip, text)
-    return strip
-
-
-class _Figure:
+class Figure:
     """A motion as capsules in space, and what a camera makes of them."""
 
-    def __init__(self, joints: np.ndarray, skeleton: Skeleton, colours: dict[str, str]):
+    def __init__(self, joints: np.ndarray, skeleton: Skeleton, colours: dict[str, str], *, lowest: float | None = None):
+        """`lowest`: height of the lowest joint of all, where `joints` are a part of a motion."""
         body = body_of(skeleton).plain()
         ends, radii = body.place(joints), np.broadcast_to(body.radii, (len(joints), *body.radii.shape))
         nose_ends, nose_radii = _nose(joints, skeleton)
@@ -127,7 +82,7 @@ class _Figure:
         self.members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
         self.sides = [[*body.sides, "middle"][members[0]] for members in self.members]
         self.colours = colours
-        self.floor = float(joints[..., 1].min()) - BELOW_JOINTS
+        self.floor = (float(joints[..., 1].min()) if lowest is None else lowest) - BELOW_JOINTS
 
     @property
     def extent(self) -> np.ndarray:
@@ -174,25 +129,33 @@ def _outlines(xy: np.ndarray, radii: np.ndarray) -> np.ndarray:
     return np.concatenate(corners, axis=-2)
 
 
-def _draw_figure(
+def draw_figure(
     draw: ImageDraw.ImageDraw,
-    figure: _Figure,
+    figure: Figure,
     shapes: tuple[np.ndarray, np.ndarray, np.ndarray],
     frame: int,
     colours: dict[str, str],
     offset: np.ndarray | float = 0.0,
 ) -> None:
-    """The groups of capsules from far to near, each with a lit part."""
+    """One pose, from what `Figure.shapes` gave."""
+    for outline, paint in painted(figure, shapes, frame, colours):
+        draw.polygon((outline + offset).ravel().tolist(), fill=paint)
+
+
+def painted(
+    figure: Figure, shapes: tuple[np.ndarray, np.ndarray, np.ndarray], frame: int, colours: dict[str, str]
+) -> Iterator[tuple[Float[np.ndarray, "_ 2"], str]]:
+    """Outlines of one pose with their colours: the groups of capsules from far to near, each with a lit part."""
     nearness, outer, inner = (part[frame] for part in shapes)
-    shades = {side: _mix(colour, "#000000", 0.2) for side, colour in colours.items()}
+    shades = {side: mix(colour, "#000000", 0.2) for side, colour in colours.items()}
     for group in np.argsort(nearness):
         side, members = figure.sides[group], figure.members[group]
         for outlines, paint in ((outer, shades[side]), (inner, colours[side])):
             for k in members:
-                draw.polygon((outlines[k] + offset).ravel().tolist(), fill=paint)
+                yield outlines[k], paint
 
 
-def _paste_shadow(picture: Image.Image, outlines: np.ndarray) -> None:
+def paste_shadow(picture: Image.Image, outlines: np.ndarray) -> None:
     """Darkens the picture where the outlines are, softly."""
     coarse, soft = 4, 3
     margin = coarse * soft * 3
@@ -210,7 +173,7 @@ def _paste_shadow(picture: Image.Image, outlines: np.ndarray) -> None:
     picture.paste("#2a2418", (int(left) * coarse, int(upper) * coarse), mask)
 
 
-def _ground(camera: Camera, figure: _Figure) -> Image.Image:
+def _ground(camera: Camera, figure: Figure) -> Image.Image:
     """Background with a grid of half a metre that fades away from the motion."""
     picture = Image.new("RGB", (camera.width, camera.height), BACKGROUND)
     draw = ImageDraw.Draw(picture)
@@ -228,7 +191,7 @@ def _ground(camera: Camera, figure: _Figure) -> Image.Image:
             whole_metre = (middle[across] + step) % 1 == 0
             for a, b, fade in zip(xy[:-1], xy[1:], (away[:-1] + away[1:]) / 2, strict=True):
                 if fade < 1:
-                    paint = _mix(GROUND_LINE, BACKGROUND, min(1.0, fade**1.5 + (0.0 if whole_metre else 0.45)))
+                    paint = mix(GROUND_LINE, BACKGROUND, min(1.0, fade**1.5 + (0.0 if whole_metre else 0.45)))
                     draw.line([*a, *b], fill=paint, width=SUPERSAMPLING)
     return picture
 
@@ -239,20 +202,26 @@ def _on_floor(points: np.ndarray, floor: float, along: np.ndarray | None = None)
     return points - (points[..., 1:2] - floor) * ray
 
 
-def _write(picture: Image.Image, text: str) -> None:
+def write_sentence(picture: Image.Image, text: str) -> None:
     """The sentence in the upper left corner, broken into lines that fit."""
     font = ImageFont.load_default(max(14, picture.height // 30))
-    draw, lines = ImageDraw.Draw(picture), [""]
+    lines = wrapped(text, picture.width - 32, lambda line: ImageDraw.Draw(picture).textlength(line, font=font))
+    ImageDraw.Draw(picture).multiline_text((16, 14), "\n".join(lines), fill=INK, font=font, spacing=5)
+
+
+def wrapped(text: str, width: float, length_of: Callable[[str], float]) -> list[str]:
+    """The text in lines that are no longer than `width`; a longer word has a line of its own."""
+    lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()
-        if draw.textlength(longer, font=font) > picture.width - 32 and lines[-1]:
+        if length_of(longer) > width and lines[-1]:
             lines.append(word)
         else:
             lines[-1] = longer
-    draw.multiline_text((16, 14), "\n".join(lines), fill=INK, font=font, spacing=5)
+    return lines
 
 
-def _mix(colour: str, other: str, share: float) -> str:
+def mix(colour: str, other: str, share: float) -> str:
     pairs = ((int(colour[at : at + 2], 16), int(other[at : at + 2], 16)) for at in (1, 3, 5))
     return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in pairs)
 

@@ -59,6 +59,9 @@ class Pane:
     highlights: Sequence[Highlight | tuple[int, int]] = ()
     caption: str = ""
     skeleton: Skeleton = HUMANML3D
+    begins: float = 0.0
+    """Seconds of the view at which the motion begins, >= 0; until then it stands in its first frame. So that clips
+    from different times of their motions play together."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,8 @@ class MotionView:
     """Play as soon as the view is on screen (never for a reader who asked for reduced motion)."""
     start: float = 0.0
     """Seconds at which the view opens."""
+    trace: bool = False
+    """Open with pictures of the figure left behind every 0.6 s, darker with time; a button turns it on and off."""
 
 
 def viewer_html(view: MotionView) -> str:
@@ -81,7 +86,7 @@ def viewer_html(view: MotionView) -> str:
 
     Raises:
         InputError: a motion that is not finite or not of its skeleton, or an unknown colour name.
-        ValueError: no pane, or a highlight that is no span of frames.
+        ValueError: no pane, a highlight that is no span of frames, or a motion that begins before 0.
     """
     if not view.panes:
         raise ValueError("a motion view needs at least 1 pane, got none")
@@ -92,6 +97,7 @@ def viewer_html(view: MotionView) -> str:
         "columns": view.columns,
         "autoplay": view.autoplay,
         "start": view.start,
+        "trace": view.trace,
         "bodies": [_body_data(skeleton) for skeleton in skeletons],
         "panes": [_pane_data(pane, skeletons.index(pane.skeleton)) for pane in view.panes],
     }
@@ -107,12 +113,15 @@ def viewer_html(view: MotionView) -> str:
 
 def _pane_data(pane: Pane, body: int) -> dict:
     check_joints(pane.joints, pane.skeleton, pane.label or "motion")
+    if pane.begins < 0:
+        raise ValueError(f"{pane.label!r} must begin at 0 s or later, got {pane.begins:g}")
     colours = side_colours(pane.colour)
     metres, packed = _quantised(pane.joints)
     return {
         "label": pane.label,
         "caption": pane.caption,
         "fps": pane.skeleton.fps,
+        "begins": pane.begins,
         "body": body,
         "colours": colours,
         "one_colour": None if pane.colour == "sides" else colours["middle"],

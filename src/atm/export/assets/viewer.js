@@ -9,6 +9,7 @@ const atmMotionView = (() => {
   const FOV = (32 * Math.PI) / 180;
   const AZIMUTH = 0.62, ELEVATION = 0.26; // three-quarter view from the figure's front left
   const ECHO_SECONDS = 0.6;
+  const NARROWEST = 208; // CSS pixels of a pane; where there is less room, half as many stand beside one another
   const ICONS = {
     play: '<path d="M7 4.5v15l12-7.5z"/>',
     pause: '<path d="M6 4.5h4.2v15H6zM13.8 4.5H18v15h-4.2z"/>',
@@ -46,14 +47,16 @@ const atmMotionView = (() => {
     return {
       ...data, body, frames, colours, colours_css: data.colours, root, smooth: smoothed(root, 8), highlights, low, high, joints, width,
       seconds: (frames - 1) / data.fps,
-      at(seconds) {
-        const frame = clamp(seconds * data.fps, 0, frames - 1), before = Math.floor(frame);
+      /* Frame (not whole) at a time of the view: the first before the motion begins, the last after its end. */
+      frameAt: (time) => clamp((time - data.begins) * data.fps, 0, frames - 1),
+      at(time) {
+        const frame = this.frameAt(time), before = Math.floor(frame);
         const from = before * width, to = Math.min(before + 1, frames - 1) * width, share = frame - before;
         const pose = new Float32Array(width);
         for (let i = 0; i < width; i++) pose[i] = mix(joints[from + i], joints[to + i], share);
         return pose;
       },
-      lit: (seconds) => highlights.find((h) => seconds * data.fps >= h.start && seconds * data.fps < h.end),
+      lit: (time) => highlights.find((h) => (time - data.begins) * data.fps >= h.start && (time - data.begins) * data.fps < h.end),
     };
   }
 
@@ -67,6 +70,9 @@ const atmMotionView = (() => {
       return [x / sum, z / sum];
     });
   }
+
+  /* Share of a highlight's colour in the figure's: a figure of one colour must still be told by it. */
+  const tinted = (figure) => (figure.one_colour ? 0.12 : 0.72);
 
   const joint = (pose, j) => [pose[3 * j], pose[3 * j + 1], pose[3 * j + 2]];
   const unit = (v) => { const n = Math.hypot(...v) || 1; return v.map((x) => x / n); };
@@ -111,7 +117,7 @@ const atmMotionView = (() => {
     const target = (seconds, follow) => {
       if (!follow) return [centre[0], floor + height * 0.48, centre[1]];
       const paths = figures.map((f) => {
-        const frame = clamp(seconds * f.fps, 0, f.frames - 1), before = Math.floor(frame);
+        const frame = f.frameAt(seconds), before = Math.floor(frame);
         const from = f.smooth[before], to = f.smooth[Math.min(before + 1, f.frames - 1)];
         return [mix(from[0], to[0], frame - before), mix(from[1], to[1], frame - before)];
       });
@@ -123,7 +129,7 @@ const atmMotionView = (() => {
       let most = 0;
       for (const f of figures) {
         for (let t = 0; t < f.frames; t += 2) {
-          const at = target(t / f.fps, follow);
+          const at = target(f.begins + t / f.fps, follow);
           for (let i = t * f.width; i < (t + 1) * f.width; i += 3) {
             most = Math.max(most, Math.hypot(f.joints[i] - at[0], f.joints[i + 1] - at[1], f.joints[i + 2] - at[2]));
           }
@@ -137,21 +143,21 @@ const atmMotionView = (() => {
       const capsules = [], trails = [];
       for (const f of figures) {
         const lit = f.lit(seconds);
-        const tint = (colour) => (lit ? colour.map((c, k) => mix(c, lit.rgb[k], 0.72)) : colour);
+        const tint = (colour) => (lit ? colour.map((c, k) => mix(c, lit.rgb[k], tinted(f))) : colour);
         addCapsules(capsules, f, f.at(seconds), tint, 0);
       }
       const solid = capsules.length / atmPainter.STRIDE;
       for (const f of figures) {
         if (echo) {
-          const now = Math.min(seconds, f.seconds);
+          const now = f.frameAt(seconds) / f.fps;
           for (let k = 0; k * ECHO_SECONDS < now - 0.2; k++) {
-            const age = 0.55 + 0.33 * (1 - (k * ECHO_SECONDS) / now);
-            const lit = f.lit(k * ECHO_SECONDS);
-            const fade = (colour) => colour.map((c, i) => mix(lit ? mix(c, lit.rgb[i], 0.72) : c, theme.ground[i], age));
-            addCapsules(capsules, f, f.at(k * ECHO_SECONDS), fade, 0.8);
+            const age = 0.55 + 0.33 * (1 - (k * ECHO_SECONDS) / now), then = f.begins + k * ECHO_SECONDS;
+            const lit = f.lit(then);
+            const fade = (colour) => colour.map((c, i) => mix(lit ? mix(c, lit.rgb[i], tinted(f)) : c, theme.ground[i], age));
+            addCapsules(capsules, f, f.at(then), fade, 0.8);
           }
         }
-        const now = seconds * f.fps, line = { points: [], colours: [] };
+        const now = f.frameAt(seconds), line = { points: [], colours: [] };
         f.root.forEach(([x, z], t) => {
           const lit = f.highlights.find((h) => t >= h.start && t < h.end);
           const colour = lit ? lit.rgb : f.colours.middle.map((c) => mix(c, theme.ink[0], 0.35));
@@ -172,17 +178,21 @@ const atmMotionView = (() => {
     const data = JSON.parse(host.querySelector('script[type="application/json"]').textContent);
     const all = data.panes.map((pane) => figureOf(pane, data.bodies[pane.body]));
     const groups = data.overlaid ? [all] : all.map((figure) => [figure]);
-    const seconds = Math.max(...all.map((f) => f.seconds), 0.05);
+    const seconds = Math.max(...all.map((f) => f.begins + f.seconds), 0.05);
     const pose = all[0].at(0), front = facing(pose, all[0].body).forward;
     const home = { azimuth: Math.atan2(front[0], front[2]) + AZIMUTH, elevation: ELEVATION, zoom: 1, pan: [0, 0] };
     const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
     const state = {
-      time: clamp(data.start || 0, 0, seconds), playing: !calm && data.autoplay, speed: 1, loop: true, follow: true, echo: false,
+      time: clamp(data.start || 0, 0, seconds), playing: !calm && data.autoplay, speed: 1, loop: true, follow: true, echo: data.trace,
       visible: false, dirty: true, rough: false, calm: 0, rested: 0, ...home, pan: [0, 0],
     };
 
     const grid = element("div", { class: "mv-panes" });
-    grid.style.setProperty("--mv-columns", Math.min(groups.length, data.columns));
+    function arrange() {
+      let columns = Math.min(groups.length, data.columns);
+      while (columns > 1 && grid.clientWidth && grid.clientWidth / columns < NARROWEST) columns = columns % 2 ? columns - 1 : columns / 2;
+      grid.style.setProperty("--mv-columns", columns);
+    }
     const panes = groups.map((figures) => {
       const box = element("div", { class: "mv-pane" });
       const pane = paneOf(figures, box);
@@ -214,7 +224,7 @@ const atmMotionView = (() => {
       const row = element("div", { class: "mv-bar" });
       for (const h of f.highlights) {
         const span = element("span", { title: [f.label, h.label].filter(Boolean).join(": ") });
-        span.style.left = `${(100 * h.start) / f.fps / seconds}%`;
+        span.style.left = `${(100 * (f.begins + h.start / f.fps)) / seconds}%`;
         span.style.width = `${(100 * (Math.min(h.end, f.frames - 1) - h.start)) / f.fps / seconds}%`;
         span.style.background = h.colour;
         row.append(span);
@@ -356,6 +366,8 @@ const atmMotionView = (() => {
         host.dataset.painter = atmPainter.paint(pane.canvas, pane.scene(state.time, theme, state.echo), view, theme, !still);
         const lit = pane.figures.map((f) => f.lit(state.time)).find(Boolean);
         pane.badge.hidden = !(lit && lit.label);
+        // A ring where the colour of the figure says something of its own.
+        pane.canvas.style.outline = lit && pane.figures.some((f) => f.one_colour) ? `3px solid ${lit.colour}` : "none";
         if (lit) { pane.badge.textContent = lit.label; pane.badge.style.background = lit.colour; }
       }
       scrub.value = state.time;
@@ -394,8 +406,9 @@ const atmMotionView = (() => {
       ([entry]) => { state.visible = entry.isIntersecting; state.dirty = true; },
       { rootMargin: "80px" },
     ).observe(host);
-    new ResizeObserver(view.touch).observe(grid);
+    new ResizeObserver(() => { arrange(); view.touch(); }).observe(grid);
     host.dataset.ready = "true";
+    arrange();
     draw(!atmPainter.slow()); // once at once, for paper and for readers who do not scroll
     return view;
   }
