@@ -25,6 +25,8 @@ TINY = {
     "diffusion_steps": 4,
     "sampling_steps": None,
     "text_encoder": "fake",
+    "foot_weight": 0.0,
+    "velocity_weight": 0.0,
 }
 FEATURES = 263
 

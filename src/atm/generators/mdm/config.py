@@ -48,6 +48,11 @@ class MDMConfig(Config):
     guidance_scale: NonNegativeFloat = 2.5
     """Classifier-free guidance in `sample`: 1 is none, 0 ignores the text."""
 
+    foot_weight: NonNegativeFloat = 0.0
+    """Of the foot contact loss (MDM's eq. 4; published: 0), in 1 / (cm per frame)^2."""
+    velocity_weight: NonNegativeFloat = 0.0
+    """Of the error in the steps of the normalised features from frame to frame (MDM's eq. 5; published: 0)."""
+
     diffusion_steps: PositiveInt = 1000
     """Noise levels in training."""
     schedule: Literal["cosine", "linear"] = "cosine"

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from atm.errors import InputError
 from atm.generators.mdm.config import MDMConfig
 from atm.generators.mdm.frames import LinearHead, LinearStem, PatchHead, PatchStem
+from atm.generators.mdm.geometry import foot_loss
 from atm.generators.parts.diffusion import Chain, noise_chain, reverse, row_noise
 from atm.interface import Batch, Capabilities, StepOutput, TextEmbedding, TextEncoder
 from atm.layers import Normaliser, length_mask, sinusoid
@@ -106,11 +107,22 @@ class MDM(nn.Module):
         x0_hat = self(self.noised(x0, noise, t), t, condition, mask, prefix)
         whole = x0_hat if prefix is None else torch.cat([prefix, x0_hat], dim=1)
         features = self.normaliser.inverse(whole)[:, : batch.motion.features.shape[1]]
-        return StepOutput(
-            loss=masked_mse(x0_hat, x0, mask),
-            motion=Motion(features, batch.motion.lengths),
-            noise_level=t / max(self.config.diffusion_steps - 1, 1),
-        )
+        motion = Motion(features, batch.motion.lengths)
+        loss, parts = self._loss(x0_hat, x0, mask, motion, batch.motion)
+        return StepOutput(loss, motion, noise_level=t / max(self.config.diffusion_steps - 1, 1), parts=parts)
+
+    def _loss(self, x0_hat, x0, mask, motion: Motion, real: Motion) -> tuple[Float[Tensor, "B"], dict[str, float]]:
+        """L_simple, and the geometric losses where the config weighs them."""
+        loss, parts = masked_mse(x0_hat, x0, mask), {}
+        if self.config.velocity_weight:
+            velocity = masked_mse(x0_hat.diff(dim=1), x0.diff(dim=1), mask[:, 1:])
+            loss = loss + self.config.velocity_weight * velocity
+            parts["velocity"] = velocity.mean().item()
+        if self.config.foot_weight:
+            foot = foot_loss(motion, real)
+            loss = loss + self.config.foot_weight * foot
+            parts["foot"] = foot.mean().item()
+        return loss, parts
 
     @torch.no_grad()
     def sample(

@@ -36,8 +36,10 @@ def mdm_small() -> MDMConfig:
     """Ours, for two CPU cores: the DistilBERT model with a smaller language model, narrower, 4 frames per token.
 
     Differs from the published model in the patch stem and head (a token for every frame would cost four times the
-    time), in the time token, in having no dropout (short runs under-fit), and in sampling with 20 steps of DDIM, which
-    scored no worse than all 50 at two fifths of the time (docs/results/2026-11-22_scripted.md).
+    time), in the time token, in having no dropout (short runs under-fit), in the losses that keep feet from sliding
+    and motion from trembling (each about half as strong a gradient as the model's own, and less), and in sampling with
+    20 steps of DDIM, which scored no worse than all 50 at two fifths of the time
+    (docs/results/2026-11-22_scripted.md).
     """
     return mdm_humanml3d_distilbert().model_copy(
         update={
@@ -49,6 +51,8 @@ def mdm_small() -> MDMConfig:
             "frames_per_token": 4,
             "frame_width": 96,
             "time_token": True,
+            "foot_weight": 0.002,
+            "velocity_weight": 1.0,
             "sampler": "ddim",
             "sampling_steps": 20,
         }

@@ -4,53 +4,83 @@ import json
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from atm.config import validate
 from atm.errors import InputError
 from atm.generators.mdm.config import MDMConfig
 from atm.generators.mdm.model import MDM
+from atm.generators.mdm.presets import mdm_humanml3d, mdm_humanml3d_50, mdm_humanml3d_dip, mdm_humanml3d_distilbert, mdm_kit
 from atm.interface import TextEncoder
 from atm.layers import Normaliser
+from atm.published import (
+    DATA_SET_STATISTICS,
+    Release,
+    check_statistics,
+    features_of,
+    is_table,
+    read_pickle,
+    statistics_of,
+)
 from atm.storage import load_state
+from atm.text import DeferredTextEncoder
 
 TEXT_ENCODERS = {"clip": ("clip_b32_22", "sentence"), "bert": ("distilbert", "tokens")}
 """`text_encoder_type` to our encoder's name and the part of its output that MDM reads."""
 
 
-def from_published(path: Path, normaliser: Normaliser, text_encoder: TextEncoder | None = None) -> MDM:
+def from_published(
+    path: Path, normaliser: Normaliser | None = None, text_encoder: TextEncoder | None = None, *, trust: bool = False
+) -> MDM:
     """An MDM with published weights, in evaluation mode.
 
     Args:
         path: the checkpoint's folder (its last step is taken), or one `.pt` file in it.
         normaliser: Mean.npy and Std.npy of the data set: the folder holds none.
-        text_encoder: None loads the one that the checkpoint was trained with.
+        text_encoder: None loads, when it is first needed, the one that the checkpoint was trained with.
+        trust: see `atm.published.read_pickle`.
 
     Raises:
         InputError: a missing or damaged file, options that this program has no model for, or keys that are missing,
             unknown or of another shape.
     """
-    config, state = read_published(path)
-    if text_encoder is None:
-        from atm.text import load_text_encoder
-
-        text_encoder = load_text_encoder(config.text_encoder)
-    model = MDM(config, text_encoder, normaliser)
-    own = {f"normaliser.{name}": value for name, value in normaliser.state_dict().items()}
-    load_state(model, state | own, source=str(path))
+    config, state = read_published(path, trust=trust)
+    normaliser = check_statistics(normaliser, features_of(state, "output_process.poseFinal.bias"), path)
+    model = MDM(config, text_encoder or DeferredTextEncoder(config.text_encoder), normaliser)
+    load_state(model, state | statistics_of(normaliser), source=str(path))
     return model.eval()
 
 
-def read_published(path: Path) -> tuple[MDMConfig, dict[str, Tensor]]:
+def read_published(path: Path, *, trust: bool = False) -> tuple[MDMConfig, dict[str, Tensor]]:
     """Config and weights of a published checkpoint, under its own keys."""
     folder = path if path.is_dir() else path.parent
     options = _read_options(folder / "args.json")
-    file = path if path.is_file() else _last_step(folder)
-    state = _read_weights(file, averaged=bool(options.get("use_ema", False)))
+    state = _read_weights(weight_files(path)[0], averaged=bool(options.get("use_ema", False)), trust=trust)
     # The frozen text encoder is stored apart, and position tables of old files have other lengths than today's.
     state = {name: v for name, v in state.items() if not name.startswith("clip_model.") and not name.endswith(".pe")}
     return _config(options, source=folder / "args.json"), state
+
+
+def weight_files(path: Path) -> list[Path]:
+    """The file that is read: the last step in a folder, or the one given."""
+    if path.is_file():
+        return [path]
+    files = sorted(path.glob("model*.pt"))
+    if not files:
+        raise InputError(f"{path} holds no MDM weights: expected a file like model000475000.pt")
+    return files[-1:]
+
+
+RELEASE = Release(
+    files="save/humanml_trans_enc_512: args.json and model000475000.pt",
+    supports="text-to-motion on HumanML3D and KIT-ML: encoder and decoder, CLIP and DistilBERT, 50 steps, DiP; no GRU",
+    licence="MIT",
+    signs=("embed_timestep.time_embed.0.weight",),
+    weight_files=weight_files,
+    presets=(mdm_humanml3d, mdm_humanml3d_50, mdm_humanml3d_distilbert, mdm_humanml3d_dip, mdm_kit),
+    statistics=DATA_SET_STATISTICS,
+    brings_statistics=False,
+)
 
 
 def _config(options: dict[str, Any], *, source: Path) -> MDMConfig:
@@ -96,24 +126,13 @@ def _read_options(file: Path) -> dict[str, Any]:
     return options
 
 
-def _last_step(folder: Path) -> Path:
-    files = sorted(folder.glob("model*.pt"))
-    if not files:
-        raise InputError(f"{folder} holds no MDM weights: expected a file like model000475000.pt")
-    return files[-1]
-
-
-def _read_weights(file: Path, *, averaged: bool) -> dict[str, Tensor]:
-    try:
-        content = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged file raises whatever zip, pickle or torch stumbles over first
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise InputError(f"cannot read {file} as a file of PyTorch weights: {reason}") from None
+def _read_weights(file: Path, *, averaged: bool, trust: bool) -> dict[str, Tensor]:
+    content = read_pickle(file, trust=trust)
     if isinstance(content, dict) and "model" in content:
         part = "model_avg" if averaged else "model"
         if part not in content:
             raise InputError(f"{file} was trained with a moving average of its weights, but holds no {part!r}")
         content = content[part]
-    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise InputError(f"{file} is no table of weights")
+    if not is_table(content):
+        raise InputError(f"{file} is no table of weights: it is another system's file")
     return content
