@@ -1,0 +1,128 @@
+"""Captions as structured meaning: what is read, what contradicts, what is the same."""
+
+import random
+
+import pytest
+
+from atm.text.meaning import Count, counterfactuals, differs, parse_meaning, same_meaning
+
+CORNERS = """
+a the left right and then before after while as five twice a couple of hundred 37 123456 step steps times degrees
+back up down forward turn turning circle both hands foot stand stands get raises lowers wave bow squat come takes throw punches
+quickly , . in place seconds walks jumping jacks follow followed by face other
+"""
+
+
+def attributes(a: str, b: str) -> list[str]:
+    return [difference.attribute for difference in differs(parse_meaning(a), parse_meaning(b))]
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "attribute"),
+    [
+        ("a person walks five steps", "a person walks 4 steps", "count"),
+        ("someone jumps twice", "a man jumps three times", "count"),
+        ("a person takes several steps", "a person takes one step", "count"),
+        ("he waves his left hand", "he waves his right hand", "side"),
+        ("he raises both arms", "he raises his left arm", "side"),
+        ("a person walks forward", "a person walks backwards", "direction"),
+        ("a person turns left", "a person turns clockwise", "direction"),
+        ("a person steps to the left", "a person steps to the right", "direction"),
+        ("a man walks in a circle", "a man walks in a straight line", "path"),
+        ("she turns 90 degrees", "she turns 180 degrees", "degrees"),
+        ("a person slowly walks", "a person walks fast", "speed"),
+        ("a person raises their left arm", "a person raises their left leg", "part"),
+        ("a person walks, then sits down", "a person sits down, then walks", "order"),
+        ("a person sits down before jumping", "a person sits down after jumping", "order"),
+        ("a person kicks", "a person claps", "action"),
+    ],
+)
+def test_captions_that_no_one_motion_fits_contradict_in_that_attribute(a: str, b: str, attribute: str):
+    assert attributes(a, b) == [attribute]
+    assert attributes(b, a) == [attribute]
+    assert not same_meaning(parse_meaning(a), parse_meaning(b))
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ("a person walks", "a person walks five steps"),
+        ("a person walks forward", "a person slowly walks"),
+        ("a person takes several steps", "a person takes five steps"),
+        ("a person walks and waves", "a person waves while walking"),
+        ("a man hops", "a man jumps"),
+        ("a man moves forward", "a man runs forward"),
+        ("a person walks forward and then sits down", "a person walks forward"),
+        ("a person dances", "a person walks"),
+        ("a person walks twice in a circle", "a person walks five steps in a circle"),
+        ("a man swims", ""),
+    ],
+)
+def test_what_one_caption_leaves_open_is_no_contradiction(a: str, b: str):
+    assert attributes(a, b) == []
+    assert attributes(b, a) == []
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ("a person walks five steps forward.", "the man takes 5 steps forwards"),
+        (
+            "someone sits down after waving twice with the left hand",
+            "he waves two times with his left arm, then sits",
+        ),
+        ("a person quickly turns to the right", "a person rapidly spins clockwise"),
+        ("after walking, she jumps", "she walks and then jumps"),
+    ],
+)
+def test_paraphrases_have_the_same_meaning(a: str, b: str):
+    assert same_meaning(parse_meaning(a), parse_meaning(b))
+    assert attributes(a, b) == []
+
+
+def test_captions_that_differ_in_an_object_are_not_the_same_and_do_not_contradict():
+    a, b = "a person throws a ball", "a person throws a chair leg"
+    assert not same_meaning(parse_meaning(a), parse_meaning(b))
+    assert attributes(a, b) == []
+
+
+def test_nothing_understood_is_not_the_same_as_nothing_understood():
+    assert not same_meaning(parse_meaning(""), parse_meaning(""))
+
+
+def test_vague_counts_exclude_only_what_nobody_would_say():
+    """Several is three or more; a few is two to six; a couple two or three."""
+    assert Count(3, None).excludes(Count(2, 2))
+    assert not Count(3, None).excludes(Count(9, 9))
+    assert Count(2, 3).excludes(Count(4, 4))
+    assert not Count(2, 6).excludes(Count(3, None))
+    assert not Count(1, 1, "step").excludes(Count(2, 2, "circle"))
+
+
+def test_a_counterfactual_says_exactly_one_thing_otherwise():
+    found = counterfactuals("A person takes five steps forward.")
+    assert ("a person takes four steps forward.", "count") in found
+    assert ("a person takes six steps forward.", "count") in found
+    assert ("a person takes five steps backward.", "direction") in found
+    for text, attribute in found:
+        assert attributes("a person takes five steps forward", text) == [attribute]
+
+
+def test_a_counterfactual_agrees_in_number():
+    assert ("a person makes two jumps", "count") in counterfactuals("a person makes one jump")
+    assert ("a person throws 1 punch", "count") in counterfactuals("a person throws 2 punches")
+
+
+def test_a_caption_without_number_side_or_direction_has_no_counterfactual():
+    assert counterfactuals("a person dances") == []
+    assert counterfactuals("") == []
+
+
+def test_any_text_is_read_without_an_error():
+    """Words of the vocabulary in any order reach the corners that sentences do not."""
+    rng = random.Random(0)
+    for _ in range(500):
+        text = " ".join(rng.choices(CORNERS.split(), k=rng.randint(0, 12)))
+        meaning = parse_meaning(text)
+        assert differs(meaning, meaning) == ()
+        counterfactuals(text)
