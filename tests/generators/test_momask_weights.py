@@ -263,7 +263,7 @@ def test_a_random_file_is_said_to_be_unreadable(tmp_path, content):
 def test_a_file_of_another_network_is_said_to_be_one(tmp_path):
     folder = write(tmp_path, published_tables(small_model()))
     torch.save({"estimator": {}}, folder / "tres_small" / "model" / "net_best_fid.tar")
-    with pytest.raises(InputError, match="holds no res_transformer"):
+    with pytest.raises(InputError, match="no table of weights called 'res_transformer'"):
         read_published(folder)
 
 

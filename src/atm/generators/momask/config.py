@@ -1,5 +1,6 @@
 """What can be chosen about MoMask: one config per network, and one for the four together."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
@@ -175,14 +176,18 @@ class MoMaskConfig(Config):
 
     @model_validator(mode="after")
     def _fits_together(self) -> "MoMaskConfig":
-        rvq, mask, residual, length = self.rvq, self.mask, self.residual, self.length
-        agreed = {
-            "codes": {rvq.codes, mask.codes, residual.codes},
-            "levels": {rvq.levels, residual.levels},
-            "text_encoder": {part.text_encoder for part in (mask, residual, length) if part is not None},
-            "frames_per_token": {part.frames_per_token for part in (rvq, length) if part is not None},
-        }
-        for field, values in agreed.items():
-            if len(values) > 1:
-                raise ValueError(f"the networks of one MoMask must agree on {field}, but have {sorted(values)}")
+        check_agreement("MoMask", [self.rvq, self.mask, self.residual, self.length])
         return self
+
+
+def check_agreement(model: str, parts: Sequence[Config | None]) -> None:
+    """Refuse networks that speak of different tokens or texts.
+
+    Args:
+        model: that they are to become, for the message.
+        parts: configs; each field is compared among those that have it.
+    """
+    for field in ("codes", "levels", "frames_per_token", "text_encoder"):
+        values = {getattr(part, field) for part in parts if hasattr(part, field)}
+        if len(values) > 1:
+            raise ValueError(f"the networks of one {model} must agree on {field}, but have {sorted(values)}")

@@ -179,7 +179,8 @@ class MaskedTransformer(nn.Module):
         """Rounds in which fewer and fewer of the open tokens are drawn again, the least likely ones."""
         scores = torch.where(open_, 0.0, SETTLED)
         for count in progress(unmasking_schedule(open_.sum(1), self.config.steps), "sampling", show=show_progress):
-            again = lowest(scores, count)
+            # At least one is asked for, also where none is open.
+            again = lowest(scores, count) & open_
             ids, chance = self._round(ids, again, text, mask, draw, scale)
             scores = chance.masked_fill(~again, SETTLED)
         return ids.masked_fill(~mask, ABSENT)

@@ -4,8 +4,6 @@ Four networks: a length estimator, a masked transformer for the first level of t
 other levels, and the tokeniser's decoder. Each is trained by itself (`stages.py`); here they generate together.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -21,8 +19,17 @@ from atm.generators.momask.length import LengthEstimator
 from atm.generators.momask.masked import MaskedTransformer
 from atm.generators.momask.residual import ResidualTransformer
 from atm.generators.momask.rvq import ResidualVQVAE
-from atm.generators.momask.stages import padded_input, read_stage, reconstruction_step, sentences
+from atm.generators.momask.stages import read_stage, reconstruction_step
+from atm.generators.momask.tokens import (
+    check_tokens,
+    decoded,
+    padded_input,
+    reached_tokens,
+    read_known,
+    sentences,
+)
 from atm.generators.momask.trunk import POSITIONS
+from atm.generators.parts.rows import evaluating
 from atm.interface import Batch, Capabilities, StepOutput, TextEncoder
 from atm.layers import Normaliser, length_mask
 from atm.motion import Motion
@@ -51,6 +58,7 @@ class MoMask(nn.Module):
         self.length = None if config.length is None else LengthEstimator(config.length, text_encoder.sentence_width)
         self.capabilities = Capabilities(
             guidance=min(config.mask.condition_dropout, config.residual.condition_dropout) > 0,
+            inbetweening=True,
             predicts_length=self.length is not None,
         )
 
@@ -67,6 +75,8 @@ class MoMask(nn.Module):
         *,
         seeds: list[int],
         guidance_scale: float | None = None,
+        known: Motion | None = None,
+        keep: Bool[Tensor, "B T"] | None = None,
         progress: bool = False,
     ) -> Motion:
         """One motion per text; what stands behind a length is what is left of its last token, and then zeros.
@@ -78,30 +88,46 @@ class MoMask(nn.Module):
             text: prompts.
             lengths: frames of each motion; None draws them from the length estimator.
             seeds: one per row; row i depends on `seeds[i]` alone.
-            guidance_scale: of both token models; None: each one's own.
+            guidance_scale: of both token models; None: each one's own, and `EDIT_GUIDANCE` for the further levels of
+                a motion that is completed.
+            known: motions to complete, with `keep`.
+            keep: True at frames of `known` that shall stand. Tokens all of whose frames are kept are what the others
+                are guessed from; the further levels are made anew for all. In the end the kept frames are put in as
+                they were given (ours: the published program, which is `edit`, leaves what the decoder makes of them).
             progress: show a bar.
 
         Raises:
-            InputError: a length below 1 or beyond the position table, or none given and nothing to estimate it.
+            InputError: a length below 1 or beyond the position table, or none given and nothing to estimate it; a
+                known motion of another data set, or a `keep` of another shape.
         """
         if not len(text) == len(seeds) == (len(text) if lengths is None else len(lengths)):
             raise ValueError(f"expected a seed and a length per text, got {len(seeds)} seeds for {len(text)} texts")
+        if (known is None) != (keep is None):
+            raise ValueError("known and keep come together")
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         device, per_token = self.normaliser.mean.device, self.config.rvq.frames_per_token
         condition = sentences(self.text_encoder, text, device)
-        with _evaluating(self):
+        scale = self._scale(self.config.mask.guidance_scale, guidance_scale)
+        with evaluating(self):
             if lengths is None:
                 lengths = self._drawn_lengths(condition, generators)
             lengths = lengths.to(device)
-            tokens = (lengths + per_token - 1) // per_token
-            _check_lengths(lengths, tokens)
+            tokens = reached_tokens(lengths, per_token, POSITIONS)
             mask = length_mask(tokens, int(tokens.max()))
             draws = self._draws(generators, mask)
-            base = self.mask.generate(
-                condition, mask, draws[0], scale=self._scale(self.config.mask, guidance_scale), show_progress=progress
-            )
-            scale = self._scale(self.config.residual, guidance_scale)
-            return Motion(self._decode(self._other_levels(base, condition, mask, draws[1], scale), tokens), lengths)
+            if known is None:
+                base = self.mask.generate(condition, mask, draws[0], scale=scale, show_progress=progress)
+                residual_scale = self.config.residual.guidance_scale
+            else:
+                given = read_known(self.rvq, self.normaliser, known.to(device), keep.to(device), lengths, mask)
+                base = self.mask.edit(
+                    given.codes, ~given.tokens, condition, mask, draws[0], scale=scale, show_progress=progress
+                )
+                residual_scale = EDIT_GUIDANCE
+            residual_scale = self._scale(residual_scale, guidance_scale)
+            codes = self._other_levels(base, condition, mask, draws[1], residual_scale)
+            features = decoded(self.rvq, self.normaliser, codes, tokens)
+            return Motion(features if known is None else given.put_back(features), lengths)
 
     @torch.no_grad()
     def edit(
@@ -138,13 +164,13 @@ class MoMask(nn.Module):
         per_token, device = self.config.rvq.frames_per_token, self.normaliser.mean.device
         motion = motion.to(device)
         tokens = motion.lengths // per_token
-        _check_lengths(motion.lengths, tokens)
+        check_tokens(motion.lengths, tokens, POSITIONS)
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         condition = sentences(self.text_encoder, text, device)
         x, mask = padded_input(self.normaliser, motion, per_token, whole=True, frames=self.config.max_frames)
         draws = self._draws(generators, mask)
-        scale = self._scale(self.config.mask, guidance_scale)
-        with _evaluating(self):
+        scale = self._scale(self.config.mask.guidance_scale, guidance_scale)
+        with evaluating(self):
             codes = self.rvq.encode(x, mask).codes[..., 0]
             if redo is None:
                 base = self.mask.edit_freely(codes, condition, mask, draws[0], scale=scale)
@@ -152,9 +178,10 @@ class MoMask(nn.Module):
                 frames = F.pad(redo.to(device), (0, x.shape[1] - redo.shape[1]))
                 again = frames.unflatten(1, (-1, per_token)).any(-1)
                 base = self.mask.edit(codes, again, condition, mask, draws[0], scale=scale, show_progress=progress)
-            scale = self._scale(self.config.residual, residual_guidance_scale)
+            scale = self._scale(residual_guidance_scale, None)
             codes = self._other_levels(base, condition, mask, draws[1], scale)
-            return Motion(self._decode(codes, tokens)[:, : int(tokens.max()) * per_token], tokens * per_token)
+            features = decoded(self.rvq, self.normaliser, codes, tokens)
+            return Motion(features[:, : int(tokens.max()) * per_token], tokens * per_token)
 
     def _draws(self, generators: list[torch.Generator], mask: Bool[Tensor, "B N"]):
         """Noise for the masked and for the residual transformer."""
@@ -165,25 +192,15 @@ class MoMask(nn.Module):
     def _other_levels(self, base, condition, mask, draw, scale: float) -> Int[Tensor, "B N Q"]:
         return self.residual.generate(base, condition, mask, draw, scale=scale, levels=self.config.residual_levels)
 
-    def _decode(self, codes: Int[Tensor, "B N Q"], tokens: Int[Tensor, "B"]) -> Float[Tensor, "B T D"]:
-        """Each motion without padding: the decoder's convolutions would carry it into the last frames."""
-        frames = codes.shape[1] * self.config.rvq.frames_per_token
-        features = self.normaliser.mean.new_zeros(len(codes), frames, len(self.normaliser.mean))
-        for count in tokens.unique().tolist():
-            rows = tokens == count
-            decoded = self.normaliser.inverse(self.rvq.decode(codes[rows, :count]))
-            features[rows, : decoded.shape[1]] = decoded
-        return features
-
     def _drawn_lengths(self, condition: Float[Tensor, "B S"], generators: list[torch.Generator]) -> Int[Tensor, "B"]:
         if self.length is None:
             raise InputError("this MoMask has no length estimator: say how long each motion is")
         return self.length.draw(condition, generators) * self.config.rvq.frames_per_token
 
-    def _scale(self, part, asked: float | None) -> float:
+    def _scale(self, own: float, asked: float | None) -> float:
         if not self.capabilities.guidance:
             return 1.0
-        return part.guidance_scale if asked is None else asked
+        return own if asked is None else asked
 
 
 def assemble(
@@ -212,21 +229,3 @@ def assemble(
     model = MoMask(config, text_encoder, Normaliser.identity(len(state.get("normaliser.mean", ()))))
     load_state(model, state, source=source)
     return model.eval()
-
-
-def _check_lengths(lengths: Int[Tensor, "B"], tokens: Int[Tensor, "B"]) -> None:
-    if int(tokens.min()) < 1 or int(tokens.max()) > POSITIONS:
-        raise InputError(
-            f"a motion has 1 to {POSITIONS} tokens, but {int(lengths.min())} to {int(lengths.max())} frames were given"
-        )
-
-
-@contextmanager
-def _evaluating(module: nn.Module) -> Iterator[None]:
-    """Dropout off, so that a seed means a motion; afterwards as it was."""
-    training = module.training
-    module.eval()
-    try:
-        yield
-    finally:
-        module.train(training)

@@ -222,7 +222,9 @@ def _levels(config: RVQConfig, rng: torch.Generator) -> int:
 
 
 @torch.no_grad()
-def frozen_tokens(tokeniser: RVQStage, motion: Motion, max_frames: int) -> tuple[Int[Tensor, "B N Q"], Bool[Tensor, "B N"]]:
+def frozen_tokens(
+    tokeniser: RVQStage, motion: Motion, max_frames: int
+) -> tuple[Int[Tensor, "B N Q"], Bool[Tensor, "B N"]]:
     """All codes of motions padded to the data set's longest, as published: N is the same in every batch."""
     tokeniser.to(motion.features.device)
     x, mask = padded_input(

@@ -22,15 +22,8 @@ class Trunk(nn.Module):
         self.input_process = nn.ModuleDict({"poseEmbedding": nn.Linear(code_width, width)})
         self.register_buffer("positions", sinusoid(POSITIONS, width), persistent=False)
         self.position_dropout = nn.Dropout(config.dropout)
-        layer = nn.TransformerEncoderLayer(
-            width, config.heads, config.feed_forward, config.dropout, activation="gelu", batch_first=True
-        )
-        # Nested tensors would crop the output to the longest row of the batch.
-        self.seqTransEncoder = nn.TransformerEncoder(layer, config.layers, enable_nested_tensor=False)
+        self.seqTransEncoder = encoder_stack(config)
         self.output_process = Head(width, width_out)
-        for copied in self.seqTransEncoder.layers:
-            # A stack copies its layer, initial values included.
-            nn.init.xavier_uniform_(copied.self_attn.in_proj_weight)
 
     def forward(
         self,
@@ -52,6 +45,19 @@ class Trunk(nn.Module):
         skipped = sequence.shape[1] - tokens.shape[1]
         unseen = ~F.pad(mask, (skipped, 0), value=True)
         return self.output_process(self.seqTransEncoder(sequence, src_key_padding_mask=unseen)[:, skipped:])
+
+
+def encoder_stack(config: TrunkConfig) -> nn.TransformerEncoder:
+    """The layers between embeddings and head."""
+    layer = nn.TransformerEncoderLayer(
+        config.width, config.heads, config.feed_forward, config.dropout, activation="gelu", batch_first=True
+    )
+    # Nested tensors would crop the output to the longest row of the batch.
+    stack = nn.TransformerEncoder(layer, config.layers, enable_nested_tensor=False)
+    for copied in stack.layers:
+        # A stack copies its layer, initial values included.
+        nn.init.xavier_uniform_(copied.self_attn.in_proj_weight)
+    return stack
 
 
 class Head(nn.Module):

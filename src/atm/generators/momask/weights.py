@@ -9,7 +9,6 @@ averages, which no published file holds.
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,6 +16,7 @@ from atm.config import validate
 from atm.errors import InputError
 from atm.generators.momask.config import MoMaskConfig
 from atm.generators.momask.model import MoMask
+from atm.generators.parts.published import read_options, read_statistics, read_weights
 from atm.interface import TextEncoder
 from atm.layers import Normaliser
 from atm.storage import load_state
@@ -80,18 +80,43 @@ def from_published(path: Path, normaliser: Normaliser | None = None, text_encode
 
 def read_published(path: Path) -> tuple[MoMaskConfig, dict[str, Tensor]]:
     """Config and weights of a published folder, under our keys; the statistics are there if the tokeniser has them."""
-    folders = {network: _folder(path, beginning) for network, beginning in FOLDERS.items()}
-    for network in ("rvq", "mask", "residual"):
-        if folders[network] is None:
-            raise InputError(f"{path} holds no folder {FOLDERS[network]}...: expected one for each network of a MoMask")
-    options = {network: _read_options(folders[network] / "opt.txt") for network in ("rvq", "mask", "residual")}
-    _check_tokeniser_name(options, folders["rvq"])
-    state = _statistics(folders["rvq"] / "meta")
+    folders = {network: find_folder(path, network) for network in ("rvq", "mask", "residual")}
+    length = only_folder(path, FOLDERS["length"])
+    options, state = read_networks(folders | ({} if length is None else {"length": length}))
+    mask = token_model_options(options["mask"])
+    if options["rvq"].get("dataset_name") == "kit":
+        mask["guidance_scale"] = KIT_GUIDANCE
+    ours = {"rvq": rvq_options(options["rvq"], path), "residual": residual_options(options), "length": None}
+    ours["mask"] = mask | _codes(options["rvq"])
+    if length is not None:
+        # Nothing is said of it; what can differ is read off its weights.
+        last = "length.output.11.bias"
+        ours["length"] = {"classes": len(state[last])} if last in state else {}
+    return validate(MoMaskConfig, ours, source=str(path)), state
+
+
+def read_networks(folders: dict[str, Path]) -> tuple[dict[str, Options], dict[str, Tensor]]:
+    """Options of each network that has any, and the weights of all under our keys, with the tokeniser's statistics.
+
+    Args:
+        folders: of each network, "rvq" among them.
+    """
+    options = {network: read_options(folder / "opt.txt") for network, folder in folders.items() if network != "length"}
+    tokeniser = folders["rvq"]
+    for network, said in options.items():
+        # Tokens of one tokeniser mean nothing to another.
+        if said.get("vq_name", tokeniser.name) != tokeniser.name:
+            raise InputError(
+                f"the {network} transformer was trained on the tokeniser {said['vq_name']}, but the folder holds "
+                f"{tokeniser.name}"
+            )
+    state = {}
+    if (tokeniser / "meta").is_dir():
+        statistics = read_statistics(tokeniser / "meta" / "mean.npy", tokeniser / "meta" / "std.npy")
+        state = {f"normaliser.{key}": value for key, value in statistics.state_dict().items()}
     for network, folder in folders.items():
-        if folder is not None:
-            state |= our_state(network, _read_table(folder / "model", network))
-    config = _config(options, has_length=folders["length"] is not None, state=state, source=path)
-    return config, state
+        state |= our_state(network, _read_table(folder / "model", network))
+    return options, state
 
 
 def our_state(network: str, published: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -118,48 +143,43 @@ def our_key(network: str, key: str) -> str:
     return f"{network}.trunk.{key}" if in_trunk else f"{network}.{key}"
 
 
-def _config(options: dict[str, Options], *, has_length: bool, state: dict[str, Tensor], source: Path) -> MoMaskConfig:
-    """Options absent from the files take the published defaults."""
-    vq, mask, residual = options["rvq"], options["mask"], options["residual"]
+def rvq_options(options: Options, source: Path) -> Options:
+    """Our names of a tokeniser's options; those absent from the file take the published defaults."""
     unsupported = {
-        f"the activation {vq.get('vq_act')!r}": vq.get("vq_act", "relu") != "relu",
-        f"the normalisation {vq.get('vq_norm')!r}": vq.get("vq_norm", "None") not in ("None", None),
-        f"stride {vq.get('stride_t')}": vq.get("stride_t", 2) != 2,
-        "a codebook shared by all levels": vq.get("shared_codebook", False) is True,
+        f"the activation {options.get('vq_act')!r}": options.get("vq_act", "relu") != "relu",
+        f"the normalisation {options.get('vq_norm')!r}": options.get("vq_norm", "None") != "None",
+        f"stride {options.get('stride_t')}": options.get("stride_t", 2) != 2,
+        "a codebook shared by all levels": options.get("shared_codebook", False) is True,
     }
     found = [what for what, is_there in unsupported.items() if is_there]
     if found:
         raise InputError(f"{source} holds a tokeniser with {found[0]}, which this program has no model for")
-    is_kit = vq.get("dataset_name", "t2m") == "kit"
-    codes = {"codes": vq.get("nb_code", 512), "code_width": vq.get("code_dim", 512)}
-    levels = vq.get("num_quantizers", 6)
-    ours = {
-        "rvq": codes
-        | {
-            "width": vq.get("width", 512),
-            "depth": vq.get("depth", 3),
-            "dilation_growth": vq.get("dilation_growth_rate", 3),
-            "halvings": vq.get("down_t", 2),
-            "levels": levels,
-            "decay": vq.get("mu", 0.99),
-            "level_dropout": vq.get("quantize_dropout_prob", 0.2),
-        },
-        "mask": codes
-        | {"trunk": _trunk(mask), "condition_dropout": mask.get("cond_drop_prob", 0.1)}
-        | ({"guidance_scale": KIT_GUIDANCE} if is_kit else {}),
-        "residual": codes
-        | {
-            "levels": levels,
-            "trunk": _trunk(residual),
-            "condition_dropout": residual.get("cond_drop_prob", 0.2),
-            "share_weights": residual.get("share_weight", True),
-        },
-        # Nothing is said of it; what can differ is read off its weights.
-        "length": {"classes": len(state["length.output.11.bias"])} if "length.output.11.bias" in state else {},
+    return _codes(options) | {
+        "width": options.get("width", 512),
+        "depth": options.get("depth", 3),
+        "dilation_growth": options.get("dilation_growth_rate", 3),
+        "halvings": options.get("down_t", 2),
+        "levels": options.get("num_quantizers", 6),
+        "decay": options.get("mu", 0.99),
+        "level_dropout": options.get("quantize_dropout_prob", 0.2),
     }
-    if not has_length:
-        ours["length"] = None
-    return validate(MoMaskConfig, ours, source=str(source))
+
+
+def residual_options(options: dict[str, Options]) -> Options:
+    """Our names of a residual transformer's options, and those that it takes from its tokeniser's."""
+    own = {"condition_dropout": 0.2} | token_model_options(options["residual"])
+    own |= {"share_weights": options["residual"].get("share_weight", True)}
+    return own | {"levels": options["rvq"].get("num_quantizers", 6)} | _codes(options["rvq"])
+
+
+def token_model_options(options: Options) -> Options:
+    """Our names of what the options of all token models have."""
+    ours = {"trunk": _trunk(options)}
+    return ours | ({"condition_dropout": options["cond_drop_prob"]} if "cond_drop_prob" in options else {})
+
+
+def _codes(options: Options) -> Options:
+    return {"codes": options.get("nb_code", 512), "code_width": options.get("code_dim", 512)}
 
 
 def _trunk(options: Options) -> Options:
@@ -168,17 +188,20 @@ def _trunk(options: Options) -> Options:
     return {ours: options[name] for ours, name in published.items() if name in options}
 
 
-def _check_tokeniser_name(options: dict[str, Options], tokeniser: Path) -> None:
-    """Tokens of one tokeniser mean nothing to another."""
-    for network in ("mask", "residual"):
-        name = options[network].get("vq_name", tokeniser.name)
-        if name != tokeniser.name:
-            raise InputError(
-                f"the {network} transformer was trained on the tokeniser {name}, but the folder holds {tokeniser.name}"
-            )
+def find_folder(path: Path, network: str) -> Path:
+    """The folder of a network in a folder of networks."""
+    folder = only_folder(path, FOLDERS[network])
+    if folder is None:
+        raise InputError(f"{path} holds no folder {FOLDERS[network]}...: expected one for each network of the model")
+    return folder
 
 
-def _folder(path: Path, beginning: str) -> Path | None:
+def only_folder(path: Path, beginning: str) -> Path | None:
+    """The folder whose name begins so, if there is one.
+
+    Raises:
+        InputError: there are several.
+    """
     found = sorted(folder for folder in path.glob(f"{beginning}*") if folder.is_dir())
     if len(found) > 1:
         names = ", ".join(folder.name for folder in found)
@@ -186,49 +209,8 @@ def _folder(path: Path, beginning: str) -> Path | None:
     return found[0] if found else None
 
 
-def _read_options(file: Path) -> Options:
-    """`key: value` lines between two lines of dashes."""
-    try:
-        lines = file.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read {file}, which a published MoMask has beside its weights: {error}") from None
-    pairs = (line.partition(":") for line in lines if ":" in line)
-    return {key.strip(): _value(value.strip()) for key, _, value in pairs}
-
-
-def _value(text: str) -> bool | int | float | str:
-    """Truth values and numbers; all else stays a word, None too."""
-    if text in ("True", "False"):
-        return text == "True"
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
-
-
 def _read_table(folder: Path, network: str) -> dict[str, Tensor]:
     file = next((folder / name for name in FILES[network] if (folder / name).is_file()), None)
     if file is None:
         raise InputError(f"{folder} holds no weights: expected {' or '.join(FILES[network])}")
-    try:
-        content = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged file raises whatever zip, pickle or torch stumbles over first
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise InputError(f"cannot read {file} as a file of PyTorch weights: {reason}") from None
-    content = content if isinstance(content, dict) else {}
-    table = next((content[name] for name in TABLES[network] if name in content), None)
-    if not isinstance(table, dict) or not all(isinstance(value, Tensor) for value in table.values()):
-        raise InputError(f"{file} holds no {' or '.join(TABLES[network])}: it is no published file of this network")
-    return table
-
-
-def _statistics(folder: Path) -> dict[str, Tensor]:
-    if not folder.is_dir():
-        return {}
-    try:
-        mean, std = (torch.from_numpy(np.load(folder / name)).float() for name in ("mean.npy", "std.npy"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read mean.npy and std.npy in {folder}: {error}") from None
-    return {f"normaliser.{key}": value for key, value in Normaliser(mean, std).state_dict().items()}
+    return read_weights(file, *TABLES[network])

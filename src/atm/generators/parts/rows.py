@@ -27,18 +27,23 @@ def normalised_rows(
     Raises:
         InputError: features of another data set, or a motion longer than the position table.
     """
-    own, given = len(normaliser.mean), motion.features.shape[-1]
-    if own != given:
-        raise InputError(
-            f"this {model} was made for {own} features per frame, but the motion has {given}; HumanML3D has 263 and "
-            "KIT-ML 251: take a model of the same data set, or convert the motion first"
-        )
+    check_width(motion, normaliser, model)
     check_frames(motion.lengths, max_frames, model)
     frames = max_frames if whole_window else min(motion.features.shape[1], max_frames)
     features = F.pad(motion.features, (0, 0, 0, frames - motion.features.shape[1]))
     mask = length_mask(motion.lengths, frames)
     # masked_fill, not a product: padding means nothing, so it may hold anything, and 0 x NaN is NaN.
     return normaliser(features.masked_fill(~mask[..., None], 0.0)), mask
+
+
+def check_width(motion: Motion, normaliser: Normaliser, model: str) -> None:
+    """Refuse a motion of another data set than the model's."""
+    own, given = len(normaliser.mean), motion.features.shape[-1]
+    if own != given:
+        raise InputError(
+            f"this {model} was made for {own} features per frame, but the motion has {given}; HumanML3D has 263 and "
+            "KIT-ML 251: take a model of the same data set, or convert the motion first"
+        )
 
 
 def check_frames(lengths: Int[Tensor, "B"], max_frames: int, model: str) -> None:
