@@ -20,6 +20,7 @@ ROOMS = (
     "storage",  # model files, written whole or not at all
     "packaged",  # the files of the weights that come with the package
     "layers",  # what networks of several rooms share
+    "published",  # reading what others published, safely
     "alignment",  # THE IDEA
     "text",
     "data",

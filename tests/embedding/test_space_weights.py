@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from atm.embedding import Space, SpaceConfig, load_space, save_space
-from atm.embedding.weights import from_published, read_published, read_published_statistics
+from atm.embedding.weights import from_published, read_published, read_published_statistics, with_weights
 from atm.errors import InputError
 from atm.layers import Normaliser
 from atm.motion import Motion
@@ -67,18 +67,46 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
         load_space(tmp_path / "nothing.safetensors", FakeTextEncoder())
 
 
-@torch.no_grad()
-def test_a_published_folder_is_read_with_its_statistics(tmp_path):
-    """Written here as the publication lays it out: a file per part without prefix, statistics beside."""
-    space = tiny_space()
-    (tmp_path / "last_weights").mkdir()
+def publish(copy, space: Space, run: str = "tmr_humanml3d_guoh3dfeats", data: str = "humanml3d"):
+    """A copy of TMR's code with these weights, as the publication lays it out: a file per part without prefix."""
+    folder, stats = copy / "models" / run, copy / "stats" / data / "guoh3dfeats"
+    (folder / "last_weights").mkdir(parents=True)
+    stats.mkdir(parents=True)
     for part in ("motion_encoder", "text_encoder", "motion_decoder"):
-        torch.save(getattr(space, part).state_dict(), tmp_path / "last_weights" / f"{part}.pt")
-    torch.save(space.normaliser.mean, tmp_path / "mean.pt")
-    torch.save(space.normaliser.std, tmp_path / "std.pt")
-    normaliser = read_published_statistics(tmp_path)
-    again = from_published(read_published(tmp_path), normaliser, TINY, FakeTextEncoder()).eval()
-    torch.testing.assert_close(again.encode_motion(motion()), space.encode_motion(motion()))
+        torch.save(getattr(space, part).state_dict(), folder / "last_weights" / f"{part}.pt")
+    torch.save(space.normaliser.mean, stats / "mean.pt")
+    torch.save(space.normaliser.std, stats / "std.pt")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("run", "data"), [("tmr_humanml3d_guoh3dfeats", "humanml3d"), ("tmr_kitml_guoh3dfeats", "kitml")]
+)
+@torch.no_grad()
+def test_a_published_folder_is_read_with_the_statistics_of_its_data_set(tmp_path, run, data):
+    """The sizes follow from the shapes; the heads do not, so both have the published four."""
+    torch.manual_seed(0)
+    space = Space(
+        TINY.model_copy(update={"heads": 4}), FakeTextEncoder(), Normaliser(torch.randn(263), torch.rand(263) + 0.5)
+    ).eval()
+    folder = publish(tmp_path, space, run, data)
+    for path in (folder, folder / "last_weights", folder / "last_weights" / "motion_encoder.pt"):
+        again = from_published(path, text_encoder=FakeTextEncoder())
+        torch.testing.assert_close(again.encode_motion(motion()), space.encode_motion(motion()))
+        assert not again.training
+    whole = tmp_path / "last.ckpt"
+    torch.save({"state_dict": weights_of(space), "epoch": 499}, whole)
+    again = from_published(whole, space.normaliser, FakeTextEncoder())
+    assert torch.equal(again.encode_text(["he jumps"]), space.encode_text(["he jumps"]))
+
+
+def test_published_weights_without_their_statistics_ask_for_them(tmp_path):
+    folder = publish(tmp_path, tiny_space())
+    (tmp_path / "stats" / "humanml3d").rename(tmp_path / "stats" / "elsewhere")
+    with pytest.raises(InputError, match="give those that the model was trained with"):
+        from_published(folder, text_encoder=FakeTextEncoder())
+    with pytest.raises(InputError, match=r"take 263 features per frame .* statistics are of 251"):
+        from_published(folder, Normaliser.identity(251), FakeTextEncoder())
 
 
 def test_a_published_column_that_never_changes_divides_by_no_zero(tmp_path):
@@ -94,7 +122,7 @@ def test_published_weights_that_do_not_fit_are_named_by_key():
     state["motion_encoder.tail"] = torch.zeros(1)
     state["motion_decoder.final_layer.bias"] = torch.zeros(251)
     with pytest.raises(InputError) as error:
-        from_published(state, space.normaliser, TINY, FakeTextEncoder())
+        with_weights(state, space.normaliser, TINY, FakeTextEncoder(), source="a file")
     for named in ("motion_encoder.tokens", "motion_encoder.tail", "motion_decoder.final_layer.bias (251,)"):
         assert named in str(error.value)
 

@@ -1,6 +1,7 @@
 """The evaluator's embeddings, training step and files."""
 
 import pickle
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from atm.errors import InputError
 from atm.evaluation.evaluator import Evaluator, EvaluatorConfig, contrastive_loss
 from atm.evaluation.presets import evaluator_normaliser, evaluator_small, trainable
-from atm.evaluation.weights import NETWORKS, frozen, import_published, load_evaluator, save_evaluator
+from atm.evaluation.weights import NETWORKS, from_published, frozen, load_evaluator, save_evaluator
 from atm.interface import Batch
 from atm.motion import Motion
 
@@ -160,17 +161,21 @@ def test_a_saved_evaluator_comes_back(tmp_path, half, tolerance):
     torch.testing.assert_close(loaded.encode_text(WORDS), evaluator.encode_text(WORDS), rtol=tolerance, atol=tolerance)
 
 
-def publish(folder: Path, evaluator: Evaluator) -> dict[str, Path]:
-    """The files of a published evaluator, with these weights."""
+def publish(root: Path, evaluator: Evaluator) -> Path:
+    """A published evaluator with these weights, as programs of the field have it; gives the folder of its data set."""
+    folder, meta, glove = root / "t2m", root / "t2m" / "Comp_v6_KLD01" / "meta", root / "glove"
+    model = folder / "text_mot_match" / "model"
+    for place in (model, meta, glove):
+        place.mkdir(parents=True)
     states = {name: getattr(evaluator, name).state_dict() for name in NETWORKS}
-    torch.save({**states, "opt_text_encoder": {"state": {}, "param_groups": []}, "epoch": 3}, folder / "finest.tar")
-    np.save(folder / "mean.npy", evaluator.normaliser.mean.numpy())
-    np.save(folder / "std.npy", evaluator.normaliser.std.numpy())
+    torch.save({**states, "opt_text_encoder": {"state": {}, "param_groups": []}, "epoch": 3}, model / "finest.tar")
+    np.save(meta / "mean.npy", evaluator.normaliser.mean.numpy())
+    np.save(meta / "std.npy", evaluator.normaliser.std.numpy())
     words = list(evaluator.config.vocabulary)
-    np.save(folder / "our_vab_data.npy", evaluator.words.weight.detach().numpy())
-    (folder / "our_vab_words.pkl").write_bytes(pickle.dumps(words))
-    (folder / "our_vab_idx.pkl").write_bytes(pickle.dumps({word: row for row, word in enumerate(words)}))
-    return {"checkpoint": folder / "finest.tar", "meta": folder, "glove": folder}
+    np.save(glove / "our_vab_data.npy", evaluator.words.weight.detach().numpy())
+    (glove / "our_vab_words.pkl").write_bytes(pickle.dumps(words))
+    (glove / "our_vab_idx.pkl").write_bytes(pickle.dumps({word: row for row, word in enumerate(words)}))
+    return folder
 
 
 def test_the_default_sizes_are_the_published_ones():
@@ -180,23 +185,58 @@ def test_the_default_sizes_are_the_published_ones():
     assert counts == {"movement_encoder": 1_842_688, "motion_encoder": 15_747_584, "text_encoder": 4_100_288}
 
 
-def test_a_published_evaluator_of_published_sizes_is_read(tmp_path):
-    torch.manual_seed(0)
-    evaluator = frozen(trainable(EvaluatorConfig(), np.zeros(263), np.ones(263), WORDS * 2))
-    loaded = import_published(**publish(tmp_path, evaluator))
-    assert not loaded.config.train_words
+@pytest.mark.parametrize("below", [".", "text_mot_match", "text_mot_match/model/finest.tar", ".."])
+def test_a_published_evaluator_is_read_from_any_of_its_folders(tmp_path, below):
+    """Its sizes follow from the shapes, its statistics and words lie elsewhere."""
+    evaluator = frozen(tiny())
+    loaded = from_published(publish(tmp_path, evaluator) / below)
+    assert loaded.config == evaluator.config.model_copy(update={"train_words": False, "negatives": 1})
     one = motion(40)
     torch.testing.assert_close(loaded.encode_motion(one), evaluator.encode_motion(one))
     torch.testing.assert_close(loaded.encode_text(WORDS), evaluator.encode_text(WORDS))
 
 
+def test_several_statistics_must_agree(tmp_path):
+    """HumanML3D's lie in two folders of other programs."""
+    folder = publish(tmp_path, tiny())
+    other = folder / "Comp_v6_KLD005" / "meta"
+    other.mkdir(parents=True)
+    for name in ("mean.npy", "std.npy"):
+        np.save(other / name, np.load(folder / "Comp_v6_KLD01" / "meta" / name))
+    from_published(folder)
+    np.save(other / "std.npy", np.full(263, 2.0))
+    with pytest.raises(InputError, match="several statistics, and they differ"):
+        from_published(folder)
+
+
+def test_what_an_evaluator_lacks_is_named(tmp_path):
+    folder = publish(tmp_path, tiny())
+    (tmp_path / "glove").rename(tmp_path / "words")
+    with pytest.raises(InputError, match="no folder glove above"):
+        from_published(folder)
+    from_published(folder, glove=tmp_path / "words")
+    (folder / "Comp_v6_KLD01").rename(folder / "Other")
+    with pytest.raises(InputError, match="weights without statistics"):
+        from_published(folder)
+    with pytest.raises(InputError, match="no finest.tar"):
+        from_published(tmp_path / "words")
+    (tmp_path / "t2m").rename(tmp_path / "kit")
+    shutil.copytree(tmp_path / "kit", tmp_path / "t2m")
+    with pytest.raises(InputError, match="2 of them"):
+        from_published(tmp_path)
+
+
 def test_checkpoints_that_are_no_evaluator_are_named(tmp_path):
-    paths = publish(tmp_path, tiny())
-    with pytest.raises(InputError, match="do not fit this MovementEncoder"):
-        import_published(**paths)
-    torch.save({"movement_encoder": {}}, tmp_path / "finest.tar")
+    folder = publish(tmp_path, tiny())
+    file = folder / "text_mot_match" / "model" / "finest.tar"
+    content = torch.load(file)
+    content["motion_encoder"]["gru.tail"] = content["motion_encoder"].pop("hidden")
+    torch.save(content, file)
+    with pytest.raises(InputError, match="do not fit this MotionEncoder.*unknown .gru.tail"):
+        from_published(folder)
+    torch.save({"movement_encoder": {"weight": torch.zeros(1)}}, file)
     with pytest.raises(InputError, match="has no motion_encoder, text_encoder"):
-        import_published(**paths)
-    (tmp_path / "finest.tar").write_bytes(b"no checkpoint")
-    with pytest.raises(InputError, match="cannot read the checkpoint"):
-        import_published(**paths)
+        from_published(folder)
+    file.write_bytes(b"no checkpoint")
+    with pytest.raises(InputError, match="cannot read"):
+        from_published(folder)

@@ -60,7 +60,9 @@ SMALL = {"arch": "trans_enc", "latent_dim": 16, "layers": 1}
 
 
 def small_state(value: float = 0.5) -> dict[str, Tensor]:
-    model = MDM(mdm_humanml3d().model_copy(update={"width": 16, "layers": 1}), FakeTextEncoder(8, "clip_b32_22"), identity())
+    model = MDM(
+        mdm_humanml3d().model_copy(update={"width": 16, "layers": 1}), FakeTextEncoder(8, "clip_b32_22"), identity()
+    )
     state = {name: torch.full_like(v, value) for name, v in model.state_dict().items() if "normaliser" not in name}
     return state | {
         "sequence_pos_encoder.pe": torch.zeros(7, 1, 16),

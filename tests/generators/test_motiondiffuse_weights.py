@@ -85,20 +85,25 @@ def test_the_ordinary_attention_is_told_by_the_options(tmp_path):
 def test_keys_that_do_not_fit_are_named(tmp_path):
     state = small_state()
     state["text_ln.gain"] = state.pop("text_ln.weight")
-    state["out.bias"] = torch.zeros(251)
+    state["joint_embed.bias"] = torch.zeros(3)
     with pytest.raises(InputError) as error:
         from_published(write(tmp_path, state), text_encoder=encoder())
     assert "1 keys missing (text_ln.weight)" in str(error.value)
     assert "1 keys unknown (text_ln.gain)" in str(error.value)
-    assert "out.bias (251,) instead of (263,)" in str(error.value)
+    assert "joint_embed.bias (3,) instead of (16,)" in str(error.value)
 
 
 def test_a_folder_of_something_else_is_said_to_be_so(tmp_path):
-    with pytest.raises(InputError, match="mean.npy"):
-        from_published(tmp_path)
     with pytest.raises(InputError, match="opt.txt"):
-        read_published(tmp_path)
+        from_published(tmp_path)
     write(tmp_path, small_state())
+    (tmp_path / "meta" / "std.npy").unlink()
+    with pytest.raises(InputError, match="std.npy"):
+        from_published(tmp_path)
+    (tmp_path / "meta" / "mean.npy").unlink()
+    (tmp_path / "meta").rmdir()
+    with pytest.raises(InputError, match="weights without statistics"):
+        from_published(tmp_path)
     file = tmp_path / "model" / "latest.tar"
     torch.save({"model": {}}, file)
     with pytest.raises(InputError, match="'encoder'"):

@@ -103,11 +103,11 @@ def test_keys_that_do_not_fit_are_named(tmp_path):
 
 def test_a_file_of_something_else_is_said_to_be_so(tmp_path):
     file = tmp_path / "latest.pth"
-    with pytest.raises(InputError, match="cannot read"):
+    with pytest.raises(InputError, match="there is no file"):
         from_published(file)
     torch.save({"state_dict": {"model.out.bias": torch.zeros(7)}}, file)
     with pytest.raises(InputError, match="263 or 251 features, and gives 7"):
         from_published(file)
     torch.save({"state_dict": small_state()}, file)
-    with pytest.raises(InputError, match="give the statistics"):
+    with pytest.raises(InputError, match="weights without statistics"):
         from_published(file, text_encoder=encoder())

@@ -11,7 +11,7 @@ from weights import state_dict_of
 from atm.embedding.losses import info_nce, kl_divergence, near_duplicates, smooth_l1
 from atm.embedding.presets import space_humanml3d
 from atm.embedding.retrieval import both_directions, random_batches, ranks, retrieval_metrics
-from atm.embedding.weights import from_published
+from atm.embedding.weights import with_weights
 from atm.interface import Batch, TextEmbedding
 from atm.layers import Normaliser
 from atm.motion import Motion
@@ -39,7 +39,8 @@ class StoredTokens:
 def published(file, rule):
     """The published network in evaluation mode, with TMR's own threshold: 0.8 of a cosine from 0 to 1 is 0.6 raw."""
     config = space_humanml3d().model_copy(update={"epsilon": 0.6})
-    return from_published(state_dict_of(KEYS, rule), Normaliser.identity(263), config, StoredTokens(file)).eval()
+    weights, none = state_dict_of(KEYS, rule), Normaliser.identity(263)
+    return with_weights(weights, none, config, StoredTokens(file), source=f"the rule {rule}").eval()
 
 
 def motion_of(file):

@@ -1,21 +1,31 @@
 """Spaces on disk: our own files, and TMR's published ones."""
 
 from pathlib import Path
-from typing import Any
 
-import torch
 from torch import Tensor
 
 from atm.config import validate
 from atm.embedding.config import SpaceConfig
 from atm.embedding.model import Space
+from atm.embedding.presets import space_humanml3d
 from atm.errors import InputError
 from atm.interface import TextEncoder
 from atm.layers import Normaliser
+from atm.published import (
+    Release,
+    check_statistics,
+    features_of,
+    is_table,
+    read_pickle,
+    read_weights,
+    statistics_of,
+)
 from atm.storage import load_state, read_model, save_model
-from atm.text import load_text_encoder
+from atm.text import DeferredTextEncoder, load_text_encoder
 
 PUBLISHED_PARTS = ("motion_encoder", "text_encoder", "motion_decoder")
+STATISTICS = ("mean.pt", "std.pt")
+"""Files of the published statistics."""
 
 
 def save_space(space: Space, path: Path, *, half: bool = False) -> None:
@@ -47,42 +57,123 @@ def load_space(path: Path, text_encoder: TextEncoder | None = None) -> Space:
 
 
 def from_published(
-    state: dict[str, Tensor], normaliser: Normaliser, config: SpaceConfig, text_encoder: TextEncoder | None = None
+    path: Path, normaliser: Normaliser | None = None, text_encoder: TextEncoder | None = None, *, trust: bool = False
 ) -> Space:
-    """A space with the weights of a published TMR.
+    """A space with the weights of a published TMR, in evaluation mode.
 
     Args:
-        state: `read_published` of the folder, or the `state_dict` of its Lightning checkpoint.
-        normaliser: the statistics that the publication keeps beside its weights, from `read_published_statistics`.
-        config: `space_humanml3d()` for both published models (also KIT's: it was turned into 263 features).
-        text_encoder: None loads the one that the config names.
+        path: a published folder (`last_weights/motion_encoder.pt`, ...), one of those files, or a Lightning checkpoint.
+        normaliser: None takes `stats/<data set>/guoh3dfeats/` of the copy of TMR's code that the path lies in. These
+            are neither Mean.npy and Std.npy of HumanML3D nor grouped as they are.
+        text_encoder: None loads, when it is first needed, the one that TMR reads texts with.
+        trust: see `atm.published.read_pickle`.
+
+    Raises:
+        InputError: a missing or damaged file, or keys that are missing, unknown or of another shape.
+    """
+    state = read_published(path, trust=trust)
+    if normaliser is None:
+        name = "kitml" if is_kit(path) else "humanml3d"
+        folders = (parent / "stats" / name / "guoh3dfeats" for parent in path.absolute().parents)
+        folder = next((folder for folder in folders if folder.is_dir()), None)
+        normaliser = None if folder is None else read_published_statistics(folder)
+    normaliser = check_statistics(normaliser, features_of(state, "motion_encoder.projection.weight", 1), path)
+    config = space_humanml3d().model_copy(update=_sizes(state))
+    encoder = text_encoder or DeferredTextEncoder(config.text_encoder)
+    return with_weights(state, normaliser, config, encoder, source=str(path)).eval()
+
+
+def with_weights(
+    state: dict[str, Tensor], normaliser: Normaliser, config: SpaceConfig, text_encoder: TextEncoder, *, source: str
+) -> Space:
+    """A space with these weights, keyed as in TMR's checkpoint, which holds no statistics.
 
     Raises:
         InputError: names the keys that are missing, unknown or of another shape.
     """
-    space = Space(config, text_encoder or load_text_encoder(config.text_encoder), normaliser)
-    own = {f"normaliser.{name}": value for name, value in normaliser.state_dict().items()}
-    load_state(space, state | own, source="the published checkpoint")
+    space = Space(config, text_encoder, normaliser)
+    load_state(space, state | statistics_of(normaliser), source=source)
     return space
 
 
-def read_published(folder: Path) -> dict[str, Tensor]:
-    """Weights of a published TMR folder (`last_weights/motion_encoder.pt`, ...), keyed as in its checkpoint."""
+def read_published(path: Path, *, trust: bool = False) -> dict[str, Tensor]:
+    """Weights of a published TMR, keyed as in its Lightning checkpoint."""
+    files = weight_files(path)
+    if len(files) == 1:
+        return read_weights(files[0], "state_dict", trust=trust)
     state = {}
-    for part in PUBLISHED_PARTS:
-        values = _read_tensors(folder / "last_weights" / f"{part}.pt")
-        state |= {f"{part}.{name}": value for name, value in values.items()}
+    for part, file in zip(PUBLISHED_PARTS, files, strict=True):
+        table = read_pickle(file, trust=trust)
+        if not is_table(table):
+            raise InputError(f"{file} is no table of weights: it is another system's file")
+        state |= {f"{part}.{name}": value for name, value in table.items()}
     return state
 
 
-def read_published_statistics(folder: Path) -> Normaliser:
+def weight_files(path: Path) -> list[Path]:
+    """The files that are read: one per part of the network, or one Lightning checkpoint."""
+    if path.suffix == ".ckpt":
+        return [path]
+    parts = [place / f"{part}.pt" for place in _places(path) for part in PUBLISHED_PARTS]
+    whole = path / "logs" / "checkpoints" / "last.ckpt"
+    return [whole] if whole.is_file() and not parts[0].is_file() else parts
+
+
+def is_kit(path: Path) -> bool:
+    """Whether a published TMR was trained on KIT-ML. Its weights do not tell: KIT was turned into 263 features."""
+    for folder in (path, *path.absolute().parents[:3]):
+        if "kitml" in folder.name:
+            return True
+        if (folder / "config.json").is_file():
+            return "kitml" in (folder / "config.json").read_text(errors="replace")
+    return False
+
+
+def read_published_statistics(folder: Path, *, trust: bool = False) -> Normaliser:
     """From `mean.pt` and `std.pt` in the published `stats/<data set>/guoh3dfeats`."""
+    mean, std = (read_pickle(folder / name, trust=trust) for name in STATISTICS)
     # TMR divides by std + 1e-12, so that a column that never changes does not divide by zero.
-    return Normaliser(_read_tensors(folder / "mean.pt"), _read_tensors(folder / "std.pt") + 1e-12)
+    return Normaliser(mean, std + 1e-12)
 
 
-def _read_tensors(file: Path) -> Any:
-    try:
-        return torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged file raises whatever zip, pickle or torch stumbles over first
-        raise InputError(f"cannot read {file} as a file of PyTorch tensors: {error}") from None
+def _notes(_space: Space, path: Path) -> list[str]:
+    if not is_kit(path):
+        return []
+    return [
+        "it was trained on KIT-ML's motions turned into 263 features per frame: retrieval only, since the losses and "
+        "the generators of KIT-ML take 251"
+    ]
+
+
+RELEASE = Release(
+    files="models/tmr_humanml3d_guoh3dfeats: last_weights/*.pt; or last.ckpt (with stats/ of its copy)",
+    supports="HumanML3D; KIT-ML for retrieval only, since it takes 263 features",
+    licence="MIT",
+    signs=("motion_encoder.tokens", "seqTransEncoder.layers.0.self_attn.in_proj_weight"),
+    weight_files=weight_files,
+    presets=(space_humanml3d,),
+    statistics=STATISTICS,
+    brings_statistics=True,
+    notes=_notes,
+)
+
+
+def _places(path: Path) -> list[Path]:
+    if path.is_file() or path.suffix == ".pt":
+        return [path.parent]
+    return [path / "last_weights" if (path / "last_weights").is_dir() else path]
+
+
+def _sizes(state: dict[str, Tensor]) -> dict[str, int]:
+    """What the shapes tell of the config; keys that are not there are named when the weights are loaded."""
+
+    def layers(trunk: str) -> int:
+        return len({key.removeprefix(trunk).split(".")[0] for key in state if key.startswith(trunk)})
+
+    told = {
+        "width": features_of(state, "motion_encoder.projection.weight"),
+        "feed_forward": features_of(state, "motion_encoder.seqTransEncoder.layers.0.linear1.weight"),
+        "layers": layers("motion_encoder.seqTransEncoder.layers."),
+        "decoder_layers": layers("motion_decoder.seqTransDecoder.layers."),
+    }
+    return {name: size for name, size in told.items() if size}

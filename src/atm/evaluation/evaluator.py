@@ -29,7 +29,9 @@ FRAMES_PER_STEP = 4
 MAX_FRAMES = 196
 """The evaluator was published for motions up to this length and looks at no frame behind it."""
 
-_FEET = 4  # the last columns are foot contacts, which the networks do not see
+FEET = 4
+"""The last columns are foot contacts, which the networks do not see."""
+
 _LOOK_AHEAD = 4  # the last code sees 3 frames behind the end; real zeros there, not the convolution's own padding
 
 Tail = Literal["zero", "published"]
@@ -83,7 +85,7 @@ class Evaluator(nn.Module):
         self.normaliser = normaliser
         self.vectorizer = WordVectorizer(config.vocabulary)
         self.words = nn.Embedding(len(config.vocabulary), config.word_width)
-        self.movement_encoder = MovementEncoder(config.features - _FEET, config.movement_width, config.dropout)
+        self.movement_encoder = MovementEncoder(config.features - FEET, config.movement_width, config.dropout)
         self.motion_encoder = MotionEncoder(config.movement_width, config.motion_width, config.embedding)
         self.text_encoder = TextEncoder(config.word_width, config.text_width, config.embedding)
 
@@ -108,7 +110,7 @@ class Evaluator(nn.Module):
         if int(lengths.min()) < FRAMES_PER_STEP:
             raise InputError(f"the evaluator needs at least {FRAMES_PER_STEP} frames, got {int(lengths.min())}")
         frames = min(int(lengths.max()) + _LOOK_AHEAD, MAX_FRAMES)
-        features = self.normaliser(motion.features[:, :frames, :])[..., :-_FEET]
+        features = self.normaliser(motion.features[:, :frames, :])[..., :-FEET]
         if tail == "zero":
             features = features.masked_fill(~motion.mask[:, :frames, None], 0.0)
         features = F.pad(features, (0, 0, 0, frames - features.shape[1]))

@@ -1,19 +1,32 @@
 """Evaluators on disk: our own files, and the published ones."""
 
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
+from torch import Tensor
 
 from atm.config import validate
 from atm.errors import InputError
-from atm.evaluation.evaluator import Evaluator, EvaluatorConfig
+from atm.evaluation.evaluator import FEET, Evaluator, EvaluatorConfig
+from atm.evaluation.presets import evaluator_humanml3d, evaluator_kit
 from atm.evaluation.words import read_glove
 from atm.layers import Normaliser
+from atm.published import (
+    OWN_STATISTICS,
+    Release,
+    check_statistics,
+    features_of,
+    is_table,
+    read_pickle,
+    read_statistics,
+)
 from atm.storage import load_state, read_model, save_model
 
 KIND = "evaluator"
 NETWORKS = ("movement_encoder", "motion_encoder", "text_encoder")
+PLACES = tuple(f"{above}finest.tar" for above in ("", "model/", "text_mot_match/model/", "*/text_mot_match/model/"))
+"""Where a folder may have the checkpoint."""
 
 
 def save_evaluator(path: Path, evaluator: Evaluator, *, half: bool = False) -> None:
@@ -36,35 +49,71 @@ def load_evaluator(path: Path) -> Evaluator:
     return frozen(evaluator)
 
 
-def import_published(checkpoint: Path, meta: Path, glove: Path) -> Evaluator:
+def from_published(
+    path: Path, normaliser: Normaliser | None = None, *, glove: Path | None = None, trust: bool = False
+) -> Evaluator:
     """The published evaluator.
 
     Args:
-        checkpoint: `text_mot_match/model/finest.tar`.
-        meta: the folder with the evaluator's own `mean.npy` and `std.npy` (`Comp_v6_KLD01/meta` or the like); these
-            are not the statistics of the data set.
-        glove: the folder with `our_vab_data.npy` and its two companions.
+        path: `text_mot_match/model/finest.tar`, or a folder above it: `text_mot_match`, `t2m`, `kit`.
+        normaliser: None takes the evaluator's own, `Comp_v6_*/meta/` beside `text_mot_match`. These are not the
+            statistics of the data set.
+        glove: the folder with `our_vab_data.npy` and its two companions; None looks for `glove/` in the folders above.
+        trust: see `atm.published.read_pickle`.
 
     Raises:
         InputError: a file is missing, or is not what the name says.
     """
-    try:
-        published = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds for a damaged file
-        raise InputError(f"cannot read the checkpoint {checkpoint}: {str(error).splitlines()[0]}") from None
-    absent = [name for name in NETWORKS if not isinstance(published, dict) or name not in published]
+    file = weight_files(path)[0]
+    published = read_pickle(file, trust=trust)
+    absent = [name for name in NETWORKS if not isinstance(published, dict) or not is_table(published.get(name))]
     if absent:
-        raise InputError(f"{checkpoint} is no published evaluator (finest.tar): it has no {', '.join(absent)}")
-    normaliser = _read_meta(meta)
+        raise InputError(f"{file} is no published evaluator (finest.tar): it has no {', '.join(absent)}")
+    above, sizes = file.absolute().parents, _sizes(published)
+    normaliser = normaliser or _beside(above[min(2, len(above) - 1)])
+    normaliser = check_statistics(normaliser, sizes.get("features"), file)
+    glove = glove or next((folder / "glove" for folder in above if (folder / "glove").is_dir()), None)
+    if glove is None:
+        raise InputError(
+            f"there is no folder glove above {file}: give the one with our_vab_data.npy, which holds the vectors of "
+            "the words that the evaluator reads (--glove DIR)"
+        )
     vocabulary, vectors = read_glove(glove)
-    config = EvaluatorConfig(
-        features=len(normaliser.mean), word_width=vectors.shape[1], vocabulary=vocabulary, train_words=False
-    )
+    sizes |= {"word_width": vectors.shape[1], "vocabulary": vocabulary, "train_words": False}
+    config = validate(EvaluatorConfig, sizes, source=str(file))
     evaluator = Evaluator(config, normaliser)
     for name in NETWORKS:
-        load_state(getattr(evaluator, name), published[name], source=f"{checkpoint} ({name})")
+        load_state(getattr(evaluator, name), published[name], source=f"{file} ({name})")
     load_state(evaluator.words, {"weight": torch.from_numpy(vectors)}, source=str(glove))
     return frozen(evaluator)
+
+
+def weight_files(path: Path) -> list[Path]:
+    """The file that is read: the one given, or the one in a folder above it.
+
+    Raises:
+        InputError: a folder with none, or with one for each of several data sets.
+    """
+    if not path.is_dir():
+        return [path]
+    found = [file for place in PLACES for file in sorted(path.glob(place))]
+    if len(found) != 1:
+        named = "no finest.tar" if not found else f"{len(found)} of them ({', '.join(map(str, found))})"
+        raise InputError(f"{path} should hold text_mot_match/model/finest.tar of one evaluator, but holds {named}")
+    return found
+
+
+RELEASE = Release(
+    files="t2m/text_mot_match/model/finest.tar or kit/... (with Comp_v6_*/meta/ beside it and glove/ above)",
+    supports="HumanML3D (t2m) and KIT-ML (kit)",
+    licence="MIT",
+    signs=("movement_encoder",),
+    weight_files=weight_files,
+    presets=(evaluator_humanml3d, evaluator_kit),
+    statistics=OWN_STATISTICS,
+    brings_statistics=True,
+    options=("glove",),
+)
 
 
 def frozen(evaluator: Evaluator) -> Evaluator:
@@ -72,11 +121,26 @@ def frozen(evaluator: Evaluator) -> Evaluator:
     return evaluator.eval().requires_grad_(False)
 
 
-def _read_meta(folder: Path) -> Normaliser:
-    try:
-        mean, std = (torch.from_numpy(np.load(folder / name).astype(np.float32)) for name in ("mean.npy", "std.npy"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read the evaluator's mean.npy and std.npy from {folder}: {error}") from None
-    if mean.ndim != 1 or mean.shape != std.shape:
-        raise InputError(f"mean.npy {tuple(mean.shape)} and std.npy {tuple(std.shape)} of {folder} must be equal rows")
-    return Normaliser(mean, std)
+def _beside(folder: Path) -> Normaliser | None:
+    """The statistics in the `Comp_v6_*` folders of a data set's checkpoints; None where there are none."""
+    metas = sorted(meta for meta in folder.glob("Comp_v6_*/meta") if meta.is_dir())
+    found = [read_statistics(*(meta / name for name in OWN_STATISTICS)) for meta in metas]
+    if any(not torch.equal(one.std, found[0].std) or not torch.equal(one.mean, found[0].mean) for one in found):
+        raise InputError(
+            f"{folder} holds several statistics, and they differ: {', '.join(map(str, metas))}; give one with --stats"
+        )
+    return found[0] if found else None
+
+
+def _sizes(published: dict[str, dict[str, Tensor]]) -> dict[str, Any]:
+    """What the shapes tell of the config; keys that are not there are named when the weights are loaded."""
+    movement, motion, text = (published[name] for name in NETWORKS)
+    told = {
+        "features": features_of(movement, "main.0.weight", 1),
+        "movement_width": features_of(movement, "main.0.weight"),
+        "motion_width": features_of(motion, "hidden", 2),
+        "text_width": features_of(text, "hidden", 2),
+        "embedding": features_of(motion, "output_net.3.weight"),
+    }
+    sizes = {name: size for name, size in told.items() if size}
+    return sizes | ({"features": sizes["features"] + FEET} if "features" in sizes else {})

@@ -10,7 +10,13 @@ from atm.config import validate
 from atm.errors import InputError
 from atm.generators.mdm.config import MDMConfig
 from atm.generators.mdm.model import MDM
-from atm.generators.mdm.presets import mdm_humanml3d, mdm_humanml3d_50, mdm_humanml3d_dip, mdm_humanml3d_distilbert, mdm_kit
+from atm.generators.mdm.presets import (
+    mdm_humanml3d,
+    mdm_humanml3d_50,
+    mdm_humanml3d_dip,
+    mdm_humanml3d_distilbert,
+    mdm_kit,
+)
 from atm.interface import TextEncoder
 from atm.layers import Normaliser
 from atm.published import (

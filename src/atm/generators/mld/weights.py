@@ -23,51 +23,66 @@ from atm.config import validate
 from atm.errors import InputError
 from atm.generators.mld.config import MLDConfig, MLDVAEConfig
 from atm.generators.mld.model import MLD
+from atm.generators.mld.presets import mld_humanml3d, mld_humanml3d_frames, mld_kit
 from atm.generators.mld.stage import VAEStage
-from atm.generators.parts.published import read_weights, without
 from atm.interface import TextEncoder
 from atm.layers import Normaliser
+from atm.published import (
+    DATA_SET_STATISTICS,
+    Release,
+    check_statistics,
+    features_of,
+    read_weights,
+    statistics_of,
+    without,
+)
 from atm.storage import find_model, load_state, read_model
+from atm.text import DeferredTextEncoder
 
 OTHERS = ("t2m_textencoder.", "t2m_moveencoder.", "t2m_motionencoder.", "text_encoder.")
 """Beginnings of the keys of networks that are no part of MLD."""
 
 
-def from_published(path: Path, normaliser: Normaliser, text_encoder: TextEncoder | None = None) -> MLD:
+def from_published(
+    path: Path, normaliser: Normaliser | None = None, text_encoder: TextEncoder | None = None, *, trust: bool = False
+) -> MLD:
     """An MLD with published weights, in evaluation mode.
 
     Args:
         path: the checkpoint, or a folder that holds no other.
         normaliser: Mean.npy and Std.npy of the data set: the file holds none.
-        text_encoder: None loads CLIP's large text tower.
+        text_encoder: None loads CLIP's large text tower, when it is first needed.
+        trust: see `atm.published.read_pickle`.
 
     Raises:
         InputError: a missing or damaged file, a first stage, or keys that are missing, unknown or of another shape.
     """
-    config, state = read_published(path)
-    if text_encoder is None:
-        from atm.text import load_text_encoder
-
-        text_encoder = load_text_encoder(config.text_encoder)
-    model = MLD(config, text_encoder, normaliser)
-    load_state(model, state | _statistics(normaliser), source=str(path))
+    config, state = read_published(path, trust=trust)
+    normaliser = check_statistics(normaliser, _features(state), path)
+    model = MLD(config, text_encoder or DeferredTextEncoder(config.text_encoder), normaliser)
+    load_state(model, state | statistics_of(normaliser), source=str(path))
     return model.eval()
 
 
-def vae_from_published(path: Path, normaliser: Normaliser) -> VAEStage:
+def vae_from_published(path: Path, normaliser: Normaliser | None = None, *, trust: bool = False) -> VAEStage:
     """The VAE of a published checkpoint, of either stage; arguments and errors as for `from_published`."""
-    state = _read(path)
+    state = _read(path, trust=trust)
+    normaliser = check_statistics(normaliser, _features(state), path)
     vae = {key: value for key, value in state.items() if not key.startswith("denoiser.")}
     stage = VAEStage(_vae_config(vae, path), normaliser)
-    load_state(stage, vae | _statistics(normaliser), source=str(path))
+    load_state(stage, vae | statistics_of(normaliser), source=str(path))
     return stage.eval()
 
 
-def read_published(path: Path) -> tuple[MLDConfig, dict[str, Tensor]]:
+def read_published(path: Path, *, trust: bool = False) -> tuple[MLDConfig, dict[str, Tensor]]:
     """Config and weights of a published checkpoint, under its own keys."""
-    state = _read(path)
+    state = _read(path, trust=trust)
     if not any(key.startswith("denoiser.") for key in state):
-        raise InputError(f"{path} holds a VAE alone: it is a first stage, which generates nothing without a denoiser")
+        if any(key.startswith("vae.") for key in state):
+            raise InputError(
+                f"{path} holds a VAE alone: it is a first stage, which generates nothing without a denoiser"
+            )
+        raise InputError(f"the weights in {path} are not MLD's: none of their keys starts with denoiser. or vae.")
     width = _rows(state, "denoiser.time_embedding.linear_1.weight", path)
     if any(key.startswith("vae.") for key in state):
         config = {
@@ -121,20 +136,35 @@ def begin(config: MLDConfig, text_encoder: TextEncoder, normaliser: Normaliser) 
 _ARCHITECTURE = ("latent_tokens", "width", "heads", "feed_forward", "layers")
 
 
-def _statistics(normaliser: Normaliser) -> dict[str, Tensor]:
-    return {f"normaliser.{name}": value for name, value in normaliser.state_dict().items()}
+def weight_files(path: Path) -> list[Path]:
+    """The file that is read: the only one in a folder, or the one given."""
+    if not path.is_dir():
+        return [path]
+    files = sorted(path.glob("*.ckpt"))
+    if len(files) != 1:
+        raise InputError(f"{path} holds {len(files)} .ckpt files: give the one that is meant")
+    return files
 
 
-def _read(path: Path) -> dict[str, Tensor]:
-    if path.is_dir():
-        files = sorted(path.glob("*.ckpt"))
-        if len(files) != 1:
-            raise InputError(f"{path} holds {len(files)} .ckpt files: give the one that is meant")
-        path = files[0]
-    state = read_weights(path, "state_dict")
-    for prefix in OTHERS:
-        state = without(state, prefix)
-    return state
+RELEASE = Release(
+    files="one .ckpt file, as 1222_mld_humanml3d_FID041.ckpt",
+    supports="HumanML3D and KIT-ML, 1 to 7 latents, and the variant without VAE",
+    licence="MIT",
+    signs=("denoiser.time_embedding.linear_1.weight",),
+    weight_files=weight_files,
+    presets=(mld_humanml3d, mld_humanml3d_frames, mld_kit),
+    statistics=DATA_SET_STATISTICS,
+    brings_statistics=False,
+)
+
+
+def _read(path: Path, *, trust: bool) -> dict[str, Tensor]:
+    return without(read_weights(weight_files(path)[0], "state_dict", trust=trust), *OTHERS)
+
+
+def _features(state: dict[str, Tensor]) -> int | None:
+    """The VAE's first layer tells, or that of the denoiser that works on frames."""
+    return features_of(state, "vae.skel_embedding.weight", 1) or features_of(state, "denoiser.pose_embd.weight", 1)
 
 
 def _vae_config(state: dict[str, Tensor], path: Path) -> MLDVAEConfig:

@@ -12,10 +12,26 @@ from atm.config import validate
 from atm.errors import InputError
 from atm.generators.motiondiffuse.config import MotionDiffuseConfig
 from atm.generators.motiondiffuse.model import MotionDiffuse
-from atm.generators.parts.published import read_statistics, read_weights, without
+from atm.generators.motiondiffuse.presets import (
+    motiondiffuse_humanml3d,
+    motiondiffuse_humanml3d_softmax,
+    motiondiffuse_kit,
+)
 from atm.interface import TextEncoder
 from atm.layers import Normaliser
+from atm.published import (
+    OWN_STATISTICS,
+    Release,
+    check_statistics,
+    features_of,
+    read_options,
+    read_statistics,
+    read_weights,
+    statistics_of,
+    without,
+)
 from atm.storage import load_state
+from atm.text import DeferredTextEncoder
 
 OPTIONS = {
     "latent_dim": "width",
@@ -30,7 +46,7 @@ OPTIONS = {
 
 
 def from_published(
-    path: Path, normaliser: Normaliser | None = None, text_encoder: TextEncoder | None = None
+    path: Path, normaliser: Normaliser | None = None, text_encoder: TextEncoder | None = None, *, trust: bool = False
 ) -> MotionDiffuse:
     """A MotionDiffuse with published weights, in evaluation mode.
 
@@ -38,43 +54,51 @@ def from_published(
         path: the checkpoint's folder, or its `model/latest.tar`.
         normaliser: None takes the checkpoint's own, in `meta/`. It was NOT trained on Mean.npy and Std.npy of the data
             set: deviations of root and contacts are divided by a number that only `meta/std.npy` tells.
-        text_encoder: None loads CLIP with all its 77 places.
+        text_encoder: None loads CLIP with all its 77 places, when it is first needed.
+        trust: see `atm.published.read_pickle`.
 
     Raises:
         InputError: a missing or damaged file, or keys that are missing, unknown or of another shape.
     """
-    folder = path if path.is_dir() else path.parent.parent
-    if normaliser is None:
-        normaliser = read_statistics(folder / "meta" / "mean.npy", folder / "meta" / "std.npy")
-    config, state = read_published(path)
-    if text_encoder is None:
-        from atm.text import load_text_encoder
-
-        text_encoder = load_text_encoder(config.text_encoder)
-    model = MotionDiffuse(config, text_encoder, normaliser)
-    own = {f"normaliser.{name}": value for name, value in normaliser.state_dict().items()}
-    load_state(model, state | own, source=str(path))
+    folder = _folder(path)
+    if normaliser is None and (folder / "meta").is_dir():
+        normaliser = read_statistics(*(folder / "meta" / name for name in OWN_STATISTICS))
+    config, state = read_published(path, trust=trust)
+    normaliser = check_statistics(normaliser, features_of(state, "out.bias"), path)
+    model = MotionDiffuse(config, text_encoder or DeferredTextEncoder(config.text_encoder), normaliser)
+    load_state(model, state | statistics_of(normaliser), source=str(path))
     return model.eval()
 
 
-def read_published(path: Path) -> tuple[MotionDiffuseConfig, dict[str, Tensor]]:
+def read_published(path: Path, *, trust: bool = False) -> tuple[MotionDiffuseConfig, dict[str, Tensor]]:
     """Config and weights of a published checkpoint, without its CLIP."""
-    folder = path if path.is_dir() else path.parent.parent
-    options = read_options(folder / "opt.txt")
+    file = _folder(path) / "opt.txt"
+    options = read_options(file)
     chosen = {ours: options[theirs] for theirs, ours in OPTIONS.items() if theirs in options}
-    if options.get("no_eff") == "True":
+    if options.get("no_eff") is True:
         chosen["attention"] = "softmax"
-    if options.get("no_clip") == "True":
-        raise InputError(f"{folder / 'opt.txt'} describes a MotionDiffuse without CLIP, which is not published")
-    config = validate(MotionDiffuseConfig, chosen, source=str(folder / "opt.txt"))
-    file = path if path.is_file() else folder / "model" / "latest.tar"
-    return config, without(read_weights(file, "encoder"), "clip.")
+    if options.get("no_clip") is True:
+        raise InputError(f"{file} describes a MotionDiffuse without CLIP, which is not published")
+    config = validate(MotionDiffuseConfig, chosen, source=str(file))
+    return config, without(read_weights(weight_files(path)[0], "encoder", trust=trust), "clip.")
 
 
-def read_options(file: Path) -> dict[str, str]:
-    """The `key: value` lines of an `opt.txt`; lines of another form are decoration."""
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read {file}, which lies beside published MotionDiffuse weights: {error}") from None
-    return {key.strip(): value.strip() for key, colon, value in (line.partition(":") for line in lines) if colon}
+def weight_files(path: Path) -> list[Path]:
+    """The file that is read: of a checkpoint's folder, or the one given."""
+    return [path if path.is_file() else path / "model" / "latest.tar"]
+
+
+RELEASE = Release(
+    files="checkpoints/t2m/t2m_motiondiffuse: opt.txt, meta/, model/latest.tar",
+    supports="HumanML3D and KIT-ML, linear and ordinary attention",
+    licence="S-Lab License 1.0: non-commercial use only",
+    signs=("temporal_decoder_blocks.0.sa_block.query.weight",),
+    weight_files=weight_files,
+    presets=(motiondiffuse_humanml3d, motiondiffuse_humanml3d_softmax, motiondiffuse_kit),
+    statistics=OWN_STATISTICS,
+    brings_statistics=True,
+)
+
+
+def _folder(path: Path) -> Path:
+    return path if path.is_dir() else path.parent.parent

@@ -1,7 +1,7 @@
 """Published ReMoDiffuse checkpoints: `logs/remodiffuse/remodiffuse_{t2m,kit}/latest.pth` of a copy of its code.
 
 Key map: theirs is ours with `model.` in front. The file also holds the frozen CLIP, under `model.clip.`, which is left
-out (the text encoder `clip_b32_77_padded` gives its states). Statistics and database lie elsewhere in that copy, under `data/`.
+out (`clip_b32_77_padded` gives its states). Statistics and database lie elsewhere in that copy, under `data/`.
 """
 
 from pathlib import Path
@@ -10,13 +10,22 @@ from typing import NamedTuple
 from torch import Tensor
 
 from atm.errors import InputError
-from atm.generators.parts.published import read_statistics, read_weights, without
 from atm.generators.remodiffuse.config import ReMoDiffuseConfig
 from atm.generators.remodiffuse.model import ReMoDiffuse
 from atm.generators.remodiffuse.presets import remodiffuse_humanml3d, remodiffuse_kit
 from atm.interface import TextEncoder
 from atm.layers import Normaliser
+from atm.published import (
+    OWN_STATISTICS,
+    Release,
+    check_statistics,
+    read_statistics,
+    read_weights,
+    statistics_of,
+    without,
+)
 from atm.storage import load_state
+from atm.text import DeferredTextEncoder
 
 PREFIX = "model."
 
@@ -46,48 +55,69 @@ def from_published(
     text_encoder: TextEncoder | None = None,
     *,
     database: Path | None = None,
+    trust: bool = False,
 ) -> ReMoDiffuse:
     """A ReMoDiffuse with published weights, in evaluation mode.
 
     Args:
         path: `latest.pth`, or the folder that it lies in.
         normaliser: None takes `data/datasets/*/mean.npy` and `std.npy` of the copy that the path lies in.
-        text_encoder: None loads CLIP with all its 77 places.
+        text_encoder: None loads CLIP with all its 77 places, when it is first needed.
         database: None takes `data/database/*.npz` of the copy that the path lies in, where there is one; without any
             the model loads, but cannot sample until its `search_in` is called.
+        trust: see `atm.published.read_pickle`.
 
     Raises:
         InputError: a missing or damaged file, or keys that are missing, unknown or of another shape.
     """
-    file = path / "latest.pth" if path.is_dir() else path
-    state = read_published(file)
+    file = weight_files(path)[0]
+    state = read_published(file, trust=trust)
     published = _which(state, file)
     data = next((parent / "data" for parent in file.absolute().parents if _holds(parent, published)), None)
-    if normaliser is None:
-        if data is None:
-            raise InputError(f"there is no data/datasets/{published.statistics} above {file}: give the statistics")
+    if normaliser is None and data is not None:
         folder = data / "datasets" / published.statistics
-        normaliser = read_statistics(folder / "mean.npy", folder / "std.npy")
+        normaliser = read_statistics(*(folder / name for name in OWN_STATISTICS))
         # The published code divides by std + 1e-9.
         normaliser.std += 1e-9
+    normaliser = check_statistics(normaliser, len(state["out.bias"]), file)
     if database is None and data is not None and (data / "database" / published.database).is_file():
         database = data / "database" / published.database
-    config = published.config.model_copy(update={"database": None if database is None else str(database)})
-    if text_encoder is None:
-        from atm.text import load_text_encoder
-
-        text_encoder = load_text_encoder(config.text_encoder)
-    model = ReMoDiffuse(config, text_encoder, normaliser)
-    own = {f"normaliser.{name}": value for name, value in normaliser.state_dict().items()}
-    load_state(model, state | own, source=f"{file} (its keys without {PREFIX!r})")
+    config = published.config.model_copy(update={"database": None if database is None else str(database.absolute())})
+    model = ReMoDiffuse(config, text_encoder or DeferredTextEncoder(config.text_encoder), normaliser)
+    load_state(model, state | statistics_of(normaliser), source=f"{file} (its keys without {PREFIX!r})")
     return model.eval()
 
 
-def read_published(file: Path) -> dict[str, Tensor]:
+def read_published(file: Path, *, trust: bool = False) -> dict[str, Tensor]:
     """Weights of a published checkpoint under our keys, without its CLIP."""
-    weights = without(read_weights(file, "state_dict"), f"{PREFIX}clip.")
+    weights = without(read_weights(file, "state_dict", trust=trust), f"{PREFIX}clip.")
     # A key without the prefix stays as it is, to be named as unknown.
     return {key.removeprefix(PREFIX): value for key, value in weights.items()}
+
+
+def weight_files(path: Path) -> list[Path]:
+    """The file that is read: of a checkpoint's folder, or the one given."""
+    return [path / "latest.pth" if path.is_dir() else path]
+
+
+def _notes(model: ReMoDiffuse, _path: Path) -> list[str]:
+    if model.config.database is None:
+        return ["it cannot sample without the motions that it retrieves from: import it again with --database FILE"]
+    return [f"it retrieves from {model.config.database}, which must stay there"]
+
+
+RELEASE = Release(
+    files="logs/remodiffuse/remodiffuse_t2m: latest.pth (with data/datasets/ and data/database/ of its copy)",
+    supports="HumanML3D and KIT-ML",
+    licence="S-Lab License 1.0: non-commercial use only",
+    signs=(f"{PREFIX}temporal_decoder_blocks.0.ca_block.key_motion.weight",),
+    weight_files=weight_files,
+    presets=(remodiffuse_humanml3d, remodiffuse_kit),
+    statistics=OWN_STATISTICS,
+    brings_statistics=True,
+    options=("database",),
+    notes=_notes,
+)
 
 
 def _holds(folder: Path, published: Published) -> bool:

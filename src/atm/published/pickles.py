@@ -1,0 +1,173 @@
+"""PyTorch files from strangers: read so that nothing in them runs, unless the reader trusts exactly what they ask for.
+
+A PyTorch file is a pickle beside raw numbers, and a pickle is a small program: it may name any class or function of any
+installed package and call it. `read_pickle` lets it name what weights are made of. Where a file names more, it is told
+by reading the program without executing it (`names_in`), and only a caller who trusts the file goes on.
+"""
+
+import io
+import pickle
+import pickletools
+import re
+import types
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import torch
+
+from atm.errors import InputError
+
+UNTOLD = "something that it makes up while it is read"
+"""In the place of a name that the program of a pickle does not spell out."""
+
+_WEIGHTS = re.compile(
+    r"torch\.\w+Storage|torch\.storage\.\w+|torch\._utils\._rebuild_(tensor|tensor_v2|parameter|parameter_with_state)"
+    r"|torch\.(Size|device|Tensor|\w*int\d*|b?float\d*|bool|half|double)|torch\.nn\.parameter\.Parameter"
+    r"|collections\.(OrderedDict|Counter)|torch\.serialization\._get_layout"
+)
+"""What weights are made of. Whether a file is safe is up to PyTorch; this only keeps the plain names off the list."""
+_PICKLES_OF_AN_OLD_FILE = 5
+"""Magic number, protocol, machine, content, keys; raw numbers follow."""
+
+
+def read_pickle(file: Path, *, trust: bool = False) -> Any:
+    """What a PyTorch file holds, on the CPU.
+
+    Args:
+        file: written by `torch.save`, of today (a zip archive) or before 2020.
+        trust: call what the file names, even if it is more than weights are made of. Names of packages that are not
+            installed become empty objects. What `names_in` does not see stays forbidden.
+
+    Raises:
+        InputError: there is no such file, it is damaged or of another kind, or it asks for more than it may.
+    """
+    if not file.is_file():
+        raise InputError(f"there is no file {file}")
+    try:
+        return torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged file raises whatever zip, pickle or torch stumbles over first
+        reason = _first_sentence(error)
+    names = names_in(file)
+    more = [] if names is None else [name for name in names if not _WEIGHTS.fullmatch(name)]
+    if not more:
+        raise InputError(f"cannot read {file} as PyTorch weights: it is damaged, or another kind of file ({reason})")
+    if not trust:
+        raise InputError(
+            f"{file} holds more than weights: to read it, Python would have to run {', '.join(more)}. Nothing was run. "
+            "If you know who made the file and trust them, say so with --trust"
+        )
+    try:
+        return torch.load(file, map_location="cpu", weights_only=False, pickle_module=_module_for(frozenset(names)))
+    except Exception as error:  # code of the file's own choice
+        raise InputError(f"cannot read {file}, even trusting it: {_first_sentence(error)}") from None
+
+
+def names_in(file: Path) -> list[str] | None:
+    """Every class and function that reading the file would look up, in its order; nothing is executed.
+
+    Returns:
+        Dotted names, `UNTOLD` among them where the program computes one; None: the file is no pickle.
+    """
+    try:
+        if zipfile.is_zipfile(file):
+            with zipfile.ZipFile(file) as archive:
+                program = next(name for name in archive.namelist() if name.endswith("data.pkl"))
+                return list(dict.fromkeys(_names(io.BytesIO(archive.read(program)))))
+        with file.open("rb") as stream:
+            found: dict[str, None] = {}
+            for _ in range(_PICKLES_OF_AN_OLD_FILE):
+                found |= dict.fromkeys(_names(stream))
+            return list(found)
+    # pickletools says ValueError of most damage, and stumbles over the rest.
+    except (ValueError, OSError, zipfile.BadZipFile, StopIteration, KeyError, IndexError, UnicodeDecodeError):
+        return None
+
+
+def _names(stream: IO[bytes]) -> Iterator[str]:
+    """Names in one pickle: written out, or put together from two strings on the stack of the program's machine.
+
+    Strings are followed through stack and memo; what a call leaves there is not known (None).
+    """
+    stack: list[Any] = []
+    memo: dict[int, Any] = {}
+    for code, argument, _ in pickletools.genops(stream):
+        top = stack[-1] if stack else None
+        taken = _taken(stack, code.stack_before)
+        left = [argument if isinstance(argument, str) else None] * len(code.stack_after)
+        if code.name in ("GLOBAL", "INST"):
+            yield argument.replace(" ", ".", 1)
+            left = [None]
+        elif code.name == "STACK_GLOBAL":
+            yield ".".join(taken) if len(taken) == 2 and all(isinstance(part, str) for part in taken) else UNTOLD
+        elif code.name.startswith("EXT"):
+            yield UNTOLD
+        elif code.name == "MARK":
+            left = [_MARK]
+        elif code.name == "DUP":
+            left = [top, top]
+        elif code.name == "MEMOIZE":
+            memo[len(memo)] = top
+            left = [top]
+        elif code.name.endswith("PUT"):
+            memo[argument] = top
+        elif code.name.endswith("GET"):
+            left = [memo.get(argument)]
+        stack += left
+
+
+_MARK = object()
+
+
+def _taken(stack: list[Any], before: list[pickletools.StackObject]) -> list[Any]:
+    """Remove from the stack what an instruction takes: as many as it says, or all down to the last mark."""
+    count = len(before)
+    if pickletools.markobject in before:
+        depth = next((i for i, value in enumerate(reversed(stack), start=1) if value is _MARK), len(stack))
+        count = depth + before.index(pickletools.markobject)
+    start = max(len(stack) - count, 0)
+    taken = stack[start:]
+    del stack[start:]
+    return taken
+
+
+def _module_for(allowed: frozenset[str]) -> types.SimpleNamespace:
+    """What `torch.load` takes for the pickle module: it looks up `allowed` names alone."""
+
+    class Unpickler(pickle.Unpickler):
+        def find_class(self, module: str, name: str) -> Any:
+            if f"{module}.{name}" not in allowed:
+                raise pickle.UnpicklingError(f"it asks for {module}.{name}, which it did not say before")
+            try:
+                return super().find_class(module, name)
+            except (ImportError, AttributeError):
+                return type(name, (_Absent,), {"__module__": module})
+
+    def load(stream: IO[bytes], **options: Any) -> Any:
+        return Unpickler(stream, **options).load()
+
+    return types.SimpleNamespace(Unpickler=Unpickler, load=load, __name__="pickle")
+
+
+class _Absent:
+    """Stands where a file has an object of a package that is not here."""
+
+    def __init__(self, *_arguments: Any, **_options: Any):
+        pass
+
+    def __setstate__(self, _state: Any) -> None:
+        pass
+
+    def __setitem__(self, _key: Any, _value: Any) -> None:
+        pass
+
+    def append(self, _item: Any) -> None:
+        pass
+
+    def extend(self, _items: Any) -> None:
+        pass
+
+
+def _first_sentence(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
