@@ -16,10 +16,21 @@ from atm.config import validate
 from atm.errors import InputError
 from atm.generators.momask.config import MoMaskConfig
 from atm.generators.momask.model import MoMask
-from atm.generators.parts.published import read_options, read_statistics, read_weights
+from atm.generators.momask.presets import momask_humanml3d, momask_kit
 from atm.interface import TextEncoder
 from atm.layers import Normaliser
+from atm.published import (
+    OWN_STATISTICS,
+    Release,
+    check_statistics,
+    features_of,
+    read_options,
+    read_statistics,
+    read_weights,
+    statistics_of,
+)
 from atm.storage import load_state
+from atm.text import DeferredTextEncoder
 
 FOLDERS = {"rvq": "rvq_", "mask": "t2m_", "residual": "tres_", "length": "length_estimator"}
 """How the published folder of each network begins."""
@@ -47,59 +58,88 @@ WITHOUT_COUNTERPART = ("clip_model.", "position_enc.")
 KIT_GUIDANCE = 2.0
 """Guidance of the masked transformer in the published evaluation on KIT; no file says so."""
 
+FIRST_WEIGHT = "rvq.encoder.model.0.weight"
+"""Its width tells how many features a frame has."""
+
 Options = dict[str, Any]
 
 
-def from_published(path: Path, normaliser: Normaliser | None = None, text_encoder: TextEncoder | None = None) -> MoMask:
+def from_published(
+    path: Path, normaliser: Normaliser | None = None, text_encoder: TextEncoder | None = None, *, trust: bool = False
+) -> MoMask:
     """A MoMask with published weights, in evaluation mode.
 
     Args:
-        path: the folder that holds the networks' folders (`checkpoints/t2m` or `checkpoints/kit`); one without a
-            length estimator gives a model that must be told every length.
+        path: the folder that holds the networks' folders (`checkpoints/t2m` or `checkpoints/kit`), or anything in one
+            of them; without a length estimator it gives a model that must be told every length.
         normaliser: only for a tokeniser without `meta/`. Where there is one it counts and not the data set's own
             Mean.npy and Std.npy: the published training divides some deviations by 25, not by the 5 of those files.
-        text_encoder: None loads the one that the checkpoints were trained with.
+        text_encoder: None loads, when it is first needed, the one that the checkpoints were trained with.
+        trust: see `atm.published.read_pickle`.
 
     Raises:
         InputError: a missing or damaged file, options that this program has no model for, or keys that are missing,
             unknown or of another shape.
     """
-    config, state = read_published(path)
-    if "normaliser.mean" not in state:
-        if normaliser is None:
-            raise InputError(f"{path} has no meta/mean.npy and meta/std.npy beside its tokeniser's weights")
-        state |= {f"normaliser.{name}": value for name, value in normaliser.state_dict().items()}
-    if text_encoder is None:
-        from atm.text import load_text_encoder
-
-        text_encoder = load_text_encoder(config.text_encoder)
-    model = MoMask(config, text_encoder, Normaliser.identity(len(state["normaliser.mean"])))
-    load_state(model, state, source=str(path))
+    config, state = read_published(path, trust=trust)
+    normaliser = check_statistics(pop_statistics(state) or normaliser, features_of(state, FIRST_WEIGHT, 1), path)
+    model = MoMask(config, text_encoder or DeferredTextEncoder(config.text_encoder), normaliser)
+    load_state(model, state | statistics_of(normaliser), source=str(path))
     return model.eval()
 
 
-def read_published(path: Path) -> tuple[MoMaskConfig, dict[str, Tensor]]:
+def read_published(path: Path, *, trust: bool = False) -> tuple[MoMaskConfig, dict[str, Tensor]]:
     """Config and weights of a published folder, under our keys; the statistics are there if the tokeniser has them."""
-    folders = {network: find_folder(path, network) for network in ("rvq", "mask", "residual")}
-    length = only_folder(path, FOLDERS["length"])
-    options, state = read_networks(folders | ({} if length is None else {"length": length}))
+    folders = network_folders(path)
+    options, state = read_networks(folders, trust=trust)
     mask = token_model_options(options["mask"])
     if options["rvq"].get("dataset_name") == "kit":
         mask["guidance_scale"] = KIT_GUIDANCE
     ours = {"rvq": rvq_options(options["rvq"], path), "residual": residual_options(options), "length": None}
     ours["mask"] = mask | _codes(options["rvq"])
-    if length is not None:
+    if "length" in folders:
         # Nothing is said of it; what can differ is read off its weights.
         last = "length.output.11.bias"
         ours["length"] = {"classes": len(state[last])} if last in state else {}
     return validate(MoMaskConfig, ours, source=str(path)), state
 
 
-def read_networks(folders: dict[str, Path]) -> tuple[dict[str, Options], dict[str, Tensor]]:
+def network_folders(path: Path) -> dict[str, Path]:
+    """The folder of each network that there is.
+
+    Args:
+        path: the folder of folders, or what lies in it.
+    """
+    places = (path, *path.absolute().parents[:3])
+    place = next((place for place in places if only_folder(place, FOLDERS["rvq"]) is not None), path)
+    folders = {network: find_folder(place, network) for network in ("rvq", "mask", "residual")}
+    length = only_folder(place, FOLDERS["length"])
+    return folders if length is None else folders | {"length": length}
+
+
+def weight_files(path: Path) -> list[Path]:
+    """The files that are read: one of each network."""
+    return [network_file(folder, network) for network, folder in network_folders(path).items()]
+
+
+RELEASE = Release(
+    files="checkpoints/t2m: rvq_.../, t2m_.../, tres_.../, length_estimator/, each with model/*.tar",
+    supports="HumanML3D (t2m) and KIT-ML (kit), residual weights shared or not, with or without length estimator",
+    licence="MIT",
+    signs=("vq_model", "t2m_transformer", "res_transformer", "estimator"),
+    weight_files=weight_files,
+    presets=(momask_humanml3d, momask_kit),
+    statistics=OWN_STATISTICS,
+    brings_statistics=True,
+)
+
+
+def read_networks(folders: dict[str, Path], *, trust: bool = False) -> tuple[dict[str, Options], dict[str, Tensor]]:
     """Options of each network that has any, and the weights of all under our keys, with the tokeniser's statistics.
 
     Args:
         folders: of each network, "rvq" among them.
+        trust: see `atm.published.read_pickle`.
     """
     options = {network: read_options(folder / "opt.txt") for network, folder in folders.items() if network != "length"}
     tokeniser = folders["rvq"]
@@ -112,11 +152,17 @@ def read_networks(folders: dict[str, Path]) -> tuple[dict[str, Options], dict[st
             )
     state = {}
     if (tokeniser / "meta").is_dir():
-        statistics = read_statistics(tokeniser / "meta" / "mean.npy", tokeniser / "meta" / "std.npy")
-        state = {f"normaliser.{key}": value for key, value in statistics.state_dict().items()}
+        state = statistics_of(read_statistics(*(tokeniser / "meta" / name for name in OWN_STATISTICS)))
     for network, folder in folders.items():
-        state |= our_state(network, _read_table(folder / "model", network))
+        table = read_weights(network_file(folder, network), *TABLES[network], trust=trust)
+        state |= our_state(network, table)
     return options, state
+
+
+def pop_statistics(state: dict[str, Tensor]) -> Normaliser | None:
+    """The statistics that `read_networks` put among the weights, taken out of them."""
+    rows = [state.pop(f"normaliser.{name}", None) for name in ("mean", "std")]
+    return None if None in rows else Normaliser(*rows)
 
 
 def our_state(network: str, published: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -209,8 +255,10 @@ def only_folder(path: Path, beginning: str) -> Path | None:
     return found[0] if found else None
 
 
-def _read_table(folder: Path, network: str) -> dict[str, Tensor]:
-    file = next((folder / name for name in FILES[network] if (folder / name).is_file()), None)
+def network_file(folder: Path, network: str) -> Path:
+    """The file of weights in a network's folder that the published program takes."""
+    names = FILES[network]
+    file = next((folder / "model" / name for name in names if (folder / "model" / name).is_file()), None)
     if file is None:
-        raise InputError(f"{folder} holds no weights: expected {' or '.join(FILES[network])}")
-    return read_weights(file, *TABLES[network])
+        raise InputError(f"{folder / 'model'} holds no weights: expected {' or '.join(names)}")
+    return file
