@@ -14,7 +14,8 @@ from atm.interface import Batch, Capabilities, StepOutput
 from atm.layers import Normaliser
 from atm.motion import Motion
 from atm.training.config import TrainConfig
-from atm.training.loop import Outcome, step_generator, train
+from atm.training.loop import Outcome, train
+from atm.training.optimise import step_generator
 from atm.training.record import RunFolder
 from doubles import FakeTextEncoder
 from folders import make_folder

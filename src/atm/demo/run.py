@@ -177,21 +177,9 @@ def _trained_here(out: Path, data: Path, seed: int, show_progress: bool, say) ->
 def _train(
     folder: Path, name: str, settings: list[str], minutes: float, from_model: Path | None, show_progress: bool
 ) -> RunFolder:
-    """A run of this many minutes: begun, resumed, or there already."""
-    run = RunFolder(folder)
-    if run.checkpoint.is_file():
-        spent = run.read_record()["minutes"]
-        if minutes - spent > 0.02:
-            outcome = start.resume(folder, minutes=minutes - spent, show_progress=show_progress)
-        else:
-            return run
-    else:
-        run.forget()
-        config = override(preset(name), settings)
-        outcome = start.start(config, folder, minutes=minutes, from_model=from_model, show_progress=show_progress)
-    if outcome.interrupted:
-        raise KeyboardInterrupt
-    return run
+    return start.start_or_resume(
+        override(preset(name), settings), folder, minutes=minutes, from_model=from_model, show_progress=show_progress
+    )
 
 
 def _sample(out: Path, seed: int, show_progress: bool) -> list[Sample]:

@@ -1,37 +1,32 @@
 """One loop for everything trainable: spaces, evaluators, generators, with the alignment losses or without."""
 
-import logging
 import math
 import signal
 import time
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch import nn
 
-from atm.alignment import Alignment, AlignmentOutput
+from atm.alignment import Alignment
 from atm.config import save
 from atm.errors import InputError
-from atm.interface import Batch, StepOutput
+from atm.interface import Batch
 from atm.progress import progress_bar
 from atm.storage import atomic, load_state, save_model
 from atm.training.checkpoint import MovingAverage, read_checkpoint, save_checkpoint
 from atm.training.config import TrainConfig
+from atm.training.optimise import Optimisation, step_generator, to_device
 from atm.training.record import RunFolder
-from atm.training.schedule import learning_rate
 from atm.training.table import find_trainable
 
-GRADIENT_RATIO_LIMIT = 5.0
-"""|weighted alignment gradient| / |own gradient| above which a run warns: the losses then fool the space instead of
-improving the motion (our trial of the losses)."""
 BAD_STEPS_LIMIT = 20
 """Steps in a row without a finite loss after which a run gives up."""
 VALIDATION_BATCHES = 8
@@ -82,19 +77,8 @@ def train(
         InputError: nothing to resume, the losses ask for a motion that the model does not give, or twenty steps in a
             row had no finite loss.
     """
-    from lightning.fabric import Fabric
-
-    # It tells which arithmetic it uses, on each start; the config says that.
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    fabric = Fabric(accelerator="auto", devices=1, precision=config.precision)
-    model.requires_grad_(True)
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=config.learning_rate, betas=config.betas, weight_decay=config.weight_decay
-    )
-    wrapped, optimizer = fabric.setup(model, optimizer)
-    wrapped.mark_forward_method("training_step")
-    if alignment is not None and isinstance(alignment.space, nn.Module):
-        alignment.space.to(fabric.device)
+    optimisation = Optimisation(config, model, alignment)
+    optimizer = optimisation.optimizer
     average = MovingAverage(model, config.ema) if config.ema else None
     state: dict[str, Any] = {"step": 0, "seconds": 0.0, "best": math.inf, "pending": {}, "skipped": {}}
     if resume:
@@ -131,7 +115,7 @@ def train(
         run.write_record(step=step, steps=config.steps, minutes=round(seconds / 60, 2), skipped_rows=journal.skipped)
 
     with (
-        _attention_for(fabric.device),
+        optimisation.attention(),
         _stop_on_interrupt() as interrupted,
         ThreadPoolExecutor(1) as ahead,
         closing(journal),
@@ -142,52 +126,29 @@ def train(
         while step < config.steps and not interrupted():
             if minutes is not None and time.monotonic() - begun > minutes * 60:
                 break
-            batch = _to(coming.result(), fabric.device)
+            batch = coming.result()
             coming = ahead.submit(sampler, step + 1)
-            rng = step_generator(config.seed, step)
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(config, step)
-
-            model.train()
-            output = wrapped.training_step(batch, rng)
-            own = output.loss.mean()
-            loss, log = own, {"loss": own.item(), **output.parts}
-            if alignment is not None:
-                aligned = _align(alignment, output, batch, rng)
-                if config.gradient_log_every and step % config.gradient_log_every == 0:
-                    log |= journal.gradients(own, aligned.total, model, step)
-                loss = own + aligned.total
-                log |= {f"alignment/{name}": value for name, value in aligned.log.items()}
-            norm = math.nan
-            if torch.isfinite(loss):
-                fabric.backward(loss)
-                norm = _gradient_norm(model)
-            if math.isfinite(norm):
-                if config.gradient_clip:
-                    fabric.clip_gradients(wrapped, optimizer, max_norm=config.gradient_clip)
-                optimizer.step()
+            stepped = optimisation.step(batch, step)
+            if stepped.skipped is None:
                 bad_in_a_row = 0
-                log |= {"gradient_norm": norm, "total": loss.item()}
             else:
                 bad_in_a_row += 1
-                log = {}
-                journal.skip([i for i, row in zip(batch.ids, output.loss, strict=True) if not torch.isfinite(row)])
+                journal.skip(stepped.skipped)
                 if bad_in_a_row == BAD_STEPS_LIMIT:
                     raise InputError(
                         f"no finite loss or gradient in {bad_in_a_row} steps in a row, up to step {step + 1}: lower "
                         f"learning_rate ({config.learning_rate}), or look at the motions that the run named"
                     )
-            optimizer.zero_grad(set_to_none=True)
             step += 1
             if average:
                 average.update(step)
-            journal.add(log)
+            journal.add(stepped.log)
             if step % config.log_every == 0 or step == config.steps:
                 line = journal.write(step, already + time.monotonic() - begun)
                 bar.update(task, note=f"loss {line.get('loss', math.nan):.4f}")
             bar.update(task, completed=step)
             if validation is not None and config.validate_every and step % config.validate_every == 0:
-                loss_val = validation_loss(model, validation, config.seed, fabric.device, average)
+                loss_val = validation_loss(model, validation, config.seed, optimisation.device, average)
                 journal.run.append_metrics({"step": step, "validation_loss": loss_val})
                 if config.keep == "best" and loss_val < best:
                     best = loss_val
@@ -197,13 +158,6 @@ def train(
         checkpoint()
         coming.cancel()
     return Outcome(step, config.steps, interrupted())
-
-
-def step_generator(seed: int, step: int) -> torch.Generator:
-    """The random numbers of a step; also sets the global state that dropout draws from."""
-    state = np.random.SeedSequence([seed, step]).generate_state(2)
-    torch.manual_seed(int(state[0]))
-    return torch.Generator().manual_seed(int(state[1]))
 
 
 @torch.no_grad()
@@ -220,21 +174,12 @@ def validation_loss(
     model.eval()
     losses = []
     for step in range(VALIDATION_BATCHES):
-        batch = _to(sampler(step), device)
+        batch = to_device(sampler(step), device)
         losses.append(model.training_step(batch, step_generator(seed + 1, step)).loss.mean().item())
     model.train()
     if average:
         average.swap()
     return float(np.mean(losses))
-
-
-def _align(alignment: Alignment, output: StepOutput, batch: Batch, rng: torch.Generator) -> AlignmentOutput:
-    if output.motion is None:
-        raise InputError("the alignment losses need a motion, and this model's training step gives none")
-    # Margins and ratios are differences of small distances: half precision would drown them.
-    with torch.autocast(batch.sentence.device.type, enabled=False):
-        motion = replace(output.motion, features=output.motion.features.float())
-        return alignment(motion, batch, output.noise_level, rng)
 
 
 def _restore(run: RunFolder, model: nn.Module, optimizer, average: MovingAverage | None) -> dict[str, Any]:
@@ -256,15 +201,6 @@ def _save_averaged(path: Path, model: nn.Module, average: MovingAverage | None, 
             average.swap()
 
 
-def _gradient_norm(model: nn.Module) -> float:
-    gradients = [p.grad for p in model.parameters() if p.grad is not None]
-    return torch.stack(torch._foreach_norm(gradients)).norm().item() if gradients else 0.0
-
-
-def _to(batch: Batch, device: torch.device) -> Batch:
-    return replace(batch, motion=batch.motion.to(device), sentence=batch.sentence.to(device))
-
-
 class _Journal:
     """Means of what the steps logged, into metrics.jsonl and TensorBoard; and the rows that had no finite loss."""
 
@@ -275,7 +211,6 @@ class _Journal:
         self.pending = dict(pending)
         """Values since the last line; in the checkpoint, so that a resumed run's next line is the mean it would be."""
         self.skipped = dict(skipped)
-        self._warned = False
         self._board = SummaryWriter(str(run.path / "tensorboard"))
 
     def add(self, log: dict[str, float]) -> None:
@@ -286,24 +221,6 @@ class _Journal:
         for clip_id in ids:
             self.skipped[clip_id] = self.skipped.get(clip_id, 0) + 1
         warnings.warn(f"step skipped, no finite loss for: {', '.join(ids) or 'the batch as a whole'}", stacklevel=2)
-
-    def gradients(self, own: Tensor, aligned: Tensor, model: nn.Module, step: int) -> dict[str, float]:
-        """Norms of both gradients on the weights; warns once where alignment dwarfs the model's own loss."""
-        norms = []
-        parameters = [p for p in model.parameters() if p.requires_grad]
-        for loss in (own, aligned):
-            gradients = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
-            found = [g for g in gradients if g is not None]
-            norms.append(torch.stack(torch._foreach_norm(found)).norm().item() if found else 0.0)
-        ratio = norms[1] / max(norms[0], 1e-12)
-        if ratio > GRADIENT_RATIO_LIMIT and not self._warned:
-            self._warned = True
-            warnings.warn(
-                f"at step {step} the gradient of the weighted alignment losses is {ratio:.1f} times that of the "
-                "model's own loss: lower alignment.inter_weight and alignment.intra_weight",
-                stacklevel=2,
-            )
-        return {"gradient/own": norms[0], "gradient/alignment": norms[1], "gradient/ratio": ratio}
 
     def write(self, step: int, seconds: float) -> dict[str, float]:
         line = {"step": step, "seconds": round(seconds, 2)}
@@ -317,11 +234,6 @@ class _Journal:
 
     def close(self) -> None:
         self._board.close()
-
-
-def _attention_for(device: torch.device):
-    """On a CPU, the fused attention's backward pass takes several times as long as plain products at our lengths."""
-    return sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
 
 
 @contextmanager

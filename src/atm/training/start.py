@@ -2,6 +2,7 @@
 
 import warnings
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -18,9 +19,13 @@ from atm.packaged import packaged
 from atm.storage import find_model, load_state, read_model
 from atm.text import CachedTextEncoder, load_text_encoder
 from atm.training.config import TrainConfig
-from atm.training.loop import Outcome, step_generator, train
+from atm.training.loop import Outcome, train
+from atm.training.optimise import step_generator
 from atm.training.record import RunFolder
 from atm.training.table import find_trainable
+
+ENOUGH_MINUTES = 0.02
+"""A run whose time is over but for this is done."""
 
 
 def start(
@@ -64,7 +69,50 @@ def resume(out: Path, *, minutes: float | None = None, show_progress: bool = Tru
     return _run(config, run, minutes=minutes, from_model=None, resume=True, show_progress=show_progress)
 
 
-def _run(config: TrainConfig, run: RunFolder, *, minutes, from_model, resume, show_progress) -> Outcome:
+def start_or_resume(
+    config: TrainConfig,
+    out: Path,
+    *,
+    minutes: float | None = None,
+    from_model: Path | None = None,
+    show_progress: bool = True,
+) -> RunFolder:
+    """A run that is there at the end: begun, gone on with, or finished already; arguments as for `start`.
+
+    Args:
+        minutes: of all calls together; None: all its steps.
+
+    Raises:
+        KeyboardInterrupt: the run was interrupted; it has written its checkpoint.
+    """
+    run = RunFolder(out)
+    if not run.checkpoint.is_file():
+        run.forget()
+        outcome = start(config, out, minutes=minutes, from_model=from_model, show_progress=show_progress)
+    else:
+        record = run.read_record()
+        left = None if minutes is None else minutes - record["minutes"]
+        if record["step"] >= record["steps"] or (left is not None and left < ENOUGH_MINUTES):
+            return run
+        outcome = resume(out, minutes=left, show_progress=show_progress)
+    if outcome.interrupted:
+        raise KeyboardInterrupt
+    return run
+
+
+class Prepared(NamedTuple):
+    """All that the loop needs of a config."""
+
+    config: TrainConfig
+    """With what the data decided."""
+    model: nn.Module
+    sampler: BatchSampler
+    alignment: Alignment | None
+    validation: BatchSampler | None
+
+
+def prepare(config: TrainConfig, *, new: bool = True, show_progress: bool = True) -> Prepared:
+    """Data, text embeddings, model and space of a config; `new` as for `build_model`."""
     if config.data is None:
         raise InputError("no data: give data=DIR, a folder in the HumanML3D layout")
     dataset = open_dataset(config.data, "train")
@@ -72,9 +120,7 @@ def _run(config: TrainConfig, run: RunFolder, *, minutes, from_model, resume, sh
         named = "; ".join(f"{clip} {why}" for clip, why in list(dataset.skipped.items())[:5])
         warnings.warn(f"{len(dataset.skipped)} clips are left out: {named}", stacklevel=2)
     encoder = cached_encoder(text_encoder_name(config), dataset, show_progress=show_progress)
-    config, model = build_model(config, dataset, encoder, new=not resume and from_model is None)
-    if from_model is not None:
-        load_state(model, read_model(find_model(from_model)).state, source=str(from_model))
+    config, model = build_model(config, dataset, encoder, new=new)
     alignment = None
     if config.alignment is not None and config.alignment.weighs_anything():
         alignment = Alignment(config.alignment, _space(config.alignment.space, dataset, encoder))
@@ -94,9 +140,17 @@ def _run(config: TrainConfig, run: RunFolder, *, minutes, from_model, resume, sh
         for one in {encoder, sentences}:
             one.prepare(val.captions(), progress=show_progress)
         validation = BatchSampler(val, sentences, **sizes)
+    return Prepared(config, model, BatchSampler(dataset, sentences, **sizes), alignment, validation)
+
+
+def _run(config: TrainConfig, run: RunFolder, *, minutes, from_model, resume, show_progress) -> Outcome:
+    ready = prepare(config, new=not resume and from_model is None, show_progress=show_progress)
+    if from_model is not None:
+        load_state(ready.model, read_model(find_model(from_model)).state, source=str(from_model))
     return train(
-        config, model, BatchSampler(dataset, sentences, **sizes), run,
-        alignment=alignment, validation=validation, minutes=minutes, resume=resume, show_progress=show_progress,
+        ready.config, ready.model, ready.sampler, run,
+        alignment=ready.alignment, validation=ready.validation, minutes=minutes, resume=resume,
+        show_progress=show_progress,
     )  # fmt: skip
 
 
