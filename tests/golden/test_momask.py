@@ -4,16 +4,12 @@ Weights are filled by rule under the published keys and come in through the key 
 vectors are given. Tolerance is the fact sheet's: rtol 1e-4 with atol 1e-4, token ids exactly.
 """
 
-import json
 from collections.abc import Callable
-from functools import cache
-from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
+from token_models import TEXT_WIDTH, Alone, assert_ids, assert_published, published_state, tensor, uniforms
 from torch import Tensor, nn
-from weights import ruled, wave
 
 from atm.generators.momask.config import RVQConfig
 from atm.generators.momask.draws import gumbel
@@ -39,35 +35,11 @@ from atm.motion import HUMANML3D, Motion
 from atm.storage import load_state
 from doubles import FakeTextEncoder
 
-OVERRIDES = (
-    (r"codebook$", 0.30),
-    (r"layers\.1\.codebook$", 0.25),
-    (r"layers\.[2-9]\.codebook$", 0.20),
-    (r"token_emb\.weight$", 1.0),
-    (r"cond_emb\.weight$", 0.3),
-    (r"(embed_proj_shared_weight|token_embed_weight_?|output_proj_weight_?)$", 0.30),
-)
-"""Scales of single keys; all others have the rule's own."""
-TEXT_WIDTH = 512
 POSITIONS = HUMANML3D.columns["positions"]
 
 
-@cache
-def published_state(table: str) -> dict[str, Tensor]:
-    shapes = json.loads((Path(__file__).parent / "keys" / f"momask.{table}.keys.json").read_text())
-    return {key: ruled(key, shape, overrides=OVERRIDES) for key, shape in shapes.items()}
-
-
-class Alone(nn.Module):
-    """One network under the name that it has in the whole."""
-
-    def __init__(self, name: str, network: nn.Module):
-        super().__init__()
-        self.add_module(name, network)
-
-
 def filled(name: str, network: nn.Module, table: str) -> nn.Module:
-    load_state(Alone(name, network), our_state(name, published_state(table)), source=table)
+    load_state(Alone(name, network), our_state(name, published_state(f"momask.{table}")), source=table)
     return network.eval()
 
 
@@ -85,16 +57,6 @@ def residual(table: str = "res_transformer", **changes) -> ResidualTransformer:
     return filled("residual", ResidualTransformer(config, TEXT_WIDTH), table)
 
 
-def uniforms(key: str) -> Callable[[tuple[int, ...]], Tensor]:
-    """Fixed numbers in (0, 1) for the draws 0, 1, 2, ... of a run."""
-    count = iter(range(1000))
-
-    def uniform(shape: tuple[int, ...]) -> Tensor:
-        return torch.from_numpy(((wave(f"{key}.{next(count)}", shape, "hash") + 1) / 2).clip(1e-6, 1 - 1e-6)).float()
-
-    return uniform
-
-
 def noise(key: object, shape: tuple[int, ...]) -> Callable[[], Tensor]:
     uniform = uniforms(str(key))
     return lambda: gumbel(uniform(shape))
@@ -102,18 +64,6 @@ def noise(key: object, shape: tuple[int, ...]) -> Callable[[], Tensor]:
 
 def silence(shape: tuple[int, ...]) -> Callable[[], Tensor]:
     return lambda: torch.zeros(shape)
-
-
-def tensor(array: np.ndarray) -> Tensor:
-    return torch.from_numpy(array).long() if array.dtype.kind == "i" else torch.from_numpy(array)
-
-
-def assert_published(actual: Tensor, expected: np.ndarray) -> None:
-    torch.testing.assert_close(actual.detach(), torch.from_numpy(np.asarray(expected)), rtol=1e-4, atol=1e-4)
-
-
-def assert_ids(actual: Tensor, expected: np.ndarray) -> None:
-    np.testing.assert_array_equal(actual.numpy(), expected)
 
 
 @pytest.mark.parametrize(
@@ -359,7 +309,7 @@ def test_the_whole_way_from_text_to_joints_is_the_published_one(golden):
     tables = {"rvq": "rvq", "mask": "mask_transformer", "residual": "res_transformer", "length": "length_estimator"}
     state = {f"normaliser.{key}": value for key, value in model.normaliser.state_dict().items()}
     for network, table in tables.items():
-        state |= our_state(network, published_state(table))
+        state |= our_state(network, published_state(f"momask.{table}"))
     load_state(model, state, source="the rule")
 
     text, lens = tensor(file["text"]), tensor(file["token_lens"])

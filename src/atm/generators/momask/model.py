@@ -29,7 +29,7 @@ from atm.generators.momask.tokens import (
     sentences,
 )
 from atm.generators.momask.trunk import POSITIONS
-from atm.generators.parts.rows import evaluating
+from atm.generators.parts.rows import check_encoder, evaluating
 from atm.interface import Batch, Capabilities, StepOutput, TextEncoder
 from atm.layers import Normaliser, length_mask
 from atm.motion import Motion
@@ -44,10 +44,7 @@ class MoMask(nn.Module):
 
     def __init__(self, config: MoMaskConfig, text_encoder: TextEncoder, normaliser: Normaliser):
         super().__init__()
-        if text_encoder.name != config.text_encoder:
-            raise InputError(
-                f"this MoMask reads texts with {config.text_encoder!r}, but was given the encoder {text_encoder.name!r}"
-            )
+        check_encoder(text_encoder, config.text_encoder, "this MoMask")
         self.config = config
         # Not a submodule: the frozen language model is in nobody's weights, optimiser, or train() calls.
         object.__setattr__(self, "text_encoder", text_encoder)

@@ -22,6 +22,7 @@ from atm.generators.momask.residual import ResidualTransformer, drawn_level
 from atm.generators.momask.rvq import ResidualVQVAE
 from atm.generators.momask.tokens import padded_input, sentences
 from atm.generators.momask.trunk import withheld
+from atm.generators.parts.rows import check_encoder
 from atm.interface import Batch, StepOutput, TextEncoder
 from atm.layers import Normaliser, root_weighted
 from atm.motion import Motion
@@ -53,7 +54,7 @@ class MaskStage(nn.Module):
 
     def __init__(self, config: MaskConfig, text_encoder: TextEncoder, tokeniser: RVQStage):
         super().__init__()
-        check_tokeniser(config, tokeniser)
+        check_tokeniser(config.codes, tokeniser)
         self.config = config
         keep_frozen(self, text_encoder, tokeniser)
         self.mask = MaskedTransformer(config, text_encoder.sentence_width)
@@ -73,7 +74,7 @@ class ResidualStage(nn.Module):
 
     def __init__(self, config: ResidualConfig, text_encoder: TextEncoder, tokeniser: RVQStage):
         super().__init__()
-        check_tokeniser(config, tokeniser)
+        check_tokeniser(config.codes, tokeniser)
         if config.levels != tokeniser.config.levels:
             raise InputError(
                 f"the tokeniser has {tokeniser.config.levels} levels, but levels={config.levels}: set one to the other"
@@ -97,7 +98,7 @@ class LengthStage(nn.Module):
 
     def __init__(self, config: LengthConfig, text_encoder: TextEncoder):
         super().__init__()
-        _check_encoder(config, text_encoder)
+        check_encoder(text_encoder, config.text_encoder, config.name)
         self.config = config
         # Not a submodule: the frozen language model is in nobody's weights, optimiser, or train() calls.
         object.__setattr__(self, "text_encoder", text_encoder)
@@ -243,23 +244,15 @@ def training_text(
 
 def keep_frozen(stage: nn.Module, text_encoder: TextEncoder, tokeniser: RVQStage) -> None:
     """Not as submodules: what is frozen is in nobody's weights, optimiser, or train() calls."""
-    _check_encoder(stage.config, text_encoder)
+    check_encoder(text_encoder, stage.config.text_encoder, stage.config.name)
     object.__setattr__(stage, "text_encoder", text_encoder)
     object.__setattr__(stage, "tokeniser", tokeniser.eval().requires_grad_(False))
 
 
-def _check_encoder(config: MaskConfig | ResidualConfig | LengthConfig, text_encoder: TextEncoder) -> None:
-    if text_encoder.name != config.text_encoder:
-        raise InputError(
-            f"{config.name} reads texts with {config.text_encoder!r}, but was given the encoder {text_encoder.name!r}"
-        )
-
-
-def check_tokeniser(config: MaskConfig | ResidualConfig, tokeniser: RVQStage) -> None:
-    if config.codes != tokeniser.config.codes:
-        raise InputError(
-            f"the tokeniser has {tokeniser.config.codes} codes, but codes={config.codes}: set one to the other"
-        )
+def check_tokeniser(codes: int, tokeniser: RVQStage) -> None:
+    """Refuse a tokeniser with another number of codes than the transformer that is to learn them."""
+    if codes != tokeniser.config.codes:
+        raise InputError(f"the tokeniser has {tokeniser.config.codes} codes, but codes={codes}: set one to the other")
 
 
 def _features(state: dict[str, Tensor], file: Path) -> int:

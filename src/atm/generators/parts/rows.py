@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from atm.errors import InputError
+from atm.interface import TextEncoder
 from atm.layers import Normaliser, length_mask
 from atm.motion import Motion
 
@@ -34,6 +35,18 @@ def normalised_rows(
     mask = length_mask(motion.lengths, frames)
     # masked_fill, not a product: padding means nothing, so it may hold anything, and 0 x NaN is NaN.
     return normaliser(features.masked_fill(~mask[..., None], 0.0)), mask
+
+
+def check_encoder(text_encoder: TextEncoder, name: str, model: str) -> None:
+    """Refuse a text encoder other than the one that the model was trained with.
+
+    Args:
+        text_encoder: that was given.
+        name: of the one that the model's config names.
+        model: its name, for the message.
+    """
+    if text_encoder.name != name:
+        raise InputError(f"{model} reads texts with {name!r}, but was given the encoder {text_encoder.name!r}")
 
 
 def check_width(motion: Motion, normaliser: Normaliser, model: str) -> None:
