@@ -46,6 +46,14 @@ class Stage(NamedTuple):
     """As for `Entry`."""
 
 
+def _bamm() -> Entry:
+    from atm.generators.bamm.config import BAMMConfig
+    from atm.generators.bamm.model import BAMM
+    from atm.generators.bamm.weights import from_published
+
+    return Entry(BAMMConfig, BAMM, from_published)
+
+
 def _mdm() -> Entry:
     from atm.generators.mdm.config import MDMConfig
     from atm.generators.mdm.model import MDM
@@ -88,12 +96,21 @@ def _remodiffuse() -> Entry:
 
 # Each row imports on demand, so that a command that only names generators starts at once.
 GENERATORS: dict[str, Callable[[], Entry]] = {
+    "bamm": _bamm,
     "mdm": _mdm,
     "mld": _mld,
     "momask": _momask,
     "motiondiffuse": _motiondiffuse,
     "remodiffuse": _remodiffuse,
 }
+
+
+def _bamm_transformer() -> Stage:
+    from atm.generators.bamm.config import TransformerConfig
+    from atm.generators.bamm.stage import build_stage
+
+    what_next = "train MoMask's tokeniser and residual transformer as well, and put them together"
+    return Stage(TransformerConfig, build_stage, what_next)
 
 
 def _mld_vae() -> Stage:
@@ -113,7 +130,7 @@ def _momask_stage(name: str) -> Stage:
     return Stage(STAGE_CONFIGS[name], build_stage, what_next, begin_stage)
 
 
-STAGES: dict[str, Callable[[], Stage]] = {"mld_vae": _mld_vae} | {
+STAGES: dict[str, Callable[[], Stage]] = {"bamm_transformer": _bamm_transformer, "mld_vae": _mld_vae} | {
     name: partial(_momask_stage, name) for name in ("momask_rvq", "momask_mask", "momask_residual", "momask_length")
 }
 
