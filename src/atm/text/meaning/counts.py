@@ -13,6 +13,9 @@ from atm.text.meaning.vocabulary import (
     VAGUE,
 )
 
+_ENDLESS = {"walk", "run", "jog", "stroll", "sprint", "march"}
+"""Nouns of actions that are not counted: "a run" is no one step."""
+
 
 def quantity(r: Reading, i: int, word: str) -> int | None:
     """How often, or a number that waits for its noun."""
@@ -105,7 +108,7 @@ def counted_noun(r: Reading, i: int, word: str) -> int | None:
     elif noun and word in ACTION_NOUNS and r.words[i + 1] not in STEPS and _names_an_action(r, i):
         jack = word == "jump" and r.words[i + 1] == "jack"
         action = "jumping_jack" if jack else ACTION_OF[NOUN_VERB.get(word, word)]
-        r.begin(action, count=number, merge=True)
+        r.begin(action, count=None if word in _ENDLESS else number, merge=True)
         r.light = None
         return i + 1 + jack
     elif number and r.classes[i] == "NOUN":
@@ -126,7 +129,11 @@ def _is_steps(r: Reading, i: int) -> bool:
 def _steps(r: Reading, i: int) -> None:
     number = r.number and Count(r.number.low, r.number.high, "step")
     told = r.current
-    if r.light or told is None or told.action not in ("walk", "run", "move", "jump", "hop", "turn"):
+    if told and told.action in ("walk", "run", "move") and told.said.get("direction", set()) & {"up", "down"}:
+        number = None  # those of a staircase
+    elif told and told.action in ("walk", "run") and r.link == "and" and not r.light and "count" in told.said:
+        r.begin(told.action, count=number)  # "four steps back and two to the left"
+    elif r.light or told is None or told.action not in ("walk", "run", "move", "jump", "hop", "turn"):
         r.begin("walk", count=number)
     elif told.action == "move":
         told.action = "walk"

@@ -9,6 +9,7 @@ def pause(r: Reading, i: int, word: str) -> int | None:
     if word != ",":
         return None
     r.number = None
+    _end_of_phrase(r, i)
     if r.opening is not None and r.drafts:
         r.link, r.opening = "then", None
     r.clause += 1
@@ -20,6 +21,7 @@ def connector(r: Reading, i: int, word: str) -> int | None:
     if word in ("and", "or", "but"):
         r.resolve_light()
         r.number = None
+        _end_of_phrase(r, i)
         if r.link == "first" and r.drafts:
             r.link = "and"
         r.clause += 1
@@ -54,3 +56,10 @@ def connector(r: Reading, i: int, word: str) -> int | None:
         if word == "before":
             r.early = r.clause
     return i + (2 if word == "followed" and following == "by" else 1)
+
+
+def _end_of_phrase(r: Reading, i: int) -> None:
+    """ "then the left hand," repeats the event before it; "then, with the left hand," waits for its verb."""
+    phrase = r.words[max(i - 5, 0) : i]
+    if not {"with", "using", "on"} & set(phrase):
+        r.repeat_elliptic()

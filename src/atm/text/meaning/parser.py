@@ -41,6 +41,14 @@ def _read(reading: Reading, i: int) -> int:
         after = reader(reading, i, word)
         if after is not None:
             return after
-    if word not in EMPTY and reading.classes[i] not in _NO_CONTENT:
+    if word == "like":
+        reading.rest.update(_simile(reading, i))
+    elif word not in EMPTY and reading.classes[i] not in _NO_CONTENT:
         reading.rest.add(word)
     return i + 1
+
+
+def _simile(reading: Reading, i: int) -> set[str]:
+    """What something is done like; "like a man" is a style, though "man" says nothing as a subject."""
+    noun = next((reading.words[k] for k in range(i + 1, i + 4) if reading.classes[k : k + 1] == ["NOUN"]), "")
+    return {f"like {noun}"}

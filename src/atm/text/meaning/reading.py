@@ -60,7 +60,7 @@ class Reading:
 
     def say(self, name: str, value: Any, *, ahead: bool = False) -> None:
         """To the event that is being told, or to the one that comes; of two values the first stands, ways add up."""
-        said = self.ahead if ahead or self.current is None else self.current.said
+        said = self.ahead if ahead or self.light or self.current is None else self.current.said
         if name == "direction":
             said[name] = said.get(name, frozenset()) | {value}
         elif name == "side" and said.get("side", value) != value:
@@ -91,8 +91,8 @@ class Reading:
         if self.light is None:
             return
         light, self.light = self.light, None
-        if light == "throw":
-            self.begin("throw")
+        if light in ("throw", "take", "give"):
+            self.begin(light, known=light == "throw")
         else:
             self.rest.add(light)
 

@@ -11,6 +11,8 @@ _COUNTER = re.compile(r"\b(counter|anti)[ -]clock")
 _TENS = {value: word for word, value in NUMBERS.items() if value >= 20}
 _SMALL = {value: word for word, value in NUMBERS.items() if value < 20}
 
+_PARTICIPLES = {"standing": "stand", "boxing": "box"}
+
 
 def tokens_of(caption: str, tagger: Tagger) -> list[tuple[str, str]]:
     """Words with classes, and "," for every pause."""
@@ -26,13 +28,12 @@ def tokens_of(caption: str, tagger: Tagger) -> list[tuple[str, str]]:
 
 def _corrected(tagged: list[list[str]]) -> list[tuple[str, str]]:
     """What the tagger takes for an adjective ("is standing") or an adverb ("they back up") and is a verb."""
-    before, result = "", []
+    result = [("", ""), ("", "")]
     for word, name in tagged:
-        if word == "standing" or (word == "back" and before == "PRON"):
-            word, name = ("stand" if word == "standing" else word), "VERB"
-        result.append((word, name))
-        before = name
-    return result
+        # Not "brings it back".
+        backs_up = word == "back" and result[-1][1] == "PRON" and result[-2][1] != "VERB"
+        result.append((_PARTICIPLES.get(word, word), "VERB") if backs_up or word in _PARTICIPLES else (word, name))
+    return result[2:]
 
 
 def _spelled(digits: str) -> str:

@@ -8,6 +8,9 @@ _RETURN_VERBS = {"come", "stand", "get", "go", "rise", "return"}
 _PLACING = {"put", "putt", "bring", "hold", "reach"}
 """Verbs that raise an arm where "up" stands behind them ("putting" is "putt" to the tagger)."""
 
+_MANNERS = {"position", "pose", "stance", "motion", "movement", "pace", "speed", "manner"}
+"""Nouns that make a verb before them a way of doing something else: "at a walking pace"."""
+
 
 def verb(r: Reading, i: int, word: str) -> int | None:
     """A verb, with what belongs to it."""
@@ -24,12 +27,14 @@ def verb(r: Reading, i: int, word: str) -> int | None:
         r.begin(ACTION_OF[word], count=number)
         r.number = r.light = None
         return i + 2
-    if r.words[i + 1] in ("position", "pose", "stance", "motion", "movement", "pace", "speed", "manner"):
+    if r.words[i + 1] in _MANNERS and not (r.light and r.words[i + 1] in ("motion", "movement")):
         r.rest.add(word)
         return i + 2
     if word in PHASES:
         return i + 1
-    if word in ("curve", "veer", "circle", "bend") and r.current and r.current.action in TRAVEL:
+    if word == "bend" and before not in ("that", "which"):
+        pass  # the body, not the path
+    elif word in ("curve", "veer", "circle", "bend") and r.current and r.current.action in TRAVEL:
         r.current.said["path"] = "circle" if word == "circle" else "curve"
         r.number = None
         return i + 1
@@ -85,7 +90,12 @@ def _phrasal(r: Reading, i: int, word: str) -> int | None:
         r.begin("walk")
         r.say("direction", "backward")
         return i + 2
-    if word == "lower" and last and last.action == "raise" and r.link == "and":
+    if word in ("bring", "put") and "down" in behind and last and last.action == "raise":
+        # Who raises an arm lowers it again.
+        r.link = "first"
+        return i + 1 + behind.index("down") + 1
+    again = near[0] in ("it", "them", "again", "") or (last and "part" not in last.said)
+    if word == "lower" and last and last.action == "raise" and r.link == "and" and again:
         r.link = "first"
         return i + 1
     if word in _PLACING and "up" in r.words[i : i + 6] and any(near in PARTS for near in behind):

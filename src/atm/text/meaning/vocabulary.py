@@ -38,6 +38,7 @@ _ACTIONS = {
     "somersault": "somersault",
     "flip": "flip",
     "roll": "roll tumble",
+    "handstand": "handstand",
 }
 ACTION_OF = {word: action for action, words in _ACTIONS.items() for word in words.split()}
 """Base form -> action."""
@@ -56,7 +57,7 @@ UNDEMANDING = {"stand", "move", "lower", "raise", "stand_up"}
 ACTION_NOUNS = {
     "jump", "leap", "hop", "skip", "kick", "punch", "jab", "hook", "uppercut", "bow", "squat", "crouch", "turn",
     "spin", "rotation", "twirl", "pirouette", "revolution", "pivot", "clap", "wave", "lunge", "pushup", "situp",
-    "cartwheel", "flip", "somersault", "roll", "throw", "walk", "run", "jog", "stroll", "sprint", "march",
+    "cartwheel", "flip", "somersault", "handstand", "roll", "throw", "walk", "run", "jog", "stroll", "sprint", "march",
 }  # fmt: skip
 """Nouns that say that something is done: "a kick"."""
 NOUN_VERB = {"rotation": "rotate", "revolution": "revolve"}
@@ -117,6 +118,7 @@ EMPTY = {
     "spot", "place", "air", "line", "direction", "side", "sideways", "step", "back", "straight", "turn", "own",
     "both", "each", "other", "together", "still", "motionless", "front", "above", "some", "which", "who", "so", "s",
     "very", "just", "now", "all", "another", "more", "bit", "little", "couple", "one", "once", "pace", "position",
-    "return", "does", "body", "two", "single", "less", "total", "hand", "arm", "leg", "foot", "head",
+    "return", "does", "path", "full", "complete", "body", "two", "single", "less", "total", "hand", "arm", "leg",
+    "foot", "head",
 }  # fmt: skip
 """Words that say nothing more once the events are read."""

@@ -13,6 +13,8 @@ def left_or_right(r: Reading, i: int, word: str) -> int | None:
     if word not in ("left", "right"):
         return None
     following = r.words[i + 1]
+    if following == "to" and r.words[i + 2] in ("left", "right", "side"):
+        return i + 3  # "from left to right"
     if following == "away":
         return i + 2
     if following == "and" and r.words[i + 2] in ("left", "right"):
@@ -34,7 +36,12 @@ def left_or_right(r: Reading, i: int, word: str) -> int | None:
     if with_it and following != "side" and before != "on":
         r.say("side", word)
         return i + 1
-    told = r.current
+    told, last = r.current, r.drafts[-1] if r.drafts else None
+    owner = before in ("his", "her", "their", "the") and r.words[i - 2] != "to"
+    if last and r.link == "then" and "side" in last.said and owner:
+        # "stretches his left arm, then his right"
+        r.say("side", word)
+        return i + 1
     if told and (told.action == "turn" or told.said.get("path") in ("curve", "circle")):
         told.said.setdefault("turning", word)
     else:
@@ -57,6 +64,9 @@ def way(r: Reading, i: int, word: str) -> int | None:
         return i + 1
     if word == "back" and r.classes[i] != "VERB":
         return _back(r, i)
+    if word == "circular":
+        r.say("path", "circle")
+        return i + 1
     if word in ("place", "spot") and r.words[i - 1] in ("in", "the") and r.current:
         if r.current.action in TRAVEL:
             r.say("direction", "place")
@@ -113,7 +123,11 @@ def manner(r: Reading, i: int, word: str) -> int | None:
     if word in ("both", "alternate", "alternately", "alternating", "alternatingly", "alternative"):
         r.say("side", "both")
         return i + 1
-    if word in FRACTIONS and r.words[i + 1] in ("turn", "spin", "rotation", "circle", "quarter"):
+    circled = r.words[i + 1] == "circle" and r.current and r.current.action != "turn" and not r.light
+    if circled and word == "half":
+        r.say("path", "curve")
+        return i + 2
+    if word in FRACTIONS and r.words[i + 1] in ("turn", "spin", "rotation", "circle", "quarter") and not circled:
         degrees = FRACTIONS[word]
         if r.words[i + 1] == "quarter" or (word == "quarter" and r.number and r.number.low == 3):
             degrees, r.number = 270.0, Count(1, 1)
