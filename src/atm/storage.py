@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -129,6 +130,29 @@ def atomic(path: Path) -> Iterator[Path]:
         raise InputError(f"cannot write {path}: {error.strerror or error}; an older file there is unchanged") from None
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def appearing(folder: Path) -> Iterator[Path]:
+    """A folder beside `folder` to fill; it takes that name when the block ends well, else nothing of it stays.
+
+    Raises:
+        InputError: the operating system refuses.
+    """
+    unfinished = folder.with_name(f".{folder.name}.partial")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir()
+    except OSError as error:
+        raise InputError(f"cannot make {folder}: {error}") from None
+    try:
+        yield unfinished
+        unfinished.replace(folder)
+    except OSError as error:
+        raise InputError(f"cannot write {folder}: {error}") from None
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _first(names: list[str], count: int = 3) -> str:
