@@ -5,12 +5,12 @@ Each system's published hyper-parameters stand in its file; what is ours is said
 
 from atm.errors import unknown
 from atm.training.config import TrainConfig
-from atm.training.presets import evaluator, mdm, mld, momask, motiondiffuse, remodiffuse, space
+from atm.training.presets import bamm, evaluator, mdm, mld, momask, motiondiffuse, remodiffuse, space
 from atm.training.presets.row import Preset
 
 PRESETS: dict[str, Preset] = {
     name: row
-    for system in (space, evaluator, mdm, mld, motiondiffuse, remodiffuse, momask)
+    for system in (space, evaluator, mdm, mld, motiondiffuse, remodiffuse, momask, bamm)
     for name, row in system.PRESETS.items()
 }
 

@@ -5,6 +5,7 @@ The losses act on the tokeniser's reconstruction (eq. 10 and 11 of the ATM paper
 of 64 frames is measured against the caption of the whole motion.
 """
 
+from atm.config import Config
 from atm.generators.momask.config import LengthConfig, MaskConfig, ResidualConfig, RVQConfig
 from atm.generators.momask.presets import (
     momask_length_humanml3d,
@@ -68,8 +69,8 @@ def tokeniser_scripted() -> TrainConfig:
     )  # fmt: skip
 
 
-def transformer_scripted(model: MaskConfig | ResidualConfig) -> TrainConfig:
-    """Either small transformer."""
+def transformer_scripted(model: Config) -> TrainConfig:
+    """A small transformer of tokens, whichever."""
     return TrainConfig(
         model=model, steps=3000, batch_size=64, learning_rate=5e-4, warmup_steps=100, betas=BETAS, weight_decay=1e-5,
         ema=0.999, sort_over=8, precision="bf16-mixed", gradient_log_every=0,
