@@ -12,6 +12,7 @@ from atm.generators.remodiffuse.database import (
     Database,
     best,
     build_database,
+    database_of_folder,
     own_entries,
     read_database,
     similarities,
@@ -128,3 +129,23 @@ def test_what_is_no_database_is_said_to_be_so(tmp_path, name):
     (tmp_path / name).write_bytes(b"no database")
     with pytest.raises(InputError, match="cannot read"):
         read_database(tmp_path / name)
+
+
+def test_a_folder_becomes_a_file_that_is_searched_by_its_language_model(tmp_path):
+    data = make_folder(tmp_path / "data", clips=8)
+    file = database_of_folder(data, tmp_path / "db.safetensors", split="train", text_encoder="minilm")
+    database = read_database(file)
+    assert database.ids == [item.id for item in open_dataset(data, "train").items]
+    assert database.text_encoder == "minilm" and not database.normalised
+
+
+def test_what_cannot_become_a_database_is_told(tmp_path):
+    data = make_folder(tmp_path / "data", clips=8)
+    for out, split, encoder, message in (
+        ("db.npz", "train", "minilm", r"ends in \.safetensors, got .*db\.npz"),
+        ("db.safetensors", "trian", "minilm", "has no split 'trian'"),
+        ("db.safetensors", "train", "minlm", "did you mean 'minilm'"),
+    ):
+        with pytest.raises(InputError, match=message):
+            database_of_folder(data, tmp_path / out, split=split, text_encoder=encoder)
+    assert not list(tmp_path.glob("db*"))

@@ -55,7 +55,7 @@ class ReMoDiffuseConfig(Config):
     """Trained layers over the token states."""
 
     database: str | None = None
-    """File of the retrieval database (`write_database`, or a published .npz); the model cannot run without one."""
+    """File of the retrieval database (of `atm retrieval build`, or a published .npz); the model cannot run without."""
     retrieved: PositiveInt = 2
     """Motions that are retrieved for a text."""
     length_penalty: PositiveFloat = 0.1

@@ -13,13 +13,15 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor
 from torch.nn import functional as F
 
-from atm.data.humanml3d import MotionDataset
+from atm.data.humanml3d import MotionDataset, open_dataset
 from atm.errors import InputError
 from atm.interface import TextEncoder
 from atm.progress import progress
 from atm.storage import atomic
+from atm.text import CachedTextEncoder, load_text_encoder
 
 KIND = "retrieval database"
+SUFFIX = ".safetensors"
 BATCH = 64
 """Captions that are embedded at a time."""
 
@@ -54,6 +56,29 @@ class Database:
         """One motion, cut or padded with zeros to `frames`."""
         start, length = int(self.starts[row]), min(int(self.lengths[row]), frames)
         return F.pad(self.features[start : start + length], (0, 0, 0, frames - length))
+
+
+def database_of_folder(data: Path, out: Path, *, split: str, text_encoder: str, show_progress: bool = False) -> Path:
+    """Write the database of a data folder's split, and say where.
+
+    Args:
+        data: folder in the HumanML3D layout.
+        out: file to write, ending in .safetensors.
+        split: list of motions; `train` for a model that is trained on this data.
+        text_encoder: name of the language model of the models that will search it.
+        show_progress: show bars.
+
+    Raises:
+        InputError: another suffix, no such data or split, or an unknown language model.
+    """
+    if out.suffix != SUFFIX:
+        raise InputError(f"a retrieval database ends in {SUFFIX}, got {out}: published ones are the .npz files")
+    dataset = open_dataset(data, split)
+    encoder = CachedTextEncoder(load_text_encoder(text_encoder))
+    # All captions, though only the first of each motion are asked for: a training on this data needs them next.
+    encoder.prepare(dataset.captions(), progress=show_progress)
+    write_database(out, build_database(dataset, encoder, show_progress=show_progress))
+    return out
 
 
 def build_database(
@@ -168,7 +193,7 @@ def _read_own(path: Path) -> Database:
     except (OSError, SafetensorError, ValueError) as error:
         raise InputError(f"cannot read the retrieval database {path}: {error}") from None
     if not isinstance(described, dict) or described.pop("kind", None) != KIND:
-        raise InputError(f"{path} is no retrieval database: expected a file that write_database wrote")
+        raise InputError(f"{path} is no retrieval database: expected a file that `atm retrieval build` wrote")
     return Database(**tensors, **described)
 
 

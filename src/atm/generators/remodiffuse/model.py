@@ -70,7 +70,7 @@ class ReMoDiffuse(nn.Module):
         if database.text_encoder not in (None, self.config.text_encoder):
             raise InputError(
                 f"this ReMoDiffuse searches by {self.config.text_encoder!r}, but the database was made with "
-                f"{database.text_encoder!r}: build it again with the model's text encoder"
+                f"{database.text_encoder!r}: build it again with --text-encoder {self.config.text_encoder}"
             )
         own, given = len(self.normaliser.mean), database.features.shape[1]
         if own != given:
@@ -208,7 +208,7 @@ class ReMoDiffuse(nn.Module):
             training: leave out what could be the row itself (`own_entries`).
             ids: the motions of a training batch.
         """
-        entries = self._database()
+        entries = self.open_database()
         query, sizes = text.sentence.cpu(), lengths.cpu()
         scores = similarities(entries, query, sizes, length_penalty=self.config.length_penalty)
         skip = own_entries(entries, sizes, ids) if training else None
@@ -223,7 +223,7 @@ class ReMoDiffuse(nn.Module):
         self, rows: Int[Tensor, "B R"], found: Bool[Tensor, "B R"]
     ) -> tuple[Float[Tensor, "B R F W"], Float[Tensor, "B R 1 S"], Bool[Tensor, "B R F"]]:
         """Entries of the database, encoded: motions, texts, and which frames there are."""
-        entries, device, frames = self._database(), self.out.weight.device, self.config.max_frames
+        entries, device, frames = self.open_database(), self.out.weight.device, self.config.max_frames
         flat = rows.flatten()
         motions = torch.stack([entries.motion(int(row), frames) for row in flat]).to(device)
         lengths = entries.lengths[flat].where(found.flatten(), 0).to(device)
@@ -252,12 +252,18 @@ class ReMoDiffuse(nn.Module):
         kept = section_levels(self.config.diffusion_steps, self.config.sampling_sections)
         return noise_chain(self.config.diffusion_steps, "linear", kept=kept)
 
-    def _database(self) -> Database:
+    def open_database(self) -> Database:
+        """What is searched, read when it is first asked for.
+
+        Raises:
+            InputError: the config names none, or it is no database, or one of other texts or motions.
+        """
         if self._entries is None:
             if self.config.database is None:
                 raise InputError(
-                    "this ReMoDiffuse has no database to retrieve from: give model.database=FILE, made from the "
-                    "training split of its data set"
+                    "this ReMoDiffuse has no database to retrieve from: make one of its data set with "
+                    f"`atm retrieval build DATA FILE --text-encoder {self.config.text_encoder}`, then give "
+                    "model.database=FILE"
                 )
             self.search_in(read_database(Path(self.config.database)))
         return self._entries
@@ -265,3 +271,17 @@ class ReMoDiffuse(nn.Module):
     def _encode(self, text: list[str]) -> TextEmbedding:
         with torch.no_grad():
             return self.text_encoder(text)
+
+
+def begin(config: ReMoDiffuseConfig, text_encoder: TextEncoder, normaliser: Normaliser) -> ReMoDiffuse:
+    """A new ReMoDiffuse to be trained; what is wrong with its database is said at once.
+
+    Args:
+        config, text_encoder, normaliser: as for `ReMoDiffuse`.
+
+    Raises:
+        InputError: see `ReMoDiffuse.open_database`.
+    """
+    model = ReMoDiffuse(config, text_encoder, normaliser)
+    model.open_database()
+    return model
