@@ -5,6 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Int
+from torch import Tensor
+from torch.nn import functional as F
 
 from atm.errors import InputError, unknown
 from atm.export import save_motion
@@ -92,23 +95,38 @@ def sample_all(
     Raises:
         InputError: the length is not one that the model can make.
     """
-    frames = _frames(generator, seconds)
+    lengths = torch.full((len(text),), _frames(generator, seconds))
+    return sample_rows(
+        generator, text, lengths, seeds=seeds, guidance_scale=guidance_scale, show_progress=show_progress
+    )
+
+
+def sample_rows(
+    generator: Generator,
+    text: list[str],
+    lengths: Int[Tensor, "B"],
+    *,
+    seeds: list[int],
+    guidance_scale: float | None = None,
+    show_progress: bool = True,
+) -> Motion:
+    """One motion per sentence, each of its own length in frames, in batches; on the CPU.
+
+    Raises:
+        InputError: a guidance scale that is none.
+    """
     if guidance_scale is not None and not 0 <= guidance_scale < float("inf"):
         raise InputError(f"guidance must be a number >= 0, got {guidance_scale}")
-    parts = [
-        generator.sample(
-            text[start : start + BATCH],
-            torch.full((len(text[start : start + BATCH]),), frames),
-            seeds=seeds[start : start + BATCH],
-            guidance_scale=guidance_scale,
-            progress=show_progress,
+    longest = int(lengths.max())
+    features = []
+    for start in range(0, len(text), BATCH):
+        rows = slice(start, start + BATCH)
+        motion = generator.sample(
+            text[rows], lengths[rows], seeds=seeds[rows], guidance_scale=guidance_scale, progress=show_progress
         )
-        for start in range(0, len(text), BATCH)
-    ]
-    return Motion(
-        torch.cat([part.features[:, :frames].cpu() for part in parts]),
-        torch.cat([part.lengths.cpu() for part in parts]),
-    )
+        made = motion.features[:, :longest].cpu()
+        features.append(F.pad(made, (0, 0, 0, longest - made.shape[1])))
+    return Motion(torch.cat(features), lengths)
 
 
 def check_model(model: Path) -> list[CheckResult]:

@@ -16,7 +16,7 @@ from torch import Tensor
 from atm.alignment import Alignment, AlignmentConfig, AlignmentOutput
 from atm.alignment.clips import Clips
 from atm.alignment.distances import pair_distances, row_distance
-from atm.alignment.negatives import Mined, admissible_negatives, mine_hard_negatives, mine_proxies, text_similarity
+from atm.alignment.negatives import Mined, mine_hard_negatives, mine_proxies
 from atm.errors import InputError
 from atm.interface import Batch, Generator
 from atm.motion import Motion, Skeleton
@@ -206,9 +206,8 @@ class _Facts:
         self.z_text = self.space.encode_text(batch.text).float()
         self.z_generated = self.space.encode_motion(generated).float()
         self.z_real = self.space.encode_motion(batch.motion).float()
-        alike = batch.sentence if self.config.similarity == "sentence" else self.z_text
-        self.similarity = text_similarity(alike).float()
-        self.admissible = admissible_negatives(self.similarity, batch.text, epsilon=self.config.epsilon)
+        self.similarity = alignment.similarity(batch, self.z_text)
+        self.admissible = alignment.admissible(batch, self.z_text)
         self.alike = 1 - row_distance(self.z_generated, self.z_real, "cosine")
 
     def most_telling(self) -> int:

@@ -45,9 +45,9 @@ def motion_strips(explanation: Explanation) -> list[Strip]:
     return [_strip(figure) for figure in _four(explanation)]
 
 
-def clip_strips(intra: IntraExample) -> list[Strip]:
+def clip_strips(intra: IntraExample, stand_in: str | None = None) -> list[Strip]:
     """The clip and its proxies, generated and real, as strips."""
-    return [_strip(figure) for figure in _six(intra)]
+    return [_strip(figure) for figure in _six(intra, stand_in)]
 
 
 def _inter_section(explanation: Explanation) -> str:
@@ -105,7 +105,7 @@ def _intra_section(explanation: Explanation) -> str:
             f"({RULES['negative proxy'][config.negative_proxy_rule]}: real clips far, generated ones close)."
         ),
         *([] if intra.acts else [_above_gamma(intra, config)]),
-        viewer_html(_clip_view(intra)),
+        viewer_html(_clip_view(intra, explanation.stand_in)),
         facts(
             {
                 "clip to its real counterpart": f"{max(away for _, away in intra.away):.3f}",
@@ -221,19 +221,24 @@ def _four(explanation: Explanation) -> list[_Figure]:
     ]
 
 
-def _six(intra: IntraExample) -> list[_Figure]:
+def _six(intra: IntraExample, stand_in: str | None) -> list[_Figure]:
     """Generated ones first."""
+
+    def caption(shown: Shown, generated: bool) -> str:
+        """Of a stand-in, its own: clips of the motion itself have the sentence that was asked for."""
+        return stand_in if stand_in and not generated and shown.id == intra.anchor.id else shown.text
+
     named = {"least aligned clip": intra.anchor, "positive proxy": intra.positive, "negative proxy": intra.negative}
     return [
-        _Figure(f"{name}, {'generated' if generated else 'real'}", shown, generated, shown.text)
+        _Figure(f"{name}, {'generated' if generated else 'real'}", shown, generated, caption(shown, generated))
         for generated in (True, False)
         for name, shown in named.items()
     ]
 
 
-def _clip_view(intra: IntraExample) -> MotionView:
+def _clip_view(intra: IntraExample, stand_in: str | None) -> MotionView:
     """Generated above, real below; the motions are shifted in time so that the clips play together."""
-    figures = _six(intra)
+    figures = _six(intra, stand_in)
     begin = [figure.shown.span[0] / figure.shown.skeleton.fps for figure in figures]
     panes = [_pane(figure, begins=max(begin) - own) for figure, own in zip(figures, begin, strict=True)]
     return MotionView("", panes, columns=3, start=max(begin))

@@ -17,7 +17,7 @@ SERIES_COLOURS = ("#8d8a83", "#c25a2c", "#2e7fa3", "#6f58b5", "#3f8f5e", "#b98a1
 """Outside of our pages, where `--series-1` ... are not set."""
 MOST_POINTS = 400
 """A longer line is shown by means of neighbouring points: no screen has more, and every page would carry them."""
-LETTER = 6.6
+LETTER = 7.2
 """Width of a letter, guessed: SVG cannot be asked for it before it is shown."""
 
 

@@ -146,10 +146,7 @@ def table(first: str, columns: Sequence[Column | str], rows: Sequence[Row], *, c
         ValueError: a row whose number of cells is not that of the columns.
     """
     columns = [Column(column) if isinstance(column, str) else column for column in columns]
-    head = "".join(
-        f'<th scope="col">{html.escape(c.name)}{f"<small>{html.escape(c.hint)}</small>" if c.hint else ""}</th>'
-        for c in [Column(first), *columns]
-    )
+    head = "".join(_head(column) for column in [Column(first), *columns])
     body = ""
     for row in rows:
         if len(row.cells) != len(columns):
@@ -162,6 +159,12 @@ def table(first: str, columns: Sequence[Column | str], rows: Sequence[Row], *, c
         body += f'<tr{style}><th scope="row">{html.escape(row.name)}</th>{cells}</tr>'
     below = f"<caption>{_inline(caption)}</caption>" if caption else ""
     return f'<div class="table-wrap"><table>{below}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _head(column: Column) -> str:
+    opening = '<th scope="col" class="text">' if column.prose else '<th scope="col">'
+    hint = f"<small>{html.escape(column.hint)}</small>" if column.hint else ""
+    return f"{opening}{html.escape(column.name)}{hint}</th>"
 
 
 def _cell(cell: str | float | Interval | None, column: Column, best: bool) -> str:

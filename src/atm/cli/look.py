@@ -1,0 +1,38 @@
+"""Commands that show what models do and why, as pages to look at."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from atm.cli.app import Quiet, Seed, app, examples
+
+
+@app.command(
+    epilog=examples(
+        "atm explain runs/mdm_small_atm-0",
+        "atm explain runs/mdm_small_atm-0 --index 12 --sampled",
+        'atm explain --data scripted --text "a person kicks twice and sits down" --out kick.html',
+    )
+)
+def explain(
+    model: Annotated[Path | None, typer.Argument(help="Run folder or model file; default: the packaged model.")] = None,
+    index: Annotated[int | None, typer.Option(help="Motion of the split, from 0; default: the most telling.")] = None,
+    text: Annotated[str | None, typer.Option(help="A sentence of your own, in place of an index.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Data folder to mine in; default: the run's.")] = None,
+    sampled: Annotated[bool, typer.Option("--sampled", help="Sample in full, not one training step.")] = False,
+    space: Annotated[Path | None, typer.Option(help="Space; default: the run's, else the packaged one.")] = None,
+    split: Annotated[str, typer.Option(help="Split of the data folder.")] = "train",
+    batches: Annotated[int, typer.Option(min=0, help="Batches that are mined for the survey; 0: none.")] = 4,
+    seed: Seed = 0,
+    out: Annotated[Path, typer.Option(help="Page to write; film strips are written beside it.")] = Path("explain.html"),
+    quiet: Quiet = False,
+) -> None:  # fmt: skip
+    """Show what the losses mine for one motion, the number behind each choice, and what they did over the run."""
+    from atm.explain.command import explain_model
+
+    for path in explain_model(
+        model, data=data, index=index, text=text, sampled=sampled, space=space, split=split, batches=batches, seed=seed,
+        out=out, show_progress=not quiet,
+    ):  # fmt: skip
+        print(path)
