@@ -28,6 +28,7 @@ ROOMS = (
     "generators",
     "evaluation",
     "training",
+    "importing",  # published checkpoints to run folders
     "export",
     "generate",  # from sentences to files
     "explain",

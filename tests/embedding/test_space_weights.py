@@ -103,7 +103,7 @@ def test_a_published_folder_is_read_with_the_statistics_of_its_data_set(tmp_path
 def test_published_weights_without_their_statistics_ask_for_them(tmp_path):
     folder = publish(tmp_path, tiny_space())
     (tmp_path / "stats" / "humanml3d").rename(tmp_path / "stats" / "elsewhere")
-    with pytest.raises(InputError, match="give those that the model was trained with"):
+    with pytest.raises(InputError, match=r"give the folder with its mean.pt and std.pt"):
         from_published(folder, text_encoder=FakeTextEncoder())
     with pytest.raises(InputError, match=r"take 263 features per frame .* statistics are of 251"):
         from_published(folder, Normaliser.identity(251), FakeTextEncoder())

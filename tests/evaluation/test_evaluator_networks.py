@@ -216,7 +216,7 @@ def test_what_an_evaluator_lacks_is_named(tmp_path):
         from_published(folder)
     from_published(folder, glove=tmp_path / "words")
     (folder / "Comp_v6_KLD01").rename(folder / "Other")
-    with pytest.raises(InputError, match="weights without statistics"):
+    with pytest.raises(InputError, match="no statistics beside its weights"):
         from_published(folder)
     with pytest.raises(InputError, match="no finest.tar"):
         from_published(tmp_path / "words")

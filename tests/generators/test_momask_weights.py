@@ -168,7 +168,7 @@ def test_statistics_come_from_the_tokenisers_folder_and_not_from_the_data_set(tm
     (folder / "rvq_small" / "meta").rmdir()
     own = Normaliser(torch.zeros(FEATURES), torch.full((FEATURES,), 7.0))
     torch.testing.assert_close(from_published(folder, own, encoder()).normaliser.std, own.std)
-    with pytest.raises(InputError, match="weights without statistics"):
+    with pytest.raises(InputError, match="no statistics beside its weights"):
         from_published(folder, text_encoder=encoder())
 
 

@@ -102,7 +102,7 @@ def test_a_folder_of_something_else_is_said_to_be_so(tmp_path):
         from_published(tmp_path)
     (tmp_path / "meta" / "mean.npy").unlink()
     (tmp_path / "meta").rmdir()
-    with pytest.raises(InputError, match="weights without statistics"):
+    with pytest.raises(InputError, match="no statistics beside its weights"):
         from_published(tmp_path)
     file = tmp_path / "model" / "latest.tar"
     torch.save({"model": {}}, file)

@@ -109,5 +109,5 @@ def test_a_file_of_something_else_is_said_to_be_so(tmp_path):
     with pytest.raises(InputError, match="263 or 251 features, and gives 7"):
         from_published(file)
     torch.save({"state_dict": small_state()}, file)
-    with pytest.raises(InputError, match="weights without statistics"):
+    with pytest.raises(InputError, match="no statistics beside its weights"):
         from_published(file, text_encoder=encoder())

@@ -65,6 +65,43 @@ def train(
         sys.exit(130)
 
 
+@app.command(
+    "import",
+    epilog=examples(
+        "atm import --list",
+        "atm import mdm save/humanml_trans_enc_512 runs/mdm --stats HumanML3D",
+        "atm import momask checkpoints/t2m runs/momask",
+        "atm import evaluator checkpoints/kit runs/evaluator_kit --glove glove",
+    ),
+)
+def import_checkpoint(
+    system: Annotated[str | None, typer.Argument(help="A name that `atm import --list` shows.")] = None,
+    source: Annotated[Path | None, typer.Argument(help="The published checkpoint's folder or file.")] = None,
+    out: Annotated[Path | None, typer.Argument(help="Run folder to write.")] = None,
+    names: Annotated[bool, typer.Option("--list", help="What can be imported, and under which licences.")] = False,
+    stats: Annotated[Path | None, typer.Option(help="Folder of the statistics that it was trained with.")] = None,
+    database: Annotated[Path | None, typer.Option(help="What ReMoDiffuse retrieves from.")] = None,
+    glove: Annotated[Path | None, typer.Option(help="Folder of the evaluator's word vectors.")] = None,
+    trust: Annotated[bool, typer.Option("--trust", help="Let the file run what it asks for.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Turn a published checkpoint into a run folder that every command takes."""
+    from atm.importing import import_published, list_systems
+
+    if names:
+        print(list_systems())
+        return
+    if system is None or source is None or out is None:
+        raise InputError("import what? give a system that `atm import --list` names, its checkpoint, and a run folder")
+    imported = import_published(
+        system, source, out, stats=stats, trust=trust, database=database, glove=glove, show_progress=not quiet
+    )
+    print(f"recognised {imported.recognised}", file=sys.stderr)
+    for note in imported.notes:
+        print(f"note: {note}", file=sys.stderr)
+    print(imported.path)
+
+
 @app.command(epilog=examples("atm pack runs/mdm_small-0 walker.safetensors"))
 def pack(
     run: Annotated[Path, typer.Argument(help="Run folder or model file.")],

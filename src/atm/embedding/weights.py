@@ -21,11 +21,9 @@ from atm.published import (
     statistics_of,
 )
 from atm.storage import load_state, read_model, save_model
-from atm.text import DeferredTextEncoder, load_text_encoder
+from atm.text import DeferredTextEncoder
 
 PUBLISHED_PARTS = ("motion_encoder", "text_encoder", "motion_decoder")
-STATISTICS = ("mean.pt", "std.pt")
-"""Files of the published statistics."""
 
 
 def save_space(space: Space, path: Path, *, half: bool = False) -> None:
@@ -38,7 +36,7 @@ def load_space(path: Path, text_encoder: TextEncoder | None = None) -> Space:
 
     Args:
         path: the file, or a run folder with a `model.safetensors`.
-        text_encoder: None loads the one that the config names.
+        text_encoder: None loads the one that the config names, when it is first asked.
 
     Raises:
         InputError: no such file, another kind of model, or weights that do not fit the config.
@@ -51,7 +49,7 @@ def load_space(path: Path, text_encoder: TextEncoder | None = None) -> Space:
     if "normaliser.mean" not in stored.state:
         raise InputError(f"{file} has no statistics (`normaliser.mean`): it was not written by save_space")
     width = len(stored.state["normaliser.mean"])
-    space = Space(config, text_encoder or load_text_encoder(config.text_encoder), Normaliser.identity(width))
+    space = Space(config, text_encoder or DeferredTextEncoder(config.text_encoder), Normaliser.identity(width))
     load_state(space, stored.state, source=str(file))
     return space
 
@@ -77,7 +75,8 @@ def from_published(
         folders = (parent / "stats" / name / "guoh3dfeats" for parent in path.absolute().parents)
         folder = next((folder for folder in folders if folder.is_dir()), None)
         normaliser = None if folder is None else read_published_statistics(folder)
-    normaliser = check_statistics(normaliser, features_of(state, "motion_encoder.projection.weight", 1), path)
+    features = features_of(state, "motion_encoder.projection.weight", 1)
+    normaliser = check_statistics(normaliser, features, path, files="its mean.pt and std.pt")
     config = space_humanml3d().model_copy(update=_sizes(state))
     encoder = text_encoder or DeferredTextEncoder(config.text_encoder)
     return with_weights(state, normaliser, config, encoder, source=str(path)).eval()
@@ -129,9 +128,9 @@ def is_kit(path: Path) -> bool:
     return False
 
 
-def read_published_statistics(folder: Path, *, trust: bool = False) -> Normaliser:
+def read_published_statistics(folder: Path) -> Normaliser:
     """From `mean.pt` and `std.pt` in the published `stats/<data set>/guoh3dfeats`."""
-    mean, std = (read_pickle(folder / name, trust=trust) for name in STATISTICS)
+    mean, std = read_pickle(folder / "mean.pt"), read_pickle(folder / "std.pt")
     # TMR divides by std + 1e-12, so that a column that never changes does not divide by zero.
     return Normaliser(mean, std + 1e-12)
 
@@ -146,14 +145,14 @@ def _notes(_space: Space, path: Path) -> list[str]:
 
 
 RELEASE = Release(
+    read=from_published,
+    weight_files=weight_files,
+    statistics=read_published_statistics,
     files="models/tmr_humanml3d_guoh3dfeats: last_weights/*.pt; or last.ckpt (with stats/ of its copy)",
     supports="HumanML3D; KIT-ML for retrieval only, since it takes 263 features",
     licence="MIT",
     signs=("motion_encoder.tokens", "seqTransEncoder.layers.0.self_attn.in_proj_weight"),
-    weight_files=weight_files,
     presets=(space_humanml3d,),
-    statistics=STATISTICS,
-    brings_statistics=True,
     notes=_notes,
 )
 

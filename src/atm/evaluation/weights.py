@@ -13,13 +13,13 @@ from atm.evaluation.presets import evaluator_humanml3d, evaluator_kit
 from atm.evaluation.words import read_glove
 from atm.layers import Normaliser
 from atm.published import (
-    OWN_STATISTICS,
+    OWN_FILES,
     Release,
     check_statistics,
     features_of,
     is_table,
+    own_statistics,
     read_pickle,
-    read_statistics,
 )
 from atm.storage import load_state, read_model, save_model
 
@@ -71,7 +71,7 @@ def from_published(
         raise InputError(f"{file} is no published evaluator (finest.tar): it has no {', '.join(absent)}")
     above, sizes = file.absolute().parents, _sizes(published)
     normaliser = normaliser or _beside(above[min(2, len(above) - 1)])
-    normaliser = check_statistics(normaliser, sizes.get("features"), file)
+    normaliser = check_statistics(normaliser, sizes.get("features"), file, files=OWN_FILES)
     glove = glove or next((folder / "glove" for folder in above if (folder / "glove").is_dir()), None)
     if glove is None:
         raise InputError(
@@ -104,14 +104,14 @@ def weight_files(path: Path) -> list[Path]:
 
 
 RELEASE = Release(
+    read=from_published,
+    weight_files=weight_files,
+    statistics=own_statistics,
     files="t2m/text_mot_match/model/finest.tar or kit/... (with Comp_v6_*/meta/ beside it and glove/ above)",
     supports="HumanML3D (t2m) and KIT-ML (kit)",
     licence="MIT",
     signs=("movement_encoder",),
-    weight_files=weight_files,
     presets=(evaluator_humanml3d, evaluator_kit),
-    statistics=OWN_STATISTICS,
-    brings_statistics=True,
     options=("glove",),
 )
 
@@ -124,7 +124,7 @@ def frozen(evaluator: Evaluator) -> Evaluator:
 def _beside(folder: Path) -> Normaliser | None:
     """The statistics in the `Comp_v6_*` folders of a data set's checkpoints; None where there are none."""
     metas = sorted(meta for meta in folder.glob("Comp_v6_*/meta") if meta.is_dir())
-    found = [read_statistics(*(meta / name for name in OWN_STATISTICS)) for meta in metas]
+    found = [own_statistics(meta) for meta in metas]
     if any(not torch.equal(one.std, found[0].std) or not torch.equal(one.mean, found[0].mean) for one in found):
         raise InputError(
             f"{folder} holds several statistics, and they differ: {', '.join(map(str, metas))}; give one with --stats"

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from atm.interface import Generator, TextEncoder
     from atm.layers import Normaliser
+    from atm.published import Release
 
 KIND = "generator"
 """What `atm.storage` calls a generator's file."""
@@ -27,8 +28,8 @@ class Entry(NamedTuple):
     """Its config; `config.name` is the name in the table."""
     build: "Callable[[Config, TextEncoder, Normaliser], Generator]"
     """A new one, with weights drawn from torch's global generator."""
-    from_published: "Callable[..., Generator]"
-    """(path of the published checkpoint, normaliser, text encoder or None) to one with the published weights."""
+    release: "Release | None" = None
+    """What `atm import` reads; None: no checkpoint of it is published."""
     begin: "Callable[[Config, TextEncoder, Normaliser], Generator] | None" = None
     """The one that a new training run starts with, where that is more than a new one: it may read an earlier stage."""
 
@@ -49,49 +50,49 @@ class Stage(NamedTuple):
 def _bamm() -> Entry:
     from atm.generators.bamm.config import BAMMConfig
     from atm.generators.bamm.model import BAMM
-    from atm.generators.bamm.weights import from_published
+    from atm.generators.bamm.weights import RELEASE
 
-    return Entry(BAMMConfig, BAMM, from_published)
+    return Entry(BAMMConfig, BAMM, RELEASE)
 
 
 def _mdm() -> Entry:
     from atm.generators.mdm.config import MDMConfig
     from atm.generators.mdm.model import MDM
-    from atm.generators.mdm.weights import from_published
+    from atm.generators.mdm.weights import RELEASE
 
-    return Entry(MDMConfig, MDM, from_published)
+    return Entry(MDMConfig, MDM, RELEASE)
 
 
 def _mld() -> Entry:
     from atm.generators.mld.config import MLDConfig
     from atm.generators.mld.model import MLD
-    from atm.generators.mld.weights import begin, from_published
+    from atm.generators.mld.weights import RELEASE, begin
 
-    return Entry(MLDConfig, MLD, from_published, begin)
+    return Entry(MLDConfig, MLD, RELEASE, begin)
 
 
 def _momask() -> Entry:
     from atm.generators.momask.config import MoMaskConfig
     from atm.generators.momask.model import MoMask
-    from atm.generators.momask.weights import from_published
+    from atm.generators.momask.weights import RELEASE
 
-    return Entry(MoMaskConfig, MoMask, from_published)
+    return Entry(MoMaskConfig, MoMask, RELEASE)
 
 
 def _motiondiffuse() -> Entry:
     from atm.generators.motiondiffuse.config import MotionDiffuseConfig
     from atm.generators.motiondiffuse.model import MotionDiffuse
-    from atm.generators.motiondiffuse.weights import from_published
+    from atm.generators.motiondiffuse.weights import RELEASE
 
-    return Entry(MotionDiffuseConfig, MotionDiffuse, from_published)
+    return Entry(MotionDiffuseConfig, MotionDiffuse, RELEASE)
 
 
 def _remodiffuse() -> Entry:
     from atm.generators.remodiffuse.config import ReMoDiffuseConfig
     from atm.generators.remodiffuse.model import ReMoDiffuse
-    from atm.generators.remodiffuse.weights import from_published
+    from atm.generators.remodiffuse.weights import RELEASE
 
-    return Entry(ReMoDiffuseConfig, ReMoDiffuse, from_published)
+    return Entry(ReMoDiffuseConfig, ReMoDiffuse, RELEASE)
 
 
 # Each row imports on demand, so that a command that only names generators starts at once.
@@ -174,13 +175,14 @@ def load_generator(path: Path, text_encoder: "TextEncoder | None" = None) -> "Ge
 
     Args:
         path: the file, or a run folder with a `model.safetensors`.
-        text_encoder: None loads the one that the config names.
+        text_encoder: None loads the one that the config names, when it is first asked.
 
     Raises:
         InputError: no such file, a damaged one, another kind of model, or weights that do not fit the config.
     """
     from atm.layers import Normaliser
     from atm.storage import load_state, read_model
+    from atm.text import DeferredTextEncoder
 
     file = path / "model.safetensors" if path.is_dir() else path
     stored = read_model(file)
@@ -195,10 +197,7 @@ def load_generator(path: Path, text_encoder: "TextEncoder | None" = None) -> "Ge
     config = validate(entry.config, stored.config, source=str(file))
     if "normaliser.mean" not in stored.state:
         raise InputError(f"{file} has no statistics (`normaliser.mean`): it was not written by save_generator")
-    if text_encoder is None:
-        from atm.text import load_text_encoder
-
-        text_encoder = load_text_encoder(config.text_encoder)
-    generator = entry.build(config, text_encoder, Normaliser.identity(len(stored.state["normaliser.mean"])))
+    encoder = text_encoder or DeferredTextEncoder(config.text_encoder)
+    generator = entry.build(config, encoder, Normaliser.identity(len(stored.state["normaliser.mean"])))
     load_state(generator, stored.state, source=str(file))
     return generator.eval()

@@ -1,4 +1,4 @@
-"""What lies in published checkpoints: tables of weights, statistics, options."""
+"""What lies in published checkpoints: tables of weights, statistics, options; and what each system has of them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from atm.config import Config
 from atm.errors import InputError
@@ -14,33 +14,32 @@ from atm.layers import Normaliser
 from atm.motion import skeleton_of_width
 from atm.published.pickles import read_pickle
 
-DATA_SET_STATISTICS = ("Mean.npy", "Std.npy")
-"""Statistics as a data set has them."""
-OWN_STATISTICS = ("mean.npy", "std.npy")
-"""Statistics as published code writes them beside a checkpoint; these may differ from the data set's."""
+DATA_SET_FILES = "Mean.npy and Std.npy of the data set that it was trained on"
+OWN_FILES = "the mean.npy and std.npy that were published with it"
+"""What to ask a user for who has weights without statistics."""
 
 
 class Release(NamedTuple):
     """What `atm import` says and asks of a published system."""
 
+    read: Callable[..., nn.Module]
+    """(path, statistics or None, trust=, and what `options` name) to the model with the published weights."""
+    weight_files: Callable[[Path], list[Path]]
+    """Of a path that a user gives, the files of weights that `read` reads."""
+    statistics: Callable[[Path], Normaliser]
+    """Reads those in a folder that a user names, where the checkpoint has none beside it."""
     files: str
-    """What the published checkpoint is called, as its readers have it on disk."""
+    """What the published checkpoint is called on disk."""
     supports: str
     """Which of the published variants can be read."""
     licence: str
     """Of the published code and weights."""
     signs: tuple[str, ...]
-    """Keys of weights by which a file of this system is told from those of others."""
-    weight_files: Callable[[Path], list[Path]]
-    """Of a folder or file that a user gives, the files of weights that are read."""
-    presets: tuple[Callable[[], Config], ...]
-    """The published models; a function's name ends in the data set or is followed by the variant."""
-    statistics: tuple[str, str]
-    """Names of the files that hold mean and deviation where a user has to say in which folder they lie."""
-    brings_statistics: bool
-    """Whether the published checkpoint has them beside it."""
+    """Keys by which a file of this system is told from those of others."""
+    presets: tuple[Callable[[], Config], ...] = ()
+    """Configs of the published models; `humanml3d` or `kit` in a function's name says for which data set."""
     options: tuple[str, ...] = ()
-    """Further files that reading it takes, as keyword arguments."""
+    """Further files that `read` takes, by keyword."""
     notes: Callable[[Any, Path], list[str]] = lambda _model, _path: []
     """Of the model, and the path that it was read from: what a user should know before using it."""
 
@@ -69,20 +68,15 @@ def without(weights: dict[str, Tensor], *prefixes: str) -> dict[str, Tensor]:
     return {key: value for key, value in weights.items() if not key.startswith(prefixes)}
 
 
-def read_statistics(mean: Path, std: Path) -> Normaliser:
-    """Mean and deviation, one number per feature.
+def data_set_statistics(folder: Path) -> Normaliser:
+    """Mean and deviation as a data set has them, in `Mean.npy` and `Std.npy`."""
+    return _read_statistics(folder / "Mean.npy", folder / "Std.npy")
 
-    Raises:
-        InputError: a file is missing or damaged, or the two are no rows of one length.
-    """
-    try:
-        rows = [torch.from_numpy(np.load(file, allow_pickle=False)) for file in (mean, std)]
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"cannot read the statistics {mean} and {std}: {error}") from None
-    if rows[0].ndim != 1 or rows[0].shape != rows[1].shape:
-        shapes = " and ".join(str(tuple(row.shape)) for row in rows)
-        raise InputError(f"{mean} and {std} must be two rows of one length, got {shapes}")
-    return Normaliser(*rows)
+
+def own_statistics(folder: Path) -> Normaliser:
+    """Mean and deviation as published code writes them beside a checkpoint, in `mean.npy` and `std.npy`; these may
+    differ from the data set's."""
+    return _read_statistics(folder / "mean.npy", folder / "std.npy")
 
 
 def statistics_of(normaliser: Normaliser) -> dict[str, Tensor]:
@@ -90,18 +84,17 @@ def statistics_of(normaliser: Normaliser) -> dict[str, Tensor]:
     return {f"normaliser.{name}": value for name, value in normaliser.state_dict().items()}
 
 
-def check_statistics(normaliser: Normaliser | None, features: int | None, source: Path) -> Normaliser:
+def check_statistics(normaliser: Normaliser | None, features: int | None, source: Path, *, files: str) -> Normaliser:
     """The normaliser, if there is one, and one for as many features as the weights in `source` take.
 
     Args:
-        normaliser: what was given.
+        normaliser: what was given or found.
         features: numbers per frame that the weights take; None: their keys do not tell.
         source: of the weights.
+        files: what to ask for where there is none.
     """
     if normaliser is None:
-        raise InputError(
-            f"{source} holds weights without statistics: give those that the model was trained with (--stats DIR)"
-        )
+        raise InputError(f"{source} has no statistics beside its weights: give the folder with {files} (--stats DIR)")
     given = len(normaliser.mean)
     if features not in (None, given):
         raise InputError(
@@ -127,6 +120,22 @@ def read_options(file: Path) -> dict[str, bool | int | float | str]:
         ) from None
     pairs = (line.partition(":") for line in lines)
     return {key.strip(): _value(value.strip()) for key, colon, value in pairs if colon}
+
+
+def _read_statistics(*files: Path) -> Normaliser:
+    """Two rows of one length.
+
+    Raises:
+        InputError: a file is missing or damaged, or they are no such rows.
+    """
+    try:
+        rows = [torch.from_numpy(np.load(file, allow_pickle=False)) for file in files]
+    except (OSError, ValueError, EOFError, TypeError) as error:
+        raise InputError(f"cannot read the statistics {' and '.join(map(str, files))}: {error}") from None
+    if rows[0].ndim != 1 or rows[0].shape != rows[1].shape:
+        shapes = " and ".join(str(tuple(row.shape)) for row in rows)
+        raise InputError(f"{' and '.join(map(str, files))} must be two rows of one length, got {shapes}")
+    return Normaliser(*rows)
 
 
 def _value(text: str) -> bool | int | float | str:

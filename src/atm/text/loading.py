@@ -79,6 +79,16 @@ class DeferredTextEncoder:
         """The embedding of one empty string."""
         return self._loaded.embed_nothing()
 
+    @property
+    def version(self) -> str:
+        """Of the weights; loads them."""
+        return self._loaded.version
+
+    @property
+    def device(self) -> torch.device:
+        """Where the embeddings lie; loads the model."""
+        return self._loaded.device
+
     @functools.cached_property
     def _loaded(self) -> PretrainedTextEncoder:
         return load_text_encoder(self.name)

@@ -15,65 +15,94 @@ from atm.config import validate
 from atm.errors import InputError
 from atm.generators.bamm.config import BAMMConfig
 from atm.generators.bamm.model import BAMM
+from atm.generators.bamm.presets import bamm_humanml3d, bamm_kit
 from atm.generators.momask.weights import (
+    FIRST_WEIGHT,
     KIT_GUIDANCE,
     WITHOUT_COUNTERPART,
     find_folder,
+    network_file,
+    pop_statistics,
     read_networks,
     residual_options,
     rvq_options,
     token_model_options,
 )
-from atm.generators.parts.published import read_options, read_weights
 from atm.interface import TextEncoder
 from atm.layers import Normaliser
+from atm.published import (
+    OWN_FILES,
+    Release,
+    check_statistics,
+    features_of,
+    own_statistics,
+    read_options,
+    read_weights,
+    statistics_of,
+)
 from atm.storage import load_state
+from atm.text import DeferredTextEncoder
 
 FILE = "latest.tar"
 TABLES = ("t2m_transformer", "trans")
 """What the transformer's table is called in its file, today and in older ones."""
 
 
-def from_published(path: Path, normaliser: Normaliser | None = None, text_encoder: TextEncoder | None = None) -> BAMM:
+def from_published(
+    path: Path, normaliser: Normaliser | None = None, text_encoder: TextEncoder | None = None, *, trust: bool = False
+) -> BAMM:
     """A BAMM with published weights, in evaluation mode.
 
     Args:
-        path: the folder that holds `log` and `checkpoints`.
+        path: the folder that holds `log` and `checkpoints`, or a transformer's run or file in it.
         normaliser: only for a tokeniser without `meta/`, see `atm.generators.momask.weights.from_published`.
-        text_encoder: None loads the one that the checkpoints were trained with.
+        text_encoder: None loads, when it is first needed, the one that the checkpoints were trained with.
+        trust: see `atm.published.read_pickle`.
 
     Raises:
         InputError: a missing or damaged file, options that this program has no model for, or keys that are missing,
             unknown or of another shape.
     """
-    config, state = read_published(path)
-    if "normaliser.mean" not in state:
-        if normaliser is None:
-            raise InputError(f"{path} has no meta/mean.npy and meta/std.npy beside its tokeniser's weights")
-        state |= {f"normaliser.{name}": value for name, value in normaliser.state_dict().items()}
-    if text_encoder is None:
-        from atm.text import load_text_encoder
-
-        text_encoder = load_text_encoder(config.text_encoder)
-    model = BAMM(config, text_encoder, Normaliser.identity(len(state["normaliser.mean"])))
-    load_state(model, state, source=str(path))
+    config, state = read_published(path, trust=trust)
+    normaliser = pop_statistics(state) or normaliser
+    normaliser = check_statistics(normaliser, features_of(state, FIRST_WEIGHT, 1), path, files=OWN_FILES)
+    model = BAMM(config, text_encoder or DeferredTextEncoder(config.text_encoder), normaliser)
+    load_state(model, state | statistics_of(normaliser), source=str(path))
     return model.eval()
 
 
-def read_published(path: Path) -> tuple[BAMMConfig, dict[str, Tensor]]:
+def read_published(path: Path, *, trust: bool = False) -> tuple[BAMMConfig, dict[str, Tensor]]:
     """Config and weights of a published folder, under our keys; the statistics are there if the tokeniser has them."""
     run = _only_run(path)
-    dataset, said = run.parent.name, read_options(run / "opt.txt")
-    networks = path / "checkpoints" / dataset
-    options, state = read_networks({network: find_folder(networks, network) for network in ("rvq", "residual")})
-    state |= our_transformer(read_weights(run / "model" / FILE, *TABLES))
+    said = read_options(run / "opt.txt")
+    options, state = read_networks(_network_folders(run), trust=trust)
+    state |= our_transformer(read_weights(run / "model" / FILE, *TABLES, trust=trust))
     residual = residual_options(options)
     transformer = token_model_options(said) | {"body": said.get("trans", "official")}
     transformer |= {name: residual[name] for name in ("codes", "code_width")}
-    if dataset == "kit":
+    if run.parent.name == "kit":
         transformer["guidance_scale"] = KIT_GUIDANCE
     ours = {"rvq": rvq_options(options["rvq"], path), "transformer": transformer, "residual": residual}
     return validate(BAMMConfig, ours, source=str(path)), state
+
+
+def weight_files(path: Path) -> list[Path]:
+    """The files that are read: the transformer's, and those of MoMask's networks."""
+    run = _only_run(path)
+    others = [network_file(folder, network) for network, folder in _network_folders(run).items()]
+    return [run / "model" / FILE, *others]
+
+
+RELEASE = Release(
+    read=from_published,
+    weight_files=weight_files,
+    statistics=own_statistics,
+    files="a copy of its folder: log/t2m/t2m/RUN/ (opt.txt, model/latest.tar), checkpoints/t2m/ (rvq_.../, tres_.../)",
+    supports="HumanML3D (t2m) and KIT-ML (kit), both bodies of the transformer; lengths are predicted or given",
+    licence="none stated; tokeniser and residual transformer are MoMask's (MIT)",
+    signs=("t2m_transformer",),
+    presets=(bamm_humanml3d, bamm_kit),
+)
 
 
 def our_transformer(published: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -81,9 +110,18 @@ def our_transformer(published: dict[str, Tensor]) -> dict[str, Tensor]:
     return {f"transformer.{key}": v for key, v in published.items() if not key.startswith(WITHOUT_COUNTERPART)}
 
 
+def _network_folders(run: Path) -> dict[str, Path]:
+    networks = run.parents[3] / "checkpoints" / run.parent.name
+    return {network: find_folder(networks, network) for network in ("rvq", "residual")}
+
+
 def _only_run(path: Path) -> Path:
-    runs = sorted(file.parents[1] for file in path.glob(f"log/t2m/*/*/model/{FILE}"))
-    if len(runs) != 1:
-        named = f" ({', '.join(run.name for run in runs)}): leave one of them" if runs else ""
-        raise InputError(f"{path} holds {len(runs)} transformers log/t2m/DATASET/RUN/model/{FILE}{named}")
-    return runs[0]
+    """The folder of the transformer's run that the path means."""
+    path = path.absolute()
+    root = next((place for place in (path, *path.parents) if (place / "log" / "t2m").is_dir()), path)
+    runs = sorted(file.parents[1] for file in root.glob(f"log/t2m/*/*/model/{FILE}"))
+    meant = [run for run in runs if run.is_relative_to(path) or path.is_relative_to(run)]
+    if len(meant) != 1:
+        named = f" ({', '.join(run.name for run in meant)}): give the one that is meant" if meant else ""
+        raise InputError(f"{path} holds {len(meant)} transformers log/t2m/DATASET/RUN/model/{FILE}{named}")
+    return meant[0]

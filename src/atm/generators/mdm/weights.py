@@ -20,9 +20,10 @@ from atm.generators.mdm.presets import (
 from atm.interface import TextEncoder
 from atm.layers import Normaliser
 from atm.published import (
-    DATA_SET_STATISTICS,
+    DATA_SET_FILES,
     Release,
     check_statistics,
+    data_set_statistics,
     features_of,
     is_table,
     read_pickle,
@@ -51,7 +52,8 @@ def from_published(
             unknown or of another shape.
     """
     config, state = read_published(path, trust=trust)
-    normaliser = check_statistics(normaliser, features_of(state, "output_process.poseFinal.bias"), path)
+    features = features_of(state, "output_process.poseFinal.bias")
+    normaliser = check_statistics(normaliser, features, path, files=DATA_SET_FILES)
     model = MDM(config, text_encoder or DeferredTextEncoder(config.text_encoder), normaliser)
     load_state(model, state | statistics_of(normaliser), source=str(path))
     return model.eval()
@@ -78,14 +80,14 @@ def weight_files(path: Path) -> list[Path]:
 
 
 RELEASE = Release(
-    files="save/humanml_trans_enc_512: args.json and model000475000.pt",
+    read=from_published,
+    weight_files=weight_files,
+    statistics=data_set_statistics,
+    files="save/humanml_trans_enc_512: args.json and model000475000.pt (give --stats DIR of the data set)",
     supports="text-to-motion on HumanML3D and KIT-ML: encoder and decoder, CLIP and DistilBERT, 50 steps, DiP; no GRU",
     licence="MIT",
     signs=("embed_timestep.time_embed.0.weight",),
-    weight_files=weight_files,
     presets=(mdm_humanml3d, mdm_humanml3d_50, mdm_humanml3d_distilbert, mdm_humanml3d_dip, mdm_kit),
-    statistics=DATA_SET_STATISTICS,
-    brings_statistics=False,
 )
 
 

@@ -28,9 +28,10 @@ from atm.generators.mld.stage import VAEStage
 from atm.interface import TextEncoder
 from atm.layers import Normaliser
 from atm.published import (
-    DATA_SET_STATISTICS,
+    DATA_SET_FILES,
     Release,
     check_statistics,
+    data_set_statistics,
     features_of,
     read_weights,
     statistics_of,
@@ -58,7 +59,7 @@ def from_published(
         InputError: a missing or damaged file, a first stage, or keys that are missing, unknown or of another shape.
     """
     config, state = read_published(path, trust=trust)
-    normaliser = check_statistics(normaliser, _features(state), path)
+    normaliser = check_statistics(normaliser, _features(state), path, files=DATA_SET_FILES)
     model = MLD(config, text_encoder or DeferredTextEncoder(config.text_encoder), normaliser)
     load_state(model, state | statistics_of(normaliser), source=str(path))
     return model.eval()
@@ -67,7 +68,7 @@ def from_published(
 def vae_from_published(path: Path, normaliser: Normaliser | None = None, *, trust: bool = False) -> VAEStage:
     """The VAE of a published checkpoint, of either stage; arguments and errors as for `from_published`."""
     state = _read(path, trust=trust)
-    normaliser = check_statistics(normaliser, _features(state), path)
+    normaliser = check_statistics(normaliser, _features(state), path, files=DATA_SET_FILES)
     vae = {key: value for key, value in state.items() if not key.startswith("denoiser.")}
     stage = VAEStage(_vae_config(vae, path), normaliser)
     load_state(stage, vae | statistics_of(normaliser), source=str(path))
@@ -147,14 +148,14 @@ def weight_files(path: Path) -> list[Path]:
 
 
 RELEASE = Release(
-    files="one .ckpt file, as 1222_mld_humanml3d_FID041.ckpt",
+    read=from_published,
+    weight_files=weight_files,
+    statistics=data_set_statistics,
+    files="one .ckpt file, as 1222_mld_humanml3d_FID041.ckpt (give --stats DIR of the data set)",
     supports="HumanML3D and KIT-ML, 1 to 7 latents, and the variant without VAE",
     licence="MIT",
     signs=("denoiser.time_embedding.linear_1.weight",),
-    weight_files=weight_files,
     presets=(mld_humanml3d, mld_humanml3d_frames, mld_kit),
-    statistics=DATA_SET_STATISTICS,
-    brings_statistics=False,
 )
 
 

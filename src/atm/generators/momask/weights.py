@@ -20,12 +20,12 @@ from atm.generators.momask.presets import momask_humanml3d, momask_kit
 from atm.interface import TextEncoder
 from atm.layers import Normaliser
 from atm.published import (
-    OWN_STATISTICS,
+    OWN_FILES,
     Release,
     check_statistics,
     features_of,
+    own_statistics,
     read_options,
-    read_statistics,
     read_weights,
     statistics_of,
 )
@@ -82,7 +82,8 @@ def from_published(
             unknown or of another shape.
     """
     config, state = read_published(path, trust=trust)
-    normaliser = check_statistics(pop_statistics(state) or normaliser, features_of(state, FIRST_WEIGHT, 1), path)
+    normaliser = pop_statistics(state) or normaliser
+    normaliser = check_statistics(normaliser, features_of(state, FIRST_WEIGHT, 1), path, files=OWN_FILES)
     model = MoMask(config, text_encoder or DeferredTextEncoder(config.text_encoder), normaliser)
     load_state(model, state | statistics_of(normaliser), source=str(path))
     return model.eval()
@@ -123,14 +124,14 @@ def weight_files(path: Path) -> list[Path]:
 
 
 RELEASE = Release(
+    read=from_published,
+    weight_files=weight_files,
+    statistics=own_statistics,
     files="checkpoints/t2m: rvq_.../, t2m_.../, tres_.../, length_estimator/, each with model/*.tar",
     supports="HumanML3D (t2m) and KIT-ML (kit), residual weights shared or not, with or without length estimator",
     licence="MIT",
-    signs=("vq_model", "t2m_transformer", "res_transformer", "estimator"),
-    weight_files=weight_files,
+    signs=("vq_model", "t2m_transformer", "res_transformer"),
     presets=(momask_humanml3d, momask_kit),
-    statistics=OWN_STATISTICS,
-    brings_statistics=True,
 )
 
 
@@ -152,7 +153,7 @@ def read_networks(folders: dict[str, Path], *, trust: bool = False) -> tuple[dic
             )
     state = {}
     if (tokeniser / "meta").is_dir():
-        state = statistics_of(read_statistics(*(tokeniser / "meta" / name for name in OWN_STATISTICS)))
+        state = statistics_of(own_statistics(tokeniser / "meta"))
     for network, folder in folders.items():
         table = read_weights(network_file(folder, network), *TABLES[network], trust=trust)
         state |= our_state(network, table)

@@ -20,12 +20,12 @@ from atm.generators.motiondiffuse.presets import (
 from atm.interface import TextEncoder
 from atm.layers import Normaliser
 from atm.published import (
-    OWN_STATISTICS,
+    OWN_FILES,
     Release,
     check_statistics,
     features_of,
+    own_statistics,
     read_options,
-    read_statistics,
     read_weights,
     statistics_of,
     without,
@@ -62,9 +62,9 @@ def from_published(
     """
     folder = _folder(path)
     if normaliser is None and (folder / "meta").is_dir():
-        normaliser = read_statistics(*(folder / "meta" / name for name in OWN_STATISTICS))
+        normaliser = own_statistics(folder / "meta")
     config, state = read_published(path, trust=trust)
-    normaliser = check_statistics(normaliser, features_of(state, "out.bias"), path)
+    normaliser = check_statistics(normaliser, features_of(state, "out.bias"), path, files=OWN_FILES)
     model = MotionDiffuse(config, text_encoder or DeferredTextEncoder(config.text_encoder), normaliser)
     load_state(model, state | statistics_of(normaliser), source=str(path))
     return model.eval()
@@ -89,14 +89,14 @@ def weight_files(path: Path) -> list[Path]:
 
 
 RELEASE = Release(
+    read=from_published,
+    weight_files=weight_files,
+    statistics=own_statistics,
     files="checkpoints/t2m/t2m_motiondiffuse: opt.txt, meta/, model/latest.tar",
     supports="HumanML3D and KIT-ML, linear and ordinary attention",
     licence="S-Lab License 1.0: non-commercial use only",
     signs=("temporal_decoder_blocks.0.sa_block.query.weight",),
-    weight_files=weight_files,
     presets=(motiondiffuse_humanml3d, motiondiffuse_humanml3d_softmax, motiondiffuse_kit),
-    statistics=OWN_STATISTICS,
-    brings_statistics=True,
 )
 
 

@@ -16,10 +16,10 @@ from atm.generators.remodiffuse.presets import remodiffuse_humanml3d, remodiffus
 from atm.interface import TextEncoder
 from atm.layers import Normaliser
 from atm.published import (
-    OWN_STATISTICS,
+    OWN_FILES,
     Release,
     check_statistics,
-    read_statistics,
+    own_statistics,
     read_weights,
     statistics_of,
     without,
@@ -75,11 +75,10 @@ def from_published(
     published = _which(state, file)
     data = next((parent / "data" for parent in file.absolute().parents if _holds(parent, published)), None)
     if normaliser is None and data is not None:
-        folder = data / "datasets" / published.statistics
-        normaliser = read_statistics(*(folder / name for name in OWN_STATISTICS))
+        normaliser = own_statistics(data / "datasets" / published.statistics)
         # The published code divides by std + 1e-9.
         normaliser.std += 1e-9
-    normaliser = check_statistics(normaliser, len(state["out.bias"]), file)
+    normaliser = check_statistics(normaliser, len(state["out.bias"]), file, files=OWN_FILES)
     if database is None and data is not None and (data / "database" / published.database).is_file():
         database = data / "database" / published.database
     config = published.config.model_copy(update={"database": None if database is None else str(database.absolute())})
@@ -102,19 +101,22 @@ def weight_files(path: Path) -> list[Path]:
 
 def _notes(model: ReMoDiffuse, _path: Path) -> list[str]:
     if model.config.database is None:
-        return ["it cannot sample without the motions that it retrieves from: import it again with --database FILE"]
+        return [
+            "it cannot sample without the motions that it retrieves from: make them a file with `atm retrieval build`, "
+            "and import again with --database FILE"
+        ]
     return [f"it retrieves from {model.config.database}, which must stay there"]
 
 
 RELEASE = Release(
+    read=from_published,
+    weight_files=weight_files,
+    statistics=own_statistics,
     files="logs/remodiffuse/remodiffuse_t2m: latest.pth (with data/datasets/ and data/database/ of its copy)",
     supports="HumanML3D and KIT-ML",
     licence="S-Lab License 1.0: non-commercial use only",
     signs=(f"{PREFIX}temporal_decoder_blocks.0.ca_block.key_motion.weight",),
-    weight_files=weight_files,
     presets=(remodiffuse_humanml3d, remodiffuse_kit),
-    statistics=OWN_STATISTICS,
-    brings_statistics=True,
     options=("database",),
     notes=_notes,
 )
