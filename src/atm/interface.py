@@ -36,6 +36,18 @@ class TextEncoder(Protocol):
     def __call__(self, text: list[str]) -> TextEmbedding: ...
 
 
+class FineMeaning(NamedTuple):
+    """What the words of B captions say that a sentence embedding barely shows: numbers, sides, directions, order."""
+
+    contradicts: Bool[Tensor, "B B"]
+    """True where no one motion is truly described by both captions ("four steps", "five steps"); False on the
+    diagonal. What one says and the other leaves open is no contradiction."""
+    same: Bool[Tensor, "B B"]
+    """True where two captions say the same in other words, and on the diagonal."""
+    counterfactual: list[str | None]
+    """Each caption with one thing said otherwise, so that it is false of the row's motion; None: it has no such."""
+
+
 @dataclass(frozen=True)
 class Batch:
     """What a training step sees."""
@@ -49,6 +61,8 @@ class Batch:
     """`word/CLASS` tokens of each caption as the data set's text files carry them; the evaluator reads them."""
     program: list[Any] | None = None
     """What was scripted, on scripted data only: one `atm.data.scripted.program.Program` per row."""
+    meaning: FineMeaning | None = None
+    """What the captions say in detail, for the objectives that ask for it; None: nobody read it. On the CPU."""
 
     def __len__(self) -> int:
         return len(self.text)

@@ -7,7 +7,7 @@ import torch
 from torch.autograd import gradcheck
 
 from atm.alignment.distances import pair_distances, row_distance
-from atm.alignment.losses import contrastive_loss, inter_motion_loss, intra_motion_loss
+from atm.alignment.losses import contrastive_loss, counterfactual_loss, inter_motion_loss, intra_motion_loss
 
 
 def at(*degrees: float) -> torch.Tensor:
@@ -88,6 +88,39 @@ def test_a_fixed_margin_takes_the_place_of_the_adaptive_one():
     loss = inter_motion_loss(at(0, 90), at(40, 50), at(10, 90), torch.tensor([[1], [0]]), margin=0.3)
     expected = distance(0, 40) - distance(0, 50) + 0.3
     assert loss[0, 0].item() == pytest.approx(expected)
+
+
+def test_counterfactual_loss_by_hand():
+    """The text at 0, its false copy at 30, the generated motion at 20, the real one at 5 degrees."""
+    loss = counterfactual_loss(at(0), at(30), at(20), at(5))
+    margin = distance(30, 5) - distance(0, 5)
+    assert loss.item() == pytest.approx(distance(0, 20) - distance(30, 20) + margin)
+    fixed = counterfactual_loss(at(0), at(30), at(20), at(5), margin=0.1)
+    assert fixed.item() == pytest.approx(distance(0, 20) - distance(30, 20) + 0.1)
+
+
+def test_counterfactual_loss_is_the_same_as_slow_loops():
+    text, generated, real, _ = random_case()
+    other = text.flip(0) + 0.1
+    loss = counterfactual_loss(text, other, generated, real)
+    for i in range(len(text)):
+        own, false = (
+            [1 - torch.nn.functional.cosine_similarity(t[i], v[i], dim=0) for v in (generated, real)]
+            for t in (text, other)
+        )
+        torch.testing.assert_close(loss[i], (own[0] - false[0] + false[1] - own[1]).clamp_min(0))
+
+
+def test_counterfactual_loss_passes_gradcheck():
+    text, generated, real, _ = random_case(rows=4)
+    generated.requires_grad_()
+    assert gradcheck(lambda g: counterfactual_loss(text, text.flip(0), g, real, margin=2.0), (generated,))
+
+
+def test_a_space_that_puts_a_text_and_its_false_copy_at_one_place_asks_nothing():
+    text, generated, real, _ = random_case()
+    loss = counterfactual_loss(text, text.clone(), generated, real)
+    torch.testing.assert_close(loss, torch.zeros_like(loss))
 
 
 def test_intra_motion_loss_by_hand():

@@ -8,6 +8,7 @@ import torch
 from atm.alignment.clips import find_clips, least_aligned
 from atm.alignment.distances import row_distance
 from atm.alignment.negatives import admissible_negatives, mine_hard_negatives, mine_proxies, text_similarity
+from atm.interface import FineMeaning
 from atm.motion import Motion
 
 ALL = torch.ones(7, 7, dtype=torch.bool)
@@ -84,6 +85,25 @@ def test_texts_above_epsilon_and_equal_texts_are_not_admissible():
         [False, False, True, False],
         [True, True, False, True],
         [False, False, True, False],
+    ]
+
+
+def test_meaning_overrules_the_language_model_both_ways():
+    """Rows 0 and 1 are alike and contradict: negatives. Rows 0 and 2 are unlike and say the same: none. Row 3 is
+    unlike all of them and nothing is known of it: the cosine decides."""
+    similarity = torch.tensor(
+        [[1.0, 0.99, 0.2, 0.2], [0.99, 1.0, 0.99, 0.2], [0.2, 0.99, 1.0, 0.9], [0.2, 0.2, 0.9, 1.0]]
+    )
+    contradicts, same = torch.zeros(4, 4, dtype=torch.bool), torch.eye(4, dtype=torch.bool)
+    contradicts[0, 1] = contradicts[1, 0] = True
+    same[0, 2] = same[2, 0] = True
+    meaning = FineMeaning(contradicts, same, [None] * 4)
+    admissible = admissible_negatives(similarity, ["a", "b", "c", "d"], epsilon=0.85, meaning=meaning)
+    assert admissible.tolist() == [
+        [False, True, False, True],
+        [True, False, False, True],
+        [False, False, False, False],
+        [True, True, False, False],
     ]
 
 

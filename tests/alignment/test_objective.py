@@ -1,11 +1,14 @@
 """The objective as a generator's training step meets it: a linear space, so that expected values can be derived."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
 from atm.alignment import Alignment, AlignmentConfig
-from atm.interface import Batch
+from atm.alignment.losses import counterfactual_loss
+from atm.interface import Batch, FineMeaning
 from atm.motion import Motion
 
 WIDTH = 263
@@ -153,6 +156,50 @@ def test_similarity_in_the_space_reads_the_text_embeddings():
     config = AlignmentConfig(intra_weight=0)
     assert Alignment(config.model_copy(update={"similarity": "space"}), space)(generated, batch).inter == 0
     assert Alignment(config, space)(generated, batch).log["inter/admissible"] == 4
+
+
+def meaning(rows: int, counterfactual: list[str | None] | None = None) -> FineMeaning:
+    """All contradict one another."""
+    itself = torch.eye(rows, dtype=torch.bool)
+    return FineMeaning(~itself, itself, counterfactual or [None] * rows)
+
+
+def test_captions_that_contradict_are_negatives_though_the_language_model_calls_them_one():
+    space, generated, batch = case()
+    batch = replace(batch, sentence=torch.ones(5, 3), meaning=meaning(5))
+    config = AlignmentConfig(intra_weight=0)
+    assert Alignment(config, space)(generated, batch).log["inter/admissible"] == 0
+    by_meaning = config.model_copy(update={"similarity": "meaning"})
+    assert Alignment(by_meaning, space)(generated, batch).log["inter/admissible"] == 4
+
+
+def test_the_counterfactual_term_is_the_mean_over_the_batch_and_only_rows_with_a_counterfactual_have_it():
+    space, generated, batch = case()
+    space.texts["false"] = torch.tensor([1.0, -2.0, 0.5, 0.0])
+    batch = replace(batch, meaning=meaning(5, [None, "false", None, None, "false"]))
+    config = AlignmentConfig(inter_weight=0, intra_weight=0, counterfactual_weight=0.5, margin=2.0)
+    output = Alignment(config, space)(generated, batch)
+    own = space.encode_text(batch.text)
+    false = space.encode_text(["false"] * 5)
+    each = counterfactual_loss(own, false, space.encode_motion(generated), space.encode_motion(generated), margin=2.0)
+    torch.testing.assert_close(output.counterfactual, (each[1] + each[4]) / 5)
+    torch.testing.assert_close(output.total, 0.5 * output.counterfactual)
+    assert output.log["counterfactual/rows"] == pytest.approx(0.4)
+    output.total.backward()
+    assert [row.abs().sum().item() > 0 for row in generated.features.grad] == [False, True, False, False, True]
+
+
+def test_a_batch_without_any_counterfactual_has_loss_zero():
+    space, generated, batch = case()
+    config = AlignmentConfig(inter_weight=0, intra_weight=0, counterfactual_weight=1)
+    assert Alignment(config, space)(generated, replace(batch, meaning=meaning(5))).total == 0
+
+
+@pytest.mark.parametrize("change", [{"similarity": "meaning"}, {"counterfactual_weight": 1}])
+def test_a_batch_without_the_meaning_that_the_config_reads_is_refused(change: dict):
+    space, generated, batch = case()
+    with pytest.raises(ValueError, match="meaning"):
+        Alignment(AlignmentConfig(**change), space)(generated, batch)
 
 
 def test_lengths_that_differ_are_refused():

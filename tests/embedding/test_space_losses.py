@@ -7,6 +7,7 @@ import torch
 from torch.autograd import gradcheck
 
 from atm.embedding.losses import info_nce, kl_divergence, kl_to_each_other_and_standard, near_duplicates, smooth_l1
+from atm.interface import FineMeaning
 
 
 def doubles(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -101,6 +102,27 @@ def test_info_nce_of_a_batch_of_one_is_zero():
     assert info_nce(z, -z, none_duplicate(1), temperature=0.1).tolist() == [0]
 
 
+def test_a_counterfactual_is_one_more_text_that_the_motion_chooses_among():
+    """All scores equal: a text chooses among B motions, a motion among B texts and the false one, where it has one."""
+    z = torch.ones(4, 8)
+    has = torch.tensor([True, True, False, True])
+    loss = info_nce(z, z, none_duplicate(4), temperature=0.1, z_counterfactual=z, has_counterfactual=has)
+    with_one, without = (math.log(4) + math.log(5)) / 2, math.log(4)
+    torch.testing.assert_close(loss, torch.tensor([with_one, with_one, without, with_one]))
+
+
+def test_info_nce_with_counterfactuals_is_the_same_as_slow_loops():
+    z_text, z_motion, false = torch.randn(3, 4, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    loss = info_nce(z_text, z_motion, none_duplicate(4), temperature=0.3, z_counterfactual=false)
+    cos = torch.nn.functional.cosine_similarity
+    for i in range(4):
+        own = cos(z_text[i], z_motion[i], dim=0) / 0.3
+        motions = [cos(z_text[i], z_motion[j], dim=0) / 0.3 for j in range(4)]
+        texts = [cos(z_text[j], z_motion[i], dim=0) / 0.3 for j in range(4)] + [cos(false[i], z_motion[i], dim=0) / 0.3]
+        expected = (torch.stack(motions).logsumexp(0) + torch.stack(texts).logsumexp(0)) / 2 - own
+        torch.testing.assert_close(loss[i], expected)
+
+
 def test_info_nce_does_not_see_the_length_of_embeddings():
     z_text, z_motion = doubles(4, 3), doubles(4, 3, seed=1)
     loss = info_nce(z_text, z_motion, none_duplicate(4), temperature=0.1)
@@ -134,6 +156,16 @@ def test_near_duplicates_are_the_pairs_above_epsilon_and_never_the_row_itself():
     assert near_duplicates(sentence, epsilon=0.85).nonzero().tolist() == [[0, 1], [1, 0]]
     assert near_duplicates(sentence, epsilon=0.4).nonzero().tolist() == [[0, 1], [1, 0], [1, 2], [2, 1]]
     assert not near_duplicates(sentence, epsilon=0.9).any()
+
+
+def test_meaning_overrules_the_cosine_of_near_duplicates_both_ways():
+    """Rows 0 and 1 coincide and contradict; rows 0 and 2 are at right angles and say the same."""
+    sentence = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    contradicts, same = torch.zeros(3, 3, dtype=torch.bool), torch.eye(3, dtype=torch.bool)
+    contradicts[0, 1] = contradicts[1, 0] = True
+    same[0, 2] = same[2, 0] = True
+    meaning = FineMeaning(contradicts, same, [None] * 3)
+    assert near_duplicates(sentence, epsilon=0.85, meaning=meaning).nonzero().tolist() == [[0, 2], [2, 0]]
 
 
 def test_identical_captions_are_near_duplicates_at_any_epsilon():

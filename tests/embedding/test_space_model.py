@@ -1,6 +1,7 @@
 """What a space promises whoever measures in it, and what its training step does."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from atm.embedding import Space, SpaceConfig, space_humanml3d, space_kit, space_
 from atm.embedding.crops import random_crops
 from atm.embedding.losses import near_duplicates
 from atm.errors import InputError
-from atm.interface import Batch, TextMotionSpace
+from atm.interface import Batch, FineMeaning, TextMotionSpace
 from atm.layers import Normaliser
 from atm.motion import Motion
 from doubles import FakeTextEncoder
@@ -167,6 +168,33 @@ def test_a_batch_of_one_caption_repeated_has_no_negatives_and_no_nan():
     assert torch.isfinite(step.loss).all()
     assert step.parts["nce"] == 0
     assert step.parts["duplicates"] == 2
+
+
+def test_captions_that_contradict_are_negatives_of_a_space_that_reads_meaning():
+    """All three captions have one sentence embedding; by the meaning none of them is a duplicate of another."""
+    batch = batch_of([40, 30, 20])
+    itself = torch.eye(3, dtype=torch.bool)
+    alike = replace(batch, sentence=torch.ones(3, 4), meaning=FineMeaning(~itself, itself, [None] * 3))
+    assert space_of().train().training_step(alike, rng_of()).parts["duplicates"] == 2
+    assert space_of(similarity="meaning").train().training_step(alike, rng_of()).parts["duplicates"] == 0
+
+
+def test_counterfactuals_only_add_negatives():
+    """Without dropout and draws, a false caption adds a term to the motion's sum: the contrastive part grows. A batch
+    in which no caption has one is as without."""
+    batch, itself = batch_of([40, 30, 20]), torch.eye(3, dtype=torch.bool)
+    space = space_of(dropout=0.0).eval()
+    plain = space.training_step(batch, rng_of()).parts["nce"]
+    space.config = space.config.model_copy(update={"counterfactuals": True})
+    for false, compare in ((["a false caption", None, None], float.__gt__), ([None] * 3, float.__eq__)):
+        read = replace(batch, meaning=FineMeaning(~itself, itself, false))
+        assert compare(space.training_step(read, rng_of()).parts["nce"], plain)
+
+
+@pytest.mark.parametrize("change", [{"similarity": "meaning"}, {"counterfactuals": True}])
+def test_a_space_that_reads_meaning_refuses_a_batch_without(change):
+    with pytest.raises(ValueError, match="meaning"):
+        space_of(**change).train().training_step(batch_of([40, 30]), rng_of())
 
 
 def test_the_same_generator_state_gives_the_same_training_step():

@@ -29,9 +29,14 @@ class AlignmentConfig(Config):
     """Texts more alike than this raw cosine are no negatives of each other (eq. 2, figure 7)."""
     sentence_encoder: str = "mpnet"
     """Language model of the sentence embeddings that epsilon is about; small presets take `minilm`."""
-    similarity: Literal["sentence", "space"] = "sentence"
+    similarity: Literal["sentence", "space", "meaning"] = "sentence"
     """Where texts are compared: the language model's sentence embeddings (the paper), or the space's text embeddings
-    (ours: a small language model barely tells captions apart)."""
+    (ours: a small language model barely tells captions apart). `meaning` (ours): the language model, overruled where
+    the captions' meanings are known: captions that contradict in a number, a side, a direction, ... are negatives
+    however alike, captions of one meaning never."""
+    counterfactual_weight: NonNegative = 0.0
+    """Weight of the counterfactual loss, no unit (ours): a motion is nearer to its caption than to the same caption
+    with one number, side, direction, ... exchanged. 0 turns it off, the paper."""
     gamma: Cosine = 0.8
     """The intra-motion loss acts where cos(generated, real) is below this (figure 7); 1 lets it act always."""
     margin: Literal["adaptive"] | NonNegative = "adaptive"
@@ -68,5 +73,9 @@ class AlignmentConfig(Config):
     """Smallest real distance in a ratio's denominator, in units of the distance."""
 
     def weighs_anything(self) -> bool:
-        """Whether any of the two losses is on."""
-        return self.inter_weight > 0 or self.intra_weight > 0
+        """Whether any of the losses is on."""
+        return self.inter_weight > 0 or self.intra_weight > 0 or self.counterfactual_weight > 0
+
+    def reads_meaning(self) -> bool:
+        """Whether the batches must carry `Batch.meaning`."""
+        return self.similarity == "meaning" or self.counterfactual_weight > 0

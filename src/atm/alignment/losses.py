@@ -62,6 +62,42 @@ def inter_motion_loss(
     return F.relu(to_own - to_negative + phi)
 
 
+def counterfactual_loss(
+    z_text: Float[Tensor, "B E"],
+    z_counterfactual: Float[Tensor, "B E"],
+    z_generated: Float[Tensor, "B E"],
+    z_real: Float[Tensor, "B E"],
+    *,
+    margin: float | None = None,
+    distance: Distance = "cosine",
+) -> Float[Tensor, "B"]:
+    r"""Small when a motion lies nearer to its text than to a false copy of it, by the margin of the real motion.
+
+    .. math:: \ell_i = \max\{0, D(t_i, \hat m_i) - D(t'_i, \hat m_i) + \varphi_i\}, \quad
+              \varphi_i = D(t'_i, m_i) - D(t_i, m_i)
+
+    Source: ours, after the paper's eq. 3: there the text stands and the motion is exchanged, here the motion stands and
+    the text is exchanged, so that a number or a side is the only thing that differs. A space that does not hear it puts
+    both texts at one place, and then nothing is asked.
+
+    Args:
+        z_text: text embeddings t; row i is the sentence that motion i was generated from.
+        z_counterfactual: embeddings t' of the sentences with one thing said otherwise.
+        z_generated, z_real, margin, distance: as in `inter_motion_loss`.
+
+    Returns:
+        Loss of each row, >= 0. The caller masks, weighs and averages.
+    """
+    to_own = row_distance(z_text, z_generated, distance)
+    to_other = row_distance(z_counterfactual, z_generated, distance)
+    if margin is None:
+        with torch.no_grad():
+            phi = row_distance(z_counterfactual, z_real, distance) - row_distance(z_text, z_real, distance)
+    else:
+        phi = torch.full_like(to_own, margin)
+    return F.relu(to_own - to_other + phi)
+
+
 def intra_motion_loss(
     z_generated: Float[Tensor, "N E"],
     z_real: Float[Tensor, "N E"],

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from atm.alignment.distances import Distance, pair_distances
+from atm.interface import FineMeaning
 
 Rule = Literal["ratio", "numerator", "denominator"]
 
@@ -23,19 +24,27 @@ class Mined(NamedTuple):
     """D(generated, generated) / D(real, real) of each choice, whatever the rule was."""
 
 
-def admissible_negatives(similarity: Float[Tensor, "B B"], text: list[str], *, epsilon: float) -> Bool[Tensor, "B B"]:
+def admissible_negatives(
+    similarity: Float[Tensor, "B B"], text: list[str], *, epsilon: float, meaning: FineMeaning | None = None
+) -> Bool[Tensor, "B B"]:
     """True where text j differs enough from text i that motion j may be a negative of motion i.
 
     Source: the paper's eq. 2 (similarity in a pre-trained language model at most epsilon, a raw cosine). The same
-    words are never a negative, whatever the language model says (ours).
+    words are never a negative, whatever the language model says (ours). Where the meaning is given, it overrules the
+    language model (ours): texts that contradict are negatives, texts that say the same are none.
 
     Args:
         similarity: raw cosine of every pair of texts, -1 to 1.
         text: the captions.
         epsilon: largest similarity that still counts as different.
+        meaning: what the captions say in detail; None: the language model alone decides, as in the paper.
     """
     different = torch.tensor([[a != b for b in text] for a in text], dtype=torch.bool, device=similarity.device)
-    return (similarity <= epsilon) & different.reshape(len(text), len(text))
+    different = different.reshape(len(text), len(text))
+    if meaning is None:
+        return (similarity <= epsilon) & different
+    contradicts, same = (pairs.to(similarity.device) for pairs in (meaning.contradicts, meaning.same))
+    return ((similarity <= epsilon) & ~same & different) | contradicts
 
 
 def text_similarity(sentence: Float[Tensor, "B S"]) -> Float[Tensor, "B B"]:

@@ -9,7 +9,7 @@ from torch import Tensor
 from atm.alignment.clips import Clips, find_clips, least_aligned
 from atm.alignment.config import AlignmentConfig
 from atm.alignment.distances import row_distance
-from atm.alignment.losses import contrastive_loss, inter_motion_loss, intra_motion_loss
+from atm.alignment.losses import contrastive_loss, counterfactual_loss, inter_motion_loss, intra_motion_loss
 from atm.alignment.negatives import (
     Mined,
     admissible_negatives,
@@ -55,9 +55,12 @@ class AlignmentOutput:
     """One step of the alignment losses."""
 
     total: Float[Tensor, ""]
-    """inter_weight * inter + intra_weight * intra, ready to be added to the generator's own loss."""
+    """inter_weight * inter + intra_weight * intra + counterfactual_weight * counterfactual, ready to be added to the
+    generator's own loss."""
     inter: Float[Tensor, ""]
     intra: Float[Tensor, ""]
+    counterfactual: Float[Tensor, ""]
+    """Ours, off by default."""
     log: dict[str, float] = field(default_factory=dict)
     """Shares, counts and quantiles, for the log."""
     inter_detail: InterDetail | None = None
@@ -93,13 +96,16 @@ class Alignment:
 
         Args:
             motion: the generator's estimate of the clean motions, row for row as in the batch, published units.
-            batch: texts, their sentence embeddings, and the real motions.
+            batch: texts, their sentence embeddings, and the real motions; `meaning` too, where the config reads it.
             noise_level: 0 to 1 per row; only `max_noise` reads it.
             rng: of the random negatives of the plain triplet form, None: torch's own. The paper's losses draw nothing.
 
         Raises:
-            ValueError: the generated motions are not as long as the real ones.
+            ValueError: the generated motions are not as long as the real ones, or the config asks for a meaning that
+                the batch does not carry.
         """
+        if self.config.reads_meaning() and batch.meaning is None:
+            raise ValueError("similarity = meaning and counterfactual_weight > 0 need batches with a `meaning`")
         if not torch.equal(motion.lengths, batch.motion.lengths):
             raise ValueError(
                 "generated and real motions must have the same lengths row by row, "
@@ -114,7 +120,7 @@ class Alignment:
             takes_part = noise_level <= self.config.max_noise
 
         zero = z_generated.sum() * 0  # keeps the graph whole where no loss is active
-        inter, intra, log, inter_detail, intra_detail = zero, zero, {}, None, None
+        inter, intra, counterfactual, log, inter_detail, intra_detail = zero, zero, zero, {}, None, None
         if self.config.inter_weight > 0:
             inter, inter_detail = self._inter(z_text, z_generated, z_real, batch, takes_part, rng, log)
         if self.config.intra_weight > 0:
@@ -124,12 +130,14 @@ class Alignment:
             intra, intra_detail = self._intra(motion, batch.motion, is_open, zero, log)
         total = self.config.inter_weight * inter + self.config.intra_weight * intra
         log["inter/loss"], log["intra/loss"] = inter.item(), intra.item()
-        return AlignmentOutput(total, inter, intra, log, inter_detail, intra_detail)
+        if self.config.counterfactual_weight > 0:
+            counterfactual = self._counterfactual(z_text, z_generated, z_real, batch, takes_part, zero, log)
+            total = total + self.config.counterfactual_weight * counterfactual
+        return AlignmentOutput(total, inter, intra, counterfactual, log, inter_detail, intra_detail)
 
     def _inter(self, z_text, z_generated, z_real, batch, takes_part, rng, log):
         config = self.config
-        similarity = text_similarity(batch.sentence if config.similarity == "sentence" else z_text).float()
-        admissible = admissible_negatives(similarity, batch.text, epsilon=config.epsilon)
+        admissible = self.admissible(batch, z_text)
         log["inter/admissible"] = admissible.sum(1).float().mean().item()
         margin = None if config.margin == "adaptive" else config.margin
         if config.inter_loss == "contrastive":
@@ -160,6 +168,38 @@ class Alignment:
         _quantiles(log, "inter/margin", (real - own[:, None])[valid])
         _quantiles(log, "inter/distance_to_text", row_distance(z_text, z_generated, config.distance))
         return self._mean(loss), InterDetail(mined.index, valid, mined.ratio, loss.detach())
+
+    def similarity(self, batch: Batch, z_text: Float[Tensor, "B E"]) -> Float[Tensor, "B B"]:
+        """Raw cosine of every pair of texts, where the config says that they are compared."""
+        return text_similarity(z_text if self.config.similarity == "space" else batch.sentence).float()
+
+    def admissible(self, batch: Batch, z_text: Float[Tensor, "B E"]) -> Bool[Tensor, "B B"]:
+        """Which motions of the batch may be negatives of which."""
+        return admissible_negatives(
+            self.similarity(batch, z_text), batch.text, epsilon=self.config.epsilon,
+            meaning=batch.meaning if self.config.similarity == "meaning" else None,
+        )  # fmt: skip
+
+    def _counterfactual(self, z_text, z_generated, z_real, batch, takes_part, zero, log):
+        others = [(row, text) for row, text in enumerate(batch.meaning.counterfactual) if text is not None]
+        log["counterfactual/rows"], log["counterfactual/active"] = len(others) / len(batch), 0.0
+        log["counterfactual/loss"] = 0.0
+        if not others:
+            return zero
+        row = torch.tensor([row for row, _ in others], device=z_text.device)
+        with torch.no_grad():
+            z_other = self.space.encode_text([text for _, text in others]).float()
+        each = counterfactual_loss(
+            z_text[row], z_other, z_generated[row], z_real[row],
+            margin=None if self.config.margin == "adaptive" else self.config.margin, distance=self.config.distance,
+        )  # fmt: skip
+        loss = z_text.new_zeros(len(batch)).index_put((row,), each * takes_part[row])
+        margin = row_distance(z_other, z_real[row], self.config.distance)
+        _quantiles(log, "counterfactual/margin", margin - row_distance(z_text[row], z_real[row], self.config.distance))
+        log["counterfactual/active"] = (loss > 0).float().mean().item()
+        mean = self._mean(loss)
+        log["counterfactual/loss"] = mean.item()
+        return mean
 
     def _intra(self, generated: Motion, real: Motion, is_open, zero, log):
         config = self.config

@@ -3,6 +3,8 @@
 Nothing is remembered between steps: a run that resumes at step s sees the very batches that it would have seen.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -10,6 +12,7 @@ from atm.data.humanml3d import MotionDataset
 from atm.errors import InputError
 from atm.interface import Batch, TextEncoder
 from atm.motion import Motion
+from atm.text.meaning import MeaningReader
 
 UNIT = 4
 """Lengths are multiples of this many frames, and a third of the draws is one unit shorter (as published)."""
@@ -31,6 +34,7 @@ class BatchSampler:
             out (as published for MoMask's tokeniser). Its caption is one of the whole motion. None: whole motions.
         sort_over: number of batches among whose motions those of like length are put together: less padding, so
             faster; but the motions of a batch are then alike in length. 1: not sorted (as published).
+        read_meaning: give batches with what their captions say in detail. Nothing else of them changes.
     """
 
     def __init__(
@@ -43,6 +47,7 @@ class BatchSampler:
         pad_to: int | None = None,
         window: int | None = None,
         sort_over: int = 1,
+        read_meaning: bool = False,
     ):
         self.dataset = dataset
         self.text_encoder = text_encoder
@@ -56,6 +61,7 @@ class BatchSampler:
         self.pad_to = pad_to
         self.window = window
         self.sort_over = sort_over
+        self._reader = MeaningReader() if read_meaning else None
         longest = window or _longest_crop(int(frames.max()))
         if pad_to is not None and pad_to < longest:
             raise InputError(
@@ -72,7 +78,12 @@ class BatchSampler:
             self._order = epoch, self._shuffle(np.random.default_rng([self.seed, 0, epoch]), per_epoch)
         chosen = self._order[1][place * self.batch_size : (place + 1) * self.batch_size]
         rng = np.random.default_rng([self.seed, 1, step])
-        return collate(self.dataset, self._rows[chosen], self.text_encoder, rng, pad_to=self.pad_to, window=self.window)
+        batch = collate(
+            self.dataset, self._rows[chosen], self.text_encoder, rng, pad_to=self.pad_to, window=self.window
+        )
+        if self._reader is None:
+            return batch
+        return replace(batch, meaning=self._reader(batch.text, np.random.default_rng([self.seed, 2, step])))
 
     def _shuffle(self, rng: np.random.Generator, batches: int) -> np.ndarray:
         """An epoch in order, as places in `_rows`; where sorted, whole batches are shuffled again in each group."""

@@ -34,6 +34,12 @@ class SpaceConfig(Config):
     epsilon: float = Field(default=0.85, ge=-1, le=1)
     """Raw cosine of sentence embeddings above which two captions are no negatives of one another. It means something
     only together with `sentence_encoder`: print `similarity_table` of the data set before choosing another."""
+    similarity: Literal["sentence", "meaning"] = "sentence"
+    """What tells near-duplicates: the language model alone (the paper), or `meaning` (ours): captions that contradict
+    in a number, a side, a direction, ... are negatives however alike, captions of one meaning never."""
+    counterfactuals: bool = False
+    """Whether each motion has one more negative text: its own caption with one number, side, direction, ... exchanged
+    (ours)."""
     lambda_kl: NonNegativeFloat = 1e-5
     """Weight of the KL terms (eq. 9: λ_KT)."""
     lambda_latent: NonNegativeFloat = 1e-5
@@ -47,3 +53,7 @@ class SpaceConfig(Config):
     has never seen a 2 s clip, and distances between clips mean little."""
     crop_probability: float = Field(default=0.5, ge=0, le=1)
     """Share of a training batch's motions that are cropped, to a length drawn evenly from those allowed."""
+
+    def reads_meaning(self) -> bool:
+        """Whether the batches must carry `Batch.meaning`."""
+        return self.similarity == "meaning" or self.counterfactuals

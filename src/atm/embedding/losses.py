@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from atm.interface import FineMeaning
+
 IDENTICAL = 0.9999
 """Cosine from which two sentence embeddings are of the same caption. Rounding alone stays above it; a full
 stop more or less lies below it, at 0.997 (minilm)."""
@@ -50,16 +52,22 @@ def kl_to_each_other_and_standard(
     )
 
 
-def near_duplicates(sentence: Float[Tensor, "B S"], *, epsilon: float) -> Bool[Tensor, "B B"]:
+def near_duplicates(
+    sentence: Float[Tensor, "B S"], *, epsilon: float, meaning: FineMeaning | None = None
+) -> Bool[Tensor, "B B"]:
     """True where two captions say so much the same that neither may be the other's negative; False on the diagonal.
 
     Args:
         sentence: sentence embeddings of any length.
         epsilon: raw cosine above which captions count as the same. (TMR's published threshold is of a cosine that
             was squeezed into 0 to 1: its 0.8 is our 0.6.) Identical captions count at any epsilon.
+        meaning: what the captions say in detail; it overrules the language model (ours): what contradicts is no
+            duplicate, what says the same is one. None: the language model alone decides.
     """
     direction = F.normalize(sentence, dim=-1)
     same = direction @ direction.T > min(epsilon, IDENTICAL)
+    if meaning is not None:
+        same = (same | meaning.same.to(same.device)) & ~meaning.contradicts.to(same.device)
     return same & ~torch.eye(len(same), dtype=torch.bool, device=same.device)
 
 
@@ -69,6 +77,8 @@ def info_nce(
     duplicate: Bool[Tensor, "B B"],
     *,
     temperature: float,
+    z_counterfactual: Float[Tensor, "B E"] | None = None,
+    has_counterfactual: Bool[Tensor, "B"] | None = None,
 ) -> Float[Tensor, "B"]:
     r"""Small when text i lies closer to motion i than to the other motions, and motion i closer to text i.
 
@@ -76,7 +86,8 @@ def info_nce(
               -\frac{1}{2} \log \frac{\exp(s_{ii}/\tau)}{\sum_{j \in N_i} \exp(s_{ji}/\tau)}, \quad
               s_{ij} = \cos(z^t_i, z^m_j)
 
-    where N_i holds i and all rows that are no near-duplicates of it.
+    where N_i holds i and all rows that are no near-duplicates of it. With counterfactuals (ours) the second sum, over
+    the texts that motion i chooses among, has one more: cos(counterfactual i, motion i).
 
     Source: the paper's eq. 9 and TMR, section 3.2.
 
@@ -84,6 +95,8 @@ def info_nce(
         z_text, z_motion: embeddings of any length; row i of both belong together.
         duplicate: pairs that are left out, from `near_duplicates`; the diagonal is never left out.
         temperature: no unit, > 0; smaller looks harder at the closest negatives.
+        z_counterfactual: embeddings of texts that are false of the row's motion; None: there are none.
+        has_counterfactual: rows that have one; the others' embeddings do not matter. None: all have.
 
     Returns:
         Loss of each row, in nats, >= 0; 0 where a row has no negative (as in a batch of one).
@@ -93,9 +106,16 @@ def info_nce(
     """
     if temperature <= 0:
         raise ValueError(f"temperature must be > 0, got {temperature}")
-    score = F.normalize(z_text, dim=-1) @ F.normalize(z_motion, dim=-1).T / temperature  # (text, motion)
+    motion = F.normalize(z_motion, dim=-1)
+    score = F.normalize(z_text, dim=-1) @ motion.T / temperature  # (text, motion)
     own = torch.arange(len(score), device=score.device)
     score = score.masked_fill(duplicate & (own[:, None] != own[None, :]), -torch.inf)
     from_text = F.cross_entropy(score, own, reduction="none")
-    from_motion = F.cross_entropy(score.T, own, reduction="none")
+    to_choose = score.T  # (motion, text)
+    if z_counterfactual is not None:
+        false = (motion * F.normalize(z_counterfactual, dim=-1)).sum(1, keepdim=True) / temperature
+        if has_counterfactual is not None:
+            false = false.masked_fill(~has_counterfactual[:, None], -torch.inf)
+        to_choose = torch.cat([to_choose, false], dim=1)
+    from_motion = F.cross_entropy(to_choose, own, reduction="none")
     return (from_text + from_motion) / 2

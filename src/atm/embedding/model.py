@@ -61,21 +61,29 @@ class Space(nn.Module):
 
     def training_step(self, batch: Batch, rng: torch.Generator) -> StepOutput:
         """The objective of eq. 9. In training mode motions are cropped and latents drawn, both from `rng`; in
-        evaluation mode motions are whole and latents are means."""
+        evaluation mode motions are whole and latents are means.
+
+        Raises:
+            ValueError: the config reads the captions' meaning, and the batch does not carry it.
+        """
+        if self.config.reads_meaning() and batch.meaning is None:
+            raise ValueError("similarity = meaning and counterfactuals need batches with a `meaning`")
         motion = self._cropped(batch.motion, rng) if self.training else batch.motion
         x = self._normalised(motion)
         of_motion, of_text = self._read_motion(x, motion.lengths), self._read_text(batch.text)
         z_motion, z_text = (self._latent(gaussian, rng) for gaussian in (of_motion, of_text))
+        false = self._counterfactuals(batch, rng)
         from_motion, from_text = self._decode(torch.cat([z_motion, z_text]), motion.lengths.repeat(2)).chunk(2)
         # Half precision would round away what the contrastive term compares.
         with torch.autocast(x.device.type, enabled=False):
-            duplicate = near_duplicates(batch.sentence.to(x.device), epsilon=self.config.epsilon)
+            meaning = batch.meaning if self.config.similarity == "meaning" else None
+            duplicate = near_duplicates(batch.sentence.to(x.device), epsilon=self.config.epsilon, meaning=meaning)
             terms = {
                 # Padding counts as correct, as in TMR: a short motion weighs less than a long one.
                 "rec": smooth_l1(from_motion, x) + smooth_l1(from_text, x),
                 "kl": kl_to_each_other_and_standard(*of_text, *of_motion),
                 "latent": smooth_l1(z_text, z_motion),
-                "nce": info_nce(z_text, z_motion, duplicate, temperature=self.config.temperature),
+                "nce": info_nce(z_text, z_motion, duplicate, temperature=self.config.temperature, **false),
             }
             loss = (
                 terms["rec"]
@@ -87,6 +95,19 @@ class Space(nn.Module):
             # One transfer from the device for all.
             means = torch.stack([value.detach().mean() for value in logged.values()]).tolist()
         return StepOutput(loss=loss, parts=dict(zip(logged, means, strict=True)))
+
+    def _counterfactuals(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
+        """Latents of the captions that are false of their rows' motions, where they are asked for."""
+        if not self.config.counterfactuals:
+            return {}
+        false = batch.meaning.counterfactual
+        # A row without one reads its own caption, which is then left out.
+        read = [own if other is None else other for own, other in zip(batch.text, false, strict=True)]
+        z = self._latent(self._read_text(read), rng)
+        return {
+            "z_counterfactual": z,
+            "has_counterfactual": torch.tensor([other is not None for other in false], device=z.device),
+        }
 
     def _cropped(self, motion: Motion, rng: torch.Generator) -> Motion:
         if self.config.min_crop_seconds is None:

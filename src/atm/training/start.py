@@ -130,6 +130,7 @@ def prepare(config: TrainConfig, *, new: bool = True, show_progress: bool = True
         "pad_to": config.pad_to,
         "window": config.window,
         "sort_over": config.sort_over,
+        "read_meaning": _reads_meaning(config),
     }
     sentences = encoder
     if sentence_encoder_name(config) != encoder.name:
@@ -183,6 +184,12 @@ def sentence_encoder_name(config: TrainConfig) -> str:
     if config.alignment is not None:
         return config.alignment.sentence_encoder
     return getattr(config.model, "sentence_encoder", text_encoder_name(config))
+
+
+def _reads_meaning(config: TrainConfig) -> bool:
+    """Whether the model's own objective or the losses read `Batch.meaning`."""
+    asked = [part.reads_meaning() for part in (config.model, config.alignment) if hasattr(part, "reads_meaning")]
+    return any(asked)
 
 
 def cached_encoder(name: str, dataset: MotionDataset, *, show_progress: bool) -> CachedTextEncoder:

@@ -1,5 +1,6 @@
 """Fine-grained meaning: captions as actions with count, side, direction, speed and order, and where two contradict."""
 
+from atm.text.meaning.batch import MeaningReader
 from atm.text.meaning.compare import Difference, MeaningAttribute, differs, same_meaning
 from atm.text.meaning.counterfactual import Counterfactual, counterfactuals
 from atm.text.meaning.parser import parse_meaning
@@ -12,6 +13,7 @@ __all__ = [
     "Event",
     "Meaning",
     "MeaningAttribute",
+    "MeaningReader",
     "counterfactuals",
     "differs",
     "parse_meaning",

@@ -1,10 +1,11 @@
 """Where two meanings contradict, and where they are the same."""
 
-import functools
+from collections.abc import Hashable
+from dataclasses import replace
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
-from atm.text.meaning.structure import Event, Meaning
+from atm.text.meaning.structure import Event, Link, Meaning
 from atm.text.meaning.vocabulary import ALIKE, UNDEMANDING
 
 MeaningAttribute = Literal["action", "count", "side", "direction", "path", "degrees", "speed", "part", "order"]
@@ -29,13 +30,42 @@ class Difference(NamedTuple):
         return f"{self.attribute}{of}: {self.first} against {self.second}"
 
 
+class Frame(NamedTuple):
+    """What is done in a caption, without how: what decides which events of two captions stand for one another."""
+
+    actions: tuple[str, ...]
+    known: tuple[bool, ...]
+    links: tuple[Link, ...]
+
+    @staticmethod
+    def of(meaning: Meaning) -> "Frame":
+        events = meaning.events
+        return Frame(
+            tuple(event.action for event in events),
+            tuple(event.known for event in events),
+            tuple(event.link for event in events),
+        )
+
+
+class Match(NamedTuple):
+    """Two frames against one another."""
+
+    pairs: tuple[tuple[int, int], ...]
+    """Places of the events that stand for one another; none where the actions contradict."""
+    difference: Difference | None
+    """Other actions, or another order of them."""
+
+
 def differs(a: Meaning, b: Meaning) -> tuple[Difference, ...]:
     """In what two captions contradict: no one motion is truly described by both.
 
     What one says and the other leaves open is no contradiction, nor is what people call by one another's names.
     Verbs of no known action, objects and styles are not compared: they are left to the language model.
     """
-    return _differs(a.events, b.events)
+    match = match_frames(Frame.of(a), Frame.of(b))
+    if match.difference:
+        return (match.difference,)
+    return tuple(found for i, j in match.pairs for found in event_differences(a.events[i], b.events[j]))
 
 
 def same_meaning(a: Meaning, b: Meaning) -> bool:
@@ -43,66 +73,56 @@ def same_meaning(a: Meaning, b: Meaning) -> bool:
 
     Of two that say nothing that is understood this is False.
     """
-    if not a.events or a.rest != b.rest or len(a.events) != len(b.events):
-        return False
-    return all(_same_event(one, other) for one, other in zip(a.events, b.events, strict=True))
+    return bool(a.events) and sameness(a) == sameness(b)
 
 
-def _same_event(a: Event, b: Event) -> bool:
-    together = (a.link == "while") == (b.link == "while")
-    fields = ("action", "known", "count", "side", "direction", "turning", "path", "degrees", "speed")
-    parts = a.part == b.part or a.action not in _PARTS_MATTER
-    return together and parts and all(getattr(a, name) == getattr(b, name) for name in fields)
+def sameness(meaning: Meaning) -> Hashable:
+    """What two captions of one meaning have in common."""
+    events = [
+        replace(
+            event,
+            # "waves", "waves the arm"; "and" and "then" tell the same order.
+            part=event.part if event.action in _PARTS_MATTER else None,
+            link="while" if event.link == "while" else "first",
+        )
+        for event in meaning.events
+    ]
+    return tuple(events), meaning.rest
 
 
-@functools.lru_cache(maxsize=1 << 16)
-def _differs(a: tuple[Event, ...], b: tuple[Event, ...]) -> tuple[Difference, ...]:
-    pairs = _aligned(tuple(event.action for event in a), tuple(event.action for event in b))
-    found = [difference for i, j in pairs for difference in _attributes(a[i], b[j])]
-    left_a = [event for i, event in enumerate(a) if i not in {i for i, _ in pairs}]
-    left_b = [event for j, event in enumerate(b) if j not in {j for _, j in pairs}]
-    structure = _structure(a, b, left_a, left_b)
-    # Where whole actions are missing or in another order, the rest was matched by guess.
-    return (structure,) if structure else tuple(found)
-
-
-def _structure(
-    a: tuple[Event, ...], b: tuple[Event, ...], left_a: list[Event], left_b: list[Event]
-) -> Difference | None:
-    """Other actions, or another order of them."""
+def match_frames(a: Frame, b: Frame) -> Match:
+    """Which events of two captions stand for one another, and whether the actions themselves contradict."""
+    pairs = _aligned(a.actions, b.actions)
+    left_a = [i for i in range(len(a.actions)) if i not in {i for i, _ in pairs}]
+    left_b = [j for j in range(len(b.actions)) if j not in {j for _, j in pairs}]
+    difference = None
     if left_a and left_b:
-        alone_a, alone_b = _without_like(left_a, b), _without_like(left_b, a)
+        alone_a, alone_b = _without_like(a, left_a, b), _without_like(b, left_b, a)
         if alone_a and alone_b:
-            return Difference("action", "", _names(alone_a), _names(alone_b))
-        same = sorted(event.action for event in a) == sorted(event.action for event in b)
-        if same and _in_sequence(a) and _in_sequence(b):
-            return Difference("order", "", ", ".join(e.action for e in a), ", ".join(e.action for e in b))
-    return None
+            difference = Difference("action", "", ", ".join(alone_a), ", ".join(alone_b))
+        elif sorted(a.actions) == sorted(b.actions) and _in_sequence(a) and _in_sequence(b):
+            difference = Difference("order", "", ", ".join(a.actions), ", ".join(b.actions))
+    # Where whole actions are others or in another order, the rest would be matched by guess.
+    return Match(() if difference else pairs, difference)
 
 
-def _names(events: list[Event]) -> str:
-    return ", ".join(event.action for event in events)
-
-
-def _without_like(events: list[Event], others: tuple[Event, ...]) -> list[Event]:
-    """Those that are done for sure, and to which nothing of the others comes near."""
-    if not all(other.known for other in others):
+def _without_like(frame: Frame, places: list[int], other: Frame) -> list[str]:
+    """The actions at these places that are done for sure, and to which nothing of the other caption comes near."""
+    if not all(other.known):
         return []
     return [
-        event
-        for event in events
-        if event.known
-        and event.action not in UNDEMANDING
-        and not any(_alike(event.action, other.action) for other in others)
+        action
+        for action in (frame.actions[place] for place in places if frame.known[place])
+        if action not in UNDEMANDING and not any(_alike(action, one) for one in other.actions)
     ]
 
 
-def _in_sequence(events: tuple[Event, ...]) -> bool:
+def _in_sequence(frame: Frame) -> bool:
     """Whether the order is said: arms may move while the body does something else."""
     arms = {"wave", "raise", "clap", "punch", "lower", "throw", "catch"}
     return all(
-        after.link == "then" or (after.link == "and" and not {before.action, after.action} & arms)
-        for before, after in pairwise(events)
+        link == "then" or (link == "and" and not {before, after} & arms)
+        for (before, after), link in zip(pairwise(frame.actions), frame.links[1:], strict=True)
     )
 
 
@@ -110,12 +130,14 @@ def _alike(a: str, b: str) -> bool:
     return a == b or any(a in group and b in group for group in ALIKE)
 
 
-@functools.lru_cache(maxsize=1 << 14)
 def _aligned(a: tuple[str, ...], b: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
     """The best matching that keeps the order (dynamic programming): the same action counts twice what a like one does.
 
     An action that one caption has more often than the other is not matched: which one it is cannot be known.
     """
+    if b < a:
+        # Of matchings that are equally good the same one is taken whichever caption comes first.
+        return tuple((i, j) for j, i in _aligned(b, a))
     score = [[0] * (len(b) + 1) for _ in range(len(a) + 1)]
     for i in range(len(a) - 1, -1, -1):
         for j in range(len(b) - 1, -1, -1):
@@ -134,7 +156,7 @@ def _aligned(a: tuple[str, ...], b: tuple[str, ...]) -> tuple[tuple[int, int], .
     return tuple(pair for pair in pairs if a.count(a[pair[0]]) == b.count(a[pair[0]]) or a[pair[0]] != b[pair[1]])
 
 
-def _attributes(a: Event, b: Event) -> list[Difference]:
+def event_differences(a: Event, b: Event) -> list[Difference]:
     """Contradictions of two events that stand for one another."""
     found = []
 
@@ -155,6 +177,6 @@ def _attributes(a: Event, b: Event) -> list[Difference]:
         add("degrees", f"{a.degrees:g}", f"{b.degrees:g}")
     if a.speed and b.speed and a.speed != b.speed:
         add("speed", a.speed, b.speed)
-    if a.part and b.part and a.part != b.part and a.action in _PARTS_MATTER:
+    if a.part and b.part and a.part != b.part and a.action == b.action in _PARTS_MATTER:
         add("part", a.part, b.part)
     return found
