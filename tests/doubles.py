@@ -6,6 +6,11 @@ import torch
 
 from atm.interface import TextEmbedding
 
+ABOUT_LENGTHS = {"a motion without a length finds its own"}
+"""Checks that do not apply to a generator that must be told each length."""
+ABOUT_COMPLETION = {"known frames are kept", "frames that are not kept do not matter"}
+"""Checks that do not apply to one that completes no known motion."""
+
 
 class FakeTextEncoder:
     """Random token states that depend on the word alone; equal captions get equal embeddings, others do not."""

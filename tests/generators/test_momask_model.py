@@ -11,9 +11,10 @@ from atm.config import Config
 from atm.errors import InputError
 from atm.generators.check import check_generator
 from atm.generators.momask.config import LengthConfig, MaskConfig, MoMaskConfig, ResidualConfig, RVQConfig, TrunkConfig
-from atm.generators.momask.model import MoMask, assemble
+from atm.generators.momask.model import MoMask
 from atm.generators.momask.presets import momask_humanml3d, momask_kit, momask_small
 from atm.generators.momask.stages import (
+    LEARNED_FROM,
     LengthStage,
     MaskStage,
     ResidualStage,
@@ -196,7 +197,7 @@ def test_training_a_token_model_leaves_its_tokeniser_as_it_is():
     stage.training_step(make_batch(), seeded()).loss.mean().backward()
     torch.testing.assert_close(stage.tokeniser.state_dict(), before, rtol=0, atol=0)
     assert not stage.tokeniser.training
-    assert all(key.startswith("mask.") for key in stage.state_dict())
+    assert all(key.startswith("mask.") for key in stage.state_dict() if key != LEARNED_FROM)
 
 
 def test_a_tokeniser_that_goes_on_from_its_file_keeps_its_codes(tmp_path):
@@ -353,28 +354,22 @@ def write_stages(folder) -> dict[str, object]:
     return paths
 
 
-def test_the_runs_of_the_stages_become_one_generator(tmp_path):
+def test_the_wrong_model_is_no_tokeniser(tmp_path):
     paths = write_stages(tmp_path)
-    model = assemble(**paths, text_encoder=FakeTextEncoder(8))
-    assert model.config == WHOLE
-    for stage in stages():
-        for key, value in stage.state_dict().items():
-            torch.testing.assert_close(model.state_dict()[key], value, rtol=0, atol=0)
-    assert set(model.state_dict()) == {key for stage in stages() for key in stage.state_dict()}
-    without = assemble(paths["rvq"], paths["mask"], paths["residual"], text_encoder=FakeTextEncoder(8))
-    assert without.length is None
-    save_model(tmp_path / "whole.safetensors", model, model.config, "generator")
-    torch.testing.assert_close(
-        load_tokeniser(tmp_path / "whole.safetensors").state_dict(), load_tokeniser(paths["rvq"]).state_dict()
-    )
-
-
-def test_the_wrong_run_in_a_place_is_named(tmp_path):
-    paths = write_stages(tmp_path)
-    with pytest.raises(InputError, match=r"expected a run of momask_mask, but .* is one of 'momask_residual'"):
-        assemble(paths["rvq"], paths["residual"], paths["residual"])
     with pytest.raises(InputError, match=r"expected a tokeniser .* is 'momask_mask'"):
         load_tokeniser(paths["mask"])
+    save_model(tmp_path / "whole.safetensors", make(), WHOLE, "generator")
+    assert load_tokeniser(tmp_path / "whole.safetensors").config == RVQ
+
+
+def test_a_token_models_stage_tells_which_tokeniser_it_learned():
+    """By its codebooks, whatever its other weights."""
+    frozen, other = tokeniser(), tokeniser()
+    one = MaskStage(MASK, FakeTextEncoder(8), frozen)
+    nn.init.zeros_(other.rvq.encoder.model[0].weight)
+    assert MaskStage(MASK, FakeTextEncoder(8), other).state_dict()[LEARNED_FROM] == one.state_dict()[LEARNED_FROM]
+    other.rvq.quantizer.layers[1].codebook[0, 0] += 1
+    assert MaskStage(MASK, FakeTextEncoder(8), other).state_dict()[LEARNED_FROM] != one.state_dict()[LEARNED_FROM]
 
 
 def test_stages_are_built_from_their_configs(tmp_path):

@@ -27,7 +27,7 @@ from atm.generators.parts.rows import frame_weighted_loss
 from atm.interface import Batch, Generator
 from atm.layers import Normaliser, root_weighted
 from atm.motion import Motion
-from doubles import FakeTextEncoder
+from doubles import ABOUT_COMPLETION, ABOUT_LENGTHS, FakeTextEncoder
 
 TINY = {
     "width": 16,
@@ -88,7 +88,7 @@ def test_every_preset_passes_every_check_that_applies(config, features):
     results = check_generator(model, make_batch(features))
     assert [result for result in results if result.status == "fail"] == []
     skipped = {result.name for result in results if result.status == "not applicable"}
-    expected = {"guidance zero ignores the text", "known frames are kept"}
+    expected = ABOUT_COMPLETION | ABOUT_LENGTHS | {"guidance zero ignores the text"}
     assert skipped == expected | (set() if config.attention == "linear" else {"padding does not change a step"})
 
 
@@ -140,11 +140,22 @@ def test_the_feed_forward_part_takes_its_input_as_it_is():
 
 def test_a_fresh_model_predicts_nothing():
     """Trap: the last layer starts at zero."""
-    config = motiondiffuse_small().model_copy(update=TINY)
+    config = motiondiffuse_humanml3d().model_copy(update=TINY | {"text_encoder": "minilm"})
     model = MotionDiffuse(config, FakeTextEncoder(8, "minilm"), Normaliser.identity(263))
     text = model.condition(model.text_encoder(["walk"]))
     eps = model(torch.randn(1, 5, 263), torch.tensor([3]), text, torch.ones(1, 5, dtype=torch.bool))
     assert (eps == 0).all()
+
+
+def test_a_fresh_model_of_patches_guesses_the_share_of_noise_in_each_frame():
+    """Noise e in x = s x0 + n e, both of unit variance: the best linear guess of e is n x."""
+    config = motiondiffuse_small().model_copy(update=TINY)
+    model = MotionDiffuse(config, FakeTextEncoder(8, "minilm"), Normaliser.identity(263))
+    x_t, t = torch.randn(1, 5, 263, generator=seeded()), torch.tensor([3])
+    noise_share = (1 - model._chain.alphas_cumprod[3]).sqrt().float()
+    text = model.condition(model.text_encoder(["walk"]))
+    eps = model(x_t, t, text, torch.ones(1, 5, dtype=torch.bool))
+    torch.testing.assert_close(eps, noise_share * x_t)
 
 
 def test_the_padding_of_a_text_is_read():
@@ -216,7 +227,8 @@ def test_a_step_says_how_far_each_row_was_noised():
 def test_a_steps_motion_is_in_the_units_of_the_data():
     """A network that always guesses noise 0 estimates x_t / signal; mean 5 and deviation 2 make features of it."""
     torch.manual_seed(0)
-    config = motiondiffuse_small().model_copy(update=TINY | {"root_weight": 1.0, "least_signal": 1e-3})
+    changes = {"text_encoder": "minilm", "root_weight": 1.0, "least_signal": 1e-3}
+    config = motiondiffuse_humanml3d().model_copy(update=TINY | changes)
     normaliser = Normaliser(torch.full((263,), 5.0), torch.full((263,), 2.0))
     model = MotionDiffuse(config, FakeTextEncoder(8, "minilm"), normaliser)
     batch = make_batch()

@@ -102,6 +102,23 @@ def import_checkpoint(
     print(imported.path)
 
 
+@app.command(
+    epilog=examples(
+        "atm assemble momask runs/momask_rvq_small-0 runs/momask_mask_small-0 runs/momask_residual_small-0",
+        "atm assemble bamm runs/momask_rvq_small-0 runs/bamm_transformer_small-0 runs/momask_residual_small-0",
+    )
+)
+def assemble(
+    system: Annotated[str, typer.Argument(help="Generator whose networks are trained one by one.")],
+    stages: Annotated[list[Path], typer.Argument(help="Run folders or model files of its stages, in any order.")],
+    out: Annotated[Path | None, typer.Option(help="Run folder to write; default: runs/SYSTEM.")] = None,
+) -> None:
+    """Put the trained stages of a generator together, into a run folder that every command takes."""
+    from atm.training.assembly import assemble_run
+
+    print(assemble_run(system, stages, out or Path("runs") / system))
+
+
 @app.command(epilog=examples("atm pack runs/mdm_small-0 walker.safetensors"))
 def pack(
     run: Annotated[Path, typer.Argument(help="Run folder or model file.")],

@@ -1,8 +1,9 @@
 """Text-to-motion generators: one published model per folder, one row per model in the table of this page."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from atm.config import Config, validate
@@ -32,6 +33,10 @@ class Entry(NamedTuple):
     """What `atm import` reads; None: no checkpoint of it is published."""
     begin: "Callable[[Config, TextEncoder, Normaliser], Generator] | None" = None
     """The one that a new training run starts with, where that is more than a new one: it may read an earlier stage."""
+    stages: Mapping[str, str] = MappingProxyType({})
+    """Of one that `atm assemble` puts together: the fields of its config, and which stage each is trained by."""
+    dispensable: tuple[str, ...] = ()
+    """Those of these fields that may be None."""
 
 
 class Stage(NamedTuple):
@@ -52,7 +57,8 @@ def _bamm() -> Entry:
     from atm.generators.bamm.model import BAMM
     from atm.generators.bamm.weights import RELEASE
 
-    return Entry(BAMMConfig, BAMM, RELEASE)
+    stages = {"rvq": "momask_rvq", "transformer": "bamm_transformer", "residual": "momask_residual"}
+    return Entry(BAMMConfig, BAMM, RELEASE, stages=stages)
 
 
 def _mdm() -> Entry:
@@ -76,7 +82,8 @@ def _momask() -> Entry:
     from atm.generators.momask.model import MoMask
     from atm.generators.momask.weights import RELEASE
 
-    return Entry(MoMaskConfig, MoMask, RELEASE)
+    stages = {field: f"momask_{field}" for field in ("rvq", "mask", "residual", "length")}
+    return Entry(MoMaskConfig, MoMask, RELEASE, stages=stages, dispensable=("length",))
 
 
 def _motiondiffuse() -> Entry:
@@ -110,7 +117,7 @@ def _bamm_transformer() -> Stage:
     from atm.generators.bamm.config import TransformerConfig
     from atm.generators.bamm.stage import build_stage
 
-    what_next = "train MoMask's tokeniser and residual transformer as well, and put them together"
+    what_next = "train MoMask's tokeniser and residual transformer as well, then `atm assemble bamm RUN ...`"
     return Stage(TransformerConfig, build_stage, what_next)
 
 
@@ -127,7 +134,7 @@ def _mld_vae() -> Stage:
 def _momask_stage(name: str) -> Stage:
     from atm.generators.momask.stages import STAGE_CONFIGS, begin_stage, build_stage
 
-    what_next = "train the other stages of MoMask as well, and put them together"
+    what_next = "train the other stages of MoMask as well, then `atm assemble momask RUN ...`"
     return Stage(STAGE_CONFIGS[name], build_stage, what_next, begin_stage)
 
 

@@ -148,6 +148,30 @@ def known_frames_are_kept(generator: Generator, batch: Batch) -> None:
     _expect_equal(made[keep], batch.motion.features[keep], "known frames were changed")
 
 
+def frames_that_are_not_kept_do_not_matter(generator: Generator, batch: Batch) -> None:
+    """The first half is kept, so that a model of tokens has some to keep."""
+    if not generator.capabilities.inbetweening:
+        raise _NotApplicable("does not complete known motion")
+    frames = torch.arange(batch.motion.features.shape[1], device=batch.motion.lengths.device)
+    keep = frames < batch.motion.lengths[:, None] // 2
+    junk = replace(batch.motion, features=batch.motion.features.masked_fill(~keep[..., None], 1e3))
+    clean, dirty = (_sample(generator, batch, known=motion, keep=keep) for motion in (batch.motion, junk))
+    mask = clean.mask
+    _expect_equal(clean.features[mask], dirty.features[mask], "the motion depends on frames that are not kept")
+
+
+def a_motion_without_a_length_finds_its_own(generator: Generator, batch: Batch) -> str:
+    if not generator.capabilities.predicts_length:
+        raise _NotApplicable("must be told how long a motion is")
+    together = generator.sample(batch.text, seeds=_seeds(batch))
+    _expect(int(together.lengths.min()) > 0, f"lengths are {together.lengths.tolist()}")
+    _expect(bool(together.features[together.mask].isfinite().all()), "not every value is finite")
+    row, seed = len(batch) - 1, _seeds(batch)[-1]
+    alone = generator.sample(batch.text[row:], seeds=[seed])
+    _expect(int(alone.lengths) == int(together.lengths[row]), "the length of a row depends on its batch")
+    return f"lengths {together.lengths.tolist()}"
+
+
 def a_saved_generator_gives_the_same_motion(generator: Generator, batch: Batch) -> None:
     name = getattr(getattr(generator, "config", None), "name", None)
     if name not in GENERATORS:
@@ -172,6 +196,8 @@ CHECKS: list[Callable[[Generator, Batch], str | None]] = [
     the_text_changes_the_motion,
     a_text_of_no_words_gives_a_motion,
     known_frames_are_kept,
+    frames_that_are_not_kept_do_not_matter,
+    a_motion_without_a_length_finds_its_own,
     a_saved_generator_gives_the_same_motion,
 ]
 

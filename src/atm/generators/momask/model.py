@@ -4,14 +4,11 @@ Four networks: a length estimator, a masked transformer for the first level of t
 other levels, and the tokeniser's decoder. Each is trained by itself (`stages.py`); here they generate together.
 """
 
-from pathlib import Path
-
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from atm.config import validate
 from atm.errors import InputError
 from atm.generators.momask.config import MoMaskConfig
 from atm.generators.momask.draws import row_gumbel
@@ -19,7 +16,7 @@ from atm.generators.momask.length import LengthEstimator
 from atm.generators.momask.masked import MaskedTransformer
 from atm.generators.momask.residual import ResidualTransformer
 from atm.generators.momask.rvq import ResidualVQVAE
-from atm.generators.momask.stages import read_stage, reconstruction_step
+from atm.generators.momask.stages import reconstruction_step
 from atm.generators.momask.tokens import (
     check_tokens,
     decoded,
@@ -33,7 +30,6 @@ from atm.generators.parts.rows import check_encoder, evaluating
 from atm.interface import Batch, Capabilities, StepOutput, TextEncoder
 from atm.layers import Normaliser, length_mask
 from atm.motion import Motion
-from atm.storage import load_state
 
 EDIT_GUIDANCE = 2.0
 """Guidance of the residual transformer when a motion is edited, as in the published program."""
@@ -198,31 +194,3 @@ class MoMask(nn.Module):
         if not self.capabilities.guidance:
             return 1.0
         return own if asked is None else asked
-
-
-def assemble(
-    rvq: Path, mask: Path, residual: Path, length: Path | None = None, *, text_encoder: TextEncoder | None = None
-) -> MoMask:
-    """One generator from the runs of its stages, in evaluation mode.
-
-    Args:
-        rvq, mask, residual: run folders or model files; the token models must have been trained on this tokeniser.
-        length: None leaves the generator without an estimator.
-        text_encoder: None loads the one that the token models were trained with.
-
-    Raises:
-        InputError: a run of another stage, or stages that do not fit one another.
-    """
-    runs = {"rvq": rvq, "mask": mask, "residual": residual} | ({} if length is None else {"length": length})
-    stored = {stage: read_stage(path, f"momask_{stage}") for stage, path in runs.items()}
-    configs = {"length": None} | {stage: part.config for stage, part in stored.items()}
-    source = ", ".join(str(path) for path in runs.values())
-    config = validate(MoMaskConfig, configs, source=source)
-    state = {key: value for part in stored.values() for key, value in part.state.items()}
-    if text_encoder is None:
-        from atm.text import load_text_encoder
-
-        text_encoder = load_text_encoder(config.text_encoder)
-    model = MoMask(config, text_encoder, Normaliser.identity(len(state.get("normaliser.mean", ()))))
-    load_state(model, state, source=source)
-    return model.eval()

@@ -5,6 +5,7 @@ The released tokeniser trains on windows of 64 frames. How long a row is, is the
 holds, its text is the caption of the whole motion.
 """
 
+import hashlib
 from pathlib import Path
 from typing import get_args
 
@@ -26,13 +27,17 @@ from atm.generators.parts.rows import check_encoder
 from atm.interface import Batch, StepOutput, TextEncoder
 from atm.layers import Normaliser, root_weighted
 from atm.motion import Motion
-from atm.storage import StoredModel, find_model, load_state, read_model
+from atm.storage import find_model, load_state, read_model
 
 StageConfig = RVQConfig | MaskConfig | ResidualConfig | LengthConfig
 STAGE_CONFIGS: dict[str, type[StageConfig]] = {
     config.model_fields["name"].default: config for config in get_args(StageConfig)
 }
 """The config of each stage, by its name."""
+
+
+LEARNED_FROM = "tokeniser_fingerprint"
+"""Key under which a token model's stage stores the `fingerprint` of its tokeniser."""
 
 
 class RVQStage(nn.Module):
@@ -145,7 +150,7 @@ def begin_stage(config: StageConfig, text_encoder: TextEncoder, normaliser: Norm
 
 
 def load_tokeniser(path: Path) -> RVQStage:
-    """A trained tokeniser, in evaluation mode, from its own run or from a whole MoMask.
+    """A trained tokeniser, in evaluation mode, from its own run or from a whole MoMask or BAMM.
 
     Raises:
         InputError: no such file, or a model of another kind.
@@ -153,27 +158,16 @@ def load_tokeniser(path: Path) -> RVQStage:
     file = find_model(path)
     stored = read_model(file)
     state, config = stored.state, stored.config
-    if config.get("name") == "momask":
+    if config.get("name") in ("momask", "bamm"):
         state = {key: value for key, value in state.items() if key.startswith(("normaliser.", "rvq."))}
         config = config["rvq"]
     if config.get("name") != "momask_rvq":
-        raise InputError(f"expected a tokeniser (momask_rvq) or a MoMask, but {file} is {stored.config.get('name')!r}")
+        raise InputError(
+            f"expected a tokeniser (momask_rvq), a momask or a bamm, but {file} is {stored.config.get('name')!r}"
+        )
     stage = RVQStage(validate(RVQConfig, config, source=str(file)), Normaliser.identity(_features(state, file)))
     load_state(stage, state, source=str(file))
     return stage.eval()
-
-
-def read_stage(path: Path, name: str) -> StoredModel:
-    """A trained stage as it is stored.
-
-    Raises:
-        InputError: no such file, or not this stage.
-    """
-    file = find_model(path)
-    stored = read_model(file)
-    if stored.config.get("name") != name:
-        raise InputError(f"expected a run of {name}, but {file} is one of {stored.config.get('name')!r}")
-    return stored
 
 
 def reconstruction_step(rvq: ResidualVQVAE, normaliser: Normaliser, batch: Batch, rng: torch.Generator) -> StepOutput:
@@ -243,10 +237,22 @@ def training_text(
 
 
 def keep_frozen(stage: nn.Module, text_encoder: TextEncoder, tokeniser: RVQStage) -> None:
-    """Not as submodules: what is frozen is in nobody's weights, optimiser, or train() calls."""
+    """Not as submodules: what is frozen is in nobody's weights, optimiser, or train() calls.
+
+    The stage's file tells by a number which tokeniser's tokens it learned: those of another mean nothing to it.
+    """
     check_encoder(text_encoder, stage.config.text_encoder, stage.config.name)
     object.__setattr__(stage, "text_encoder", text_encoder)
     object.__setattr__(stage, "tokeniser", tokeniser.eval().requires_grad_(False))
+    stage.register_buffer(LEARNED_FROM, fingerprint(tokeniser.state_dict()))
+
+
+def fingerprint(tokeniser: dict[str, Tensor]) -> Int[Tensor, ""]:
+    """A number that tells tokenisers apart, by the codebooks in their weights."""
+    digest = hashlib.sha256()
+    for key in sorted(key for key in tokeniser if key.endswith(".codebook")):
+        digest.update(tokeniser[key].detach().cpu().numpy().tobytes())
+    return torch.tensor(int.from_bytes(digest.digest()[:7], "big"))
 
 
 def check_tokeniser(codes: int, tokeniser: RVQStage) -> None:
