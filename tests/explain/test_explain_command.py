@@ -1,13 +1,14 @@
 """From a run folder to a page: which batch is mined, whose losses, and what is refused."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from atm.alignment import AlignmentConfig
+from atm.alignment import Alignment, AlignmentConfig
 from atm.config import save
 from atm.embedding import Space, SpaceConfig, save_space
 from atm.errors import InputError
@@ -88,6 +89,16 @@ def test_the_losses_are_the_runs_own(subject):
     assert subject.alignment.config.epsilon == 0.99
     assert subject.alignment.config.inter_weight == 0.5
     assert "ε = 0.99 (minilm)" in subject.losses and "weighed 0.5" in subject.losses
+
+
+def test_losses_that_read_the_meaning_are_explained_with_it(subject):
+    config = subject.alignment.config.model_copy(update={"similarity": "meaning", "epsilon": -1.0})
+    reading = replace(subject, alignment=Alignment(config, subject.alignment.space))
+    batch = reading.batch(5, seed=3)[0]
+    # Nothing is below epsilon: what is a negative all the same contradicts.
+    assert torch.equal(reading.alignment.admissible(batch, batch.sentence), batch.meaning.contradicts)
+    assert batch.meaning.contradicts.any()
+    assert reading.explain_sentence("a person walks 8", seed=0, show_progress=False).inter is not None
 
 
 def test_a_model_that_knows_of_no_losses_is_explained_by_those_of_the_paper_and_the_epsilon_of_the_space(place):

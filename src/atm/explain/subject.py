@@ -26,7 +26,7 @@ from atm.layers import Normaliser
 from atm.packaged import packaged
 from atm.storage import find_model, load_state, read_model
 from atm.text import OFFLINE, CachedTextEncoder, load_text_encoder
-from atm.text.meaning import differs, parse_meaning
+from atm.text.meaning import MeaningReader, differs, parse_meaning
 from atm.training.config import TrainConfig
 from atm.training.record import RunFolder
 from atm.training.table import find_trainable
@@ -121,7 +121,7 @@ class Subject:
 
     def _likeness(self, text: list[str]) -> Float[Tensor, "B S"]:
         """Unit vectors whose products are what epsilon is compared with."""
-        if self.alignment.config.similarity == "sentence":
+        if self.alignment.config.similarity != "space":
             return F.normalize(self.sentences(text).sentence.cpu(), dim=-1)
         with torch.no_grad():
             return F.normalize(self.alignment.space.encode_text(text).cpu(), dim=-1)
@@ -136,7 +136,12 @@ class Subject:
         )
 
     def _here(self, batch: Batch) -> Batch:
-        return replace(batch, motion=batch.motion.to(self.device), sentence=batch.sentence.to(self.device))
+        meaning = None
+        if self.alignment.config.reads_meaning():
+            meaning = MeaningReader()(batch.text, np.random.default_rng(0))
+        return replace(
+            batch, motion=batch.motion.to(self.device), sentence=batch.sentence.to(self.device), meaning=meaning
+        )
 
 
 def open_subject(model: Path | None, *, data: Path | None, space: Path | None, split: str) -> Subject:
