@@ -1,7 +1,7 @@
 """MDM (Tevet et al. 2023, arXiv:2209.14916): a transformer that estimates the clean motion from a noisy one.
 
 Both published architectures, `trans_enc` and `trans_dec`, under the keys of the published checkpoints; the GRU variant
-is left out. Ours beside it: patches of frames as tokens (`frames.py`), for machines without a GPU.
+is left out. Ours beside it: patches of frames as tokens (`parts/patches.py`), for machines without a GPU.
 """
 
 from contextlib import contextmanager
@@ -14,9 +14,10 @@ from torch.nn import functional as F
 
 from atm.errors import InputError
 from atm.generators.mdm.config import MDMConfig
-from atm.generators.mdm.frames import LinearHead, LinearStem, PatchHead, PatchStem
+from atm.generators.mdm.frames import LinearHead, LinearStem
 from atm.generators.mdm.geometry import foot_loss
 from atm.generators.parts.diffusion import Chain, noise_chain, reverse, row_noise
+from atm.generators.parts.patches import PatchHead, PatchStem, whole_patches
 from atm.interface import Batch, Capabilities, StepOutput, TextEmbedding, TextEncoder
 from atm.layers import Normaliser, length_mask, sinusoid
 from atm.motion import Motion
@@ -201,8 +202,7 @@ class MDM(nn.Module):
         if prefix is not None:
             x_t, mask = torch.cat([prefix, x_t], dim=1), F.pad(mask, (before, 0), value=True)
         frames = x_t.shape[1]
-        missing = self._whole_tokens(frames) - frames
-        x_t, mask = F.pad(x_t, (0, 0, 0, missing)), F.pad(mask, (0, missing))
+        x_t, mask = whole_patches(x_t, mask, self.config.frames_per_token)
 
         time = self.embed_timestep["time_embed"](self.positions[t])
         text = self.embed_text(condition.features) + time[:, None]

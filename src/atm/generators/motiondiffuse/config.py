@@ -24,8 +24,12 @@ class MotionDiffuseConfig(Config):
     """Share of activations set to zero in training."""
     attention: Literal["linear", "softmax"] = "linear"
     """`softmax` is the ordinary one (published as `no_eff`), which sees padding; the same keys and shapes."""
+    frames_per_token: PositiveInt = 1
+    """Frames that share a token. Over 1 a patch stem and head replace the published linear layers (ours)."""
+    frame_width: PositiveInt = 128
+    """Width per frame inside the patch stem and head; without effect at 1 frame per token."""
     max_frames: PositiveInt = 196
-    """Rows of the learned position table: the longest motion, in frames."""
+    """The longest motion: so many frames have a place in the learned position table."""
 
     text_encoder: str = "clip_b32_77_padded"
     """Name of the frozen text encoder."""

@@ -1,7 +1,7 @@
 """MotionDiffuse (Zhang et al. 2022, arXiv:2208.15001): a transformer with linear attention that predicts the noise.
 
 The published network under the keys of its checkpoints. Left out: the in-painting hooks of the published sampler,
-which index the wrong axis.
+which index the wrong axis. Ours beside it: patches of frames as tokens, for machines without a GPU.
 """
 
 from typing import NamedTuple
@@ -24,6 +24,7 @@ from atm.generators.parts.linear_transformer import (
     text_window,
     zeroed,
 )
+from atm.generators.parts.patches import PatchHead, PatchStem, whole_patches
 from atm.generators.parts.rows import check_frames, evaluating, frame_weighted_loss, like_batch, normalised_rows
 from atm.interface import Batch, Capabilities, StepOutput, TextEmbedding, TextEncoder
 from atm.layers import Normaliser, length_mask, root_weighted
@@ -61,8 +62,14 @@ class MotionDiffuse(nn.Module):
 
         # Published keys, hence the names.
         features, width, style_width = len(normaliser.mean), config.width, STYLE * config.width
-        self.sequence_embedding = nn.Parameter(torch.randn(config.max_frames, width))
-        self.joint_embed = nn.Linear(features, width)
+        patch = config.frames_per_token
+        self.sequence_embedding = nn.Parameter(torch.randn(-(-config.max_frames // patch), width))
+        if patch == 1:
+            self.joint_embed = nn.Linear(features, width)
+            self.out = zeroed(nn.Linear(width, features))
+        else:
+            self.joint_embed = PatchStem(features, width, config.frame_width, patch)
+            self.out = PatchNoiseHead(features, config, style_width)
         self.time_embed = nn.Sequential(nn.Linear(width, style_width), nn.SiLU(), nn.Linear(style_width, style_width))
         self.text_pre_proj = nn.Linear(text_encoder.token_width, config.text_width)
         self.textTransEncoder = text_layers(
@@ -71,7 +78,6 @@ class MotionDiffuse(nn.Module):
         self.text_ln = nn.LayerNorm(config.text_width)
         self.text_proj = nn.Sequential(nn.Linear(config.text_width, style_width))
         self.temporal_decoder_blocks = nn.ModuleList(Layer(config, style_width) for _ in range(config.layers))
-        self.out = zeroed(nn.Linear(width, features))
 
     def training_step(self, batch: Batch, rng: torch.Generator) -> StepOutput:
         """The noise of each row at a random level; all randomness but dropout comes from `rng`."""
@@ -139,16 +145,21 @@ class MotionDiffuse(nn.Module):
     ) -> Float[Tensor, "B T D"]:
         """The noise in normalised motions x_t at levels t of the full schedule; `mask` is True inside a motion."""
         style = self.time_embed(level_features(t, self.config.width)) + condition.style
-        frames = self.joint_embed(x_t) + self.sequence_embedding[: x_t.shape[1]]
-        for layer in self.temporal_decoder_blocks:
-            frames = layer(frames, mask, condition.tokens, style)
-        return self.out(frames).float()
+        if self.config.frames_per_token == 1:
+            return self.out(self._trunk(self.joint_embed(x_t), mask, condition, style)).float()
+        frames, patch = x_t.shape[1], self.config.frames_per_token
+        x_t, mask = whole_patches(x_t, mask, patch)
+        tokens, skip = self.joint_embed(x_t, mask)
+        tokens = self._trunk(tokens, mask[:, ::patch], condition, style)
+        noise_share = (1 - self._chain.alphas_cumprod.to(x_t.device, x_t.dtype)[t]).sqrt()
+        return self.out(tokens, skip, mask, style, x_t * noise_share[:, None, None])[:, :frames].float()
 
     def condition(self, text: TextEmbedding) -> Condition:
         """Of a text embedding, what the network reads, through the trained text layers."""
         window = self.config.text_window
         last = text.mask.sum(1).clamp(1, window) - 1
-        return self.read(text_window(text, window).to(self.out.weight.device), last.to(self.out.weight.device))
+        device = self.sequence_embedding.device
+        return self.read(text_window(text, window).to(device), last.to(device))
 
     def read(self, states: Float[Tensor, "B L S"], last: Int[Tensor, "B"]) -> Condition:
         """Token states of the frozen language model, and the place of each text's last token, to a condition."""
@@ -186,6 +197,18 @@ class MotionDiffuse(nn.Module):
         floor = self.config.least_signal if least_signal is None else least_signal
         return (x_t - noise * eps) / signal.clamp(min=floor)
 
+    def _trunk(
+        self,
+        tokens: Float[Tensor, "B N W"],
+        mask: Bool[Tensor, "B N"],
+        condition: Condition,
+        style: Float[Tensor, "B S"],
+    ) -> Float[Tensor, "B N W"]:
+        tokens = tokens + self.sequence_embedding[: tokens.shape[1]]
+        for layer in self.temporal_decoder_blocks:
+            tokens = layer(tokens, mask, condition.tokens, style)
+        return tokens
+
     def _encode(self, text: list[str]) -> TextEmbedding:
         with torch.no_grad():
             return self.text_encoder(text)
@@ -195,6 +218,34 @@ class MotionDiffuse(nn.Module):
         if config.sampling_steps is None:
             return self._chain
         return noise_chain(config.diffusion_steps, "linear", kept=config.sampling_steps, predicts="epsilon")
+
+
+class PatchNoiseHead(nn.Module):
+    """The noise of frames, from tokens of several frames.
+
+    Noise has no structure that a narrow network could carry, so most of it passes by: `noise_share` times x_t is the
+    best guess of the noise in a feature of unit variance that nothing else is known of. A fresh model gives that, and
+    learns what the tokens know beyond it.
+    """
+
+    def __init__(self, features: int, config: MotionDiffuseConfig, style_width: int):
+        super().__init__()
+        self.patches = PatchHead(
+            features, config.width, config.frame_width, config.frames_per_token, time_width=style_width
+        )
+        zeroed(self.patches.final)
+        self.gate = zeroed(nn.Linear(style_width, features))
+
+    def forward(
+        self,
+        tokens: Float[Tensor, "B N W"],
+        skip: Float[Tensor, "B T F"],
+        mask: Bool[Tensor, "B T"],
+        style: Float[Tensor, "B S"],
+        guess: Float[Tensor, "B T D"],
+    ) -> Float[Tensor, "B T D"]:
+        """`guess` is x_t times the share of noise in it; how much of it stands is learned for each feature."""
+        return self.patches(tokens, skip, mask, style) + (1 + self.gate(style))[:, None] * guess
 
 
 class Layer(nn.Module):

@@ -38,8 +38,12 @@ class ReMoDiffuseConfig(Config):
     """Layers; each has one attention over text, retrieved motions and frames, and a feed-forward part."""
     dropout: float = Field(0.0, ge=0, lt=1)
     """Share of activations set to zero in training."""
+    frames_per_token: PositiveInt = 1
+    """Frames that share a token. Over 1 a patch stem and head replace the published linear layers (ours)."""
+    frame_width: PositiveInt = 128
+    """Width per frame inside the patch stem and head; without effect at 1 frame per token."""
     max_frames: PositiveInt = 196
-    """Rows of the learned position tables: the longest motion, in frames."""
+    """The longest motion: so many frames have a place in the learned position tables."""
 
     text_encoder: str = "clip_b32_77_padded"
     """Name of the frozen text encoder; its sentence embedding is what the database is searched by."""
@@ -86,6 +90,10 @@ class ReMoDiffuseConfig(Config):
             raise ValueError(f"width {self.width} must be even and a multiple of heads {self.heads}")
         if self.text_width % self.text_heads:
             raise ValueError(f"text_width {self.text_width} must be a multiple of text_heads {self.text_heads}")
+        if self.retrieval_stride % self.frames_per_token:
+            raise ValueError(
+                f"retrieval_stride {self.retrieval_stride} must be whole tokens of {self.frames_per_token} frames"
+            )
         parts = len(self.sampling_sections)
         if not parts or max(self.sampling_sections) > self.diffusion_steps // parts:
             raise ValueError(

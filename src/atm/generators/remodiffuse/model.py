@@ -2,7 +2,8 @@
 
 The published network under the keys of its checkpoints, without their prefix `model.`. Ours differs in the search:
 published code remembers the entries of a caption whatever length it is asked for next, so that a motion depends on
-what was asked before; ours searches each time. And each row of a batch has coins of its own.
+what was asked before; ours searches each time. And each row of a batch has coins of its own. Ours beside it: patches
+of frames as tokens, for machines without a GPU.
 """
 
 import random
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from atm.errors import InputError
 from atm.generators.parts.diffusion import Chain, noise_chain, reverse, row_noise, section_levels
 from atm.generators.parts.linear_transformer import level_features, text_layers, text_window, zeroed
+from atm.generators.parts.patches import PatchHead, PatchStem, whole_patches
 from atm.generators.parts.rows import check_frames, evaluating, frame_weighted_loss, like_batch, normalised_rows
 from atm.generators.remodiffuse.attention import Condition, Layer
 from atm.generators.remodiffuse.config import ReMoDiffuseConfig
@@ -50,9 +52,15 @@ class ReMoDiffuse(nn.Module):
 
         # Published keys, hence the names.
         features, width, style_width = len(normaliser.mean), config.width, STYLE * config.width
-        state_width = text_encoder.token_width
-        self.sequence_embedding = nn.Parameter(torch.randn(config.max_frames, width))
-        self.joint_embed = nn.Linear(features, width)
+        state_width, patch = text_encoder.token_width, config.frames_per_token
+        self.sequence_embedding = nn.Parameter(torch.randn(-(-config.max_frames // patch), width))
+        if patch == 1:
+            self.joint_embed = nn.Linear(features, width)
+            self.out = zeroed(nn.Linear(width, features))
+        else:
+            self.joint_embed = PatchStem(features, width, config.frame_width, patch)
+            self.out = PatchHead(features, width, config.frame_width, patch, time_width=style_width)
+            zeroed(self.out.final)
         self.time_embed = nn.Sequential(nn.Linear(width, style_width), nn.SiLU(), nn.Linear(style_width, style_width))
         self.text_pre_proj = nn.Linear(state_width, config.text_width)
         self.textTransEncoder = text_layers(
@@ -62,7 +70,6 @@ class ReMoDiffuse(nn.Module):
         self.temporal_decoder_blocks = nn.ModuleList(
             Layer(config, state_width, style_width) for _ in range(config.layers)
         )
-        self.out = zeroed(nn.Linear(width, features))
         self.database = RetrievalEncoder(config, features, state_width)
 
     def search_in(self, database: Database) -> None:
@@ -162,10 +169,14 @@ class ReMoDiffuse(nn.Module):
             retrieval_on: False where the row sees no retrieved motion.
         """
         style = self.time_embed(level_features(t, self.config.width))
-        frames = self.joint_embed(x_t) + self.sequence_embedding[: x_t.shape[1]]
-        for layer in self.temporal_decoder_blocks:
-            frames = layer(frames, mask, condition, text_on, retrieval_on, style)
-        return self.out(frames).float()
+        seen = (condition, text_on, retrieval_on, style)
+        if self.config.frames_per_token == 1:
+            return self.out(self._trunk(self.joint_embed(x_t), mask, *seen)).float()
+        frames, patch = x_t.shape[1], self.config.frames_per_token
+        x_t, mask = whole_patches(x_t, mask, patch)
+        tokens, skip = self.joint_embed(x_t, mask)
+        tokens = self._trunk(tokens, mask[:, ::patch], *seen)
+        return self.out(tokens, skip, mask, style)[:, :frames].float()
 
     def mixed(
         self,
@@ -212,7 +223,7 @@ class ReMoDiffuse(nn.Module):
         query, sizes = text.sentence.cpu(), lengths.cpu()
         scores = similarities(entries, query, sizes, length_penalty=self.config.length_penalty)
         skip = own_entries(entries, sizes, ids) if training else None
-        states = text_window(text, self.config.text_window).to(self.out.weight.device)
+        states = text_window(text, self.config.text_window).to(self.sequence_embedding.device)
         return Condition(self.read(states), *self.retrieved(*best(scores, self.config.retrieved, skip)))
 
     def read(self, states: Float[Tensor, "B L S"]) -> Float[Tensor, "B L V"]:
@@ -223,7 +234,7 @@ class ReMoDiffuse(nn.Module):
         self, rows: Int[Tensor, "B R"], found: Bool[Tensor, "B R"]
     ) -> tuple[Float[Tensor, "B R F W"], Float[Tensor, "B R 1 S"], Bool[Tensor, "B R F"]]:
         """Entries of the database, encoded: motions, texts, and which frames there are."""
-        entries, device, frames = self.open_database(), self.out.weight.device, self.config.max_frames
+        entries, device, frames = self.open_database(), self.sequence_embedding.device, self.config.max_frames
         flat = rows.flatten()
         motions = torch.stack([entries.motion(int(row), frames) for row in flat]).to(device)
         lengths = entries.lengths[flat].where(found.flatten(), 0).to(device)
@@ -267,6 +278,20 @@ class ReMoDiffuse(nn.Module):
                 )
             self.search_in(read_database(Path(self.config.database)))
         return self._entries
+
+    def _trunk(
+        self,
+        tokens: Float[Tensor, "B N W"],
+        mask: Bool[Tensor, "B N"],
+        condition: Condition,
+        text_on: Bool[Tensor, "B"],
+        retrieval_on: Bool[Tensor, "B"],
+        style: Float[Tensor, "B S"],
+    ) -> Float[Tensor, "B N W"]:
+        tokens = tokens + self.sequence_embedding[: tokens.shape[1]]
+        for layer in self.temporal_decoder_blocks:
+            tokens = layer(tokens, mask, condition, text_on, retrieval_on, style)
+        return tokens
 
     def _encode(self, text: list[str]) -> TextEmbedding:
         with torch.no_grad():

@@ -5,6 +5,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from atm.generators.parts.linear_transformer import FeedForward, SelfAttention, text_layers
+from atm.generators.parts.patches import PatchStem, whole_patches
 from atm.generators.remodiffuse.config import ReMoDiffuseConfig
 
 
@@ -13,9 +14,14 @@ class RetrievalEncoder(nn.Module):
 
     def __init__(self, config: ReMoDiffuseConfig, features: int, text_state_width: int):
         super().__init__()
-        self.stride = config.retrieval_stride
-        self.motion_proj = nn.Linear(features, config.width)
-        self.motion_pos_embedding = nn.Parameter(torch.randn(config.max_frames, config.width))
+        self.patch = config.frames_per_token
+        self.stride = config.retrieval_stride // self.patch
+        self.motion_proj = (
+            nn.Linear(features, config.width)
+            if self.patch == 1
+            else PatchStem(features, config.width, config.frame_width, self.patch)
+        )
+        self.motion_pos_embedding = nn.Parameter(torch.randn(-(-config.max_frames // self.patch), config.width))
         self.motion_encoder_blocks = nn.ModuleList(MotionLayer(config) for _ in range(config.retrieval_layers))
         self.text_encoder = text_layers(
             text_state_width,
@@ -29,10 +35,15 @@ class RetrievalEncoder(nn.Module):
         self, motions: Float[Tensor, "N T D"], mask: Bool[Tensor, "N T"]
     ) -> tuple[Float[Tensor, "N F W"], Bool[Tensor, "N F"]]:
         """All frames are encoded first, and every few of them kept then."""
-        frames = self.motion_proj(motions) + self.motion_pos_embedding[: motions.shape[1]]
+        if self.patch == 1:
+            tokens = self.motion_proj(motions)
+        else:
+            motions, mask = whole_patches(motions, mask, self.patch)
+            tokens, mask = self.motion_proj(motions, mask)[0], mask[:, :: self.patch]
+        tokens = tokens + self.motion_pos_embedding[: tokens.shape[1]]
         for block in self.motion_encoder_blocks:
-            frames = block(frames, mask)
-        return frames[:, :: self.stride], mask[:, :: self.stride]
+            tokens = block(tokens, mask)
+        return tokens[:, :: self.stride], mask[:, :: self.stride]
 
     def encode_texts(self, states: Float[Tensor, "N L S"]) -> Float[Tensor, "N 1 S"]:
         """The state at the last place of the window, which is not the text's last token."""
