@@ -21,3 +21,29 @@ def data_scripted(
 
     write_scripted(out, clips=clips, seed=seed, jobs=jobs, progress=not quiet)
     print(out)
+
+
+@data_app.command("check", epilog=examples("atm data check HumanML3D", "atm data check KIT-ML --fix KIT-ML-repaired"))
+def data_check(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="HumanML3D or KIT-ML folder; left as it is.")],
+    fix: Annotated[Path | None, typer.Option(metavar="OUT", help="Write a repaired copy to this new folder.")] = None,
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the report, with all places.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Say what is there of a data folder, what is wrong with it and what that means. Ends with 1 if it has errors."""
+    from rich.console import Console
+
+    from atm.data.check import check_folder, repair_folder
+
+    if fix is None:
+        report, after = check_folder(folder, show_progress=not quiet), None
+    else:
+        report, after = repair_folder(folder, fix, show_progress=not quiet)
+    for table in [*report.tables(), *(after.tables() if after is not None else [])]:
+        Console().print(table)
+    if json is not None:
+        report.write(json)
+        print(json)
+    if fix is not None:
+        print(fix)
+    raise typer.Exit(int(not (after or report).sound))

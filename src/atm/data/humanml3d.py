@@ -29,6 +29,8 @@ FRAMES_LIMIT = 200
 """A motion or sub-motion of this many frames or more is left out (as published)."""
 MIN_FRAMES = {263: 40, 251: 24}
 """Shortest motion that takes part, by features per frame (as published)."""
+VAL_SHARE, TEST_SHARE = 0.05, 0.15
+"""Of all clips, in the published splits."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ def open_dataset(folder: str | Path, split: str, *, min_frames: int | None = Non
     ids = read_split(layout.folder, split)
     store = open_store(layout.clips, skeleton.feature_width)
     least = MIN_FRAMES[skeleton.feature_width] if min_frames is None else min_frames
-    source = _Source(layout.texts, open_texts(layout.texts), _read_programs(layout.folder, ids), store)
+    source = _Source(layout.texts, open_texts(layout.texts), read_programs(layout.folder, ids), store)
     items = [item for clip_id in ids if clip_id in store.span for item in _items(source, clip_id, least)]
     if not items:
         raise InputError(
@@ -172,13 +174,13 @@ def _caption(line: str, file: Path) -> tuple[Caption, float, float]:
     parts = line.strip().split("#")
     try:
         text, words, start, end = parts
-        times = [0.0 if math.isnan(float(time)) else float(time) for time in (start, end)]
+        times = [float(time) if math.isfinite(float(time)) else 0.0 for time in (start, end)]
     except ValueError:
         raise InputError(f"{file}: expected caption#word/POS ...#from#to, got {line!r}") from None
     return Caption(text.strip(), tuple(words.split())), times[0], times[1]
 
 
-def _read_programs(folder: Path, ids: list[str]) -> dict[str, Program]:
+def read_programs(folder: Path, ids: list[str]) -> dict[str, Program]:
     """What each of these clips does, of scripted ones; nothing where the motions are not scripted."""
     file = folder / "programs.json"
     if not file.is_file():
@@ -224,7 +226,11 @@ def _items(source: _Source, clip_id: str, least: int) -> list[Item]:
     return items
 
 
-def write_text(file: Path, captions: Sequence[Caption]) -> None:
-    """Captions of a whole motion, in the layout's form."""
-    lines = [f"{caption.text}#{' '.join(caption.words)}#0.0#0.0" for caption in captions]
+def write_text(file: Path, captions: Sequence[Caption], times: Sequence[tuple[float, float]] | None = None) -> None:
+    """Captions in the layout's form; `times` are from and to in seconds, None: all are of the whole motion."""
+    spans = [(0.0, 0.0)] * len(captions) if times is None else times
+    lines = [
+        f"{caption.text}#{' '.join(caption.words)}#{start}#{end}"
+        for caption, (start, end) in zip(captions, spans, strict=True)
+    ]
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")

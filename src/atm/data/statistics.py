@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float
 
 from atm.motion import Skeleton
 
@@ -28,11 +29,24 @@ class Moments:
     def __add__(self, other: "Moments") -> "Moments":
         return Moments(self.frames + other.frames, self.total + other.total, self.squares + other.squares)
 
+    def statistics(self) -> tuple[Float[np.ndarray, "D"], Float[np.ndarray, "D"]]:
+        """Mean and deviation of each column for itself, N in the denominator."""
+        mean = self.total / self.frames
+        return mean, np.sqrt(np.maximum(self.squares / self.frames - mean**2, 0.0))
+
     def write(self, folder: Path, skeleton: Skeleton) -> None:
         """`Mean.npy` and `Std.npy`, the deviations averaged inside each group of columns, as published."""
-        mean = self.total / self.frames
-        std = np.sqrt(np.maximum(self.squares / self.frames - mean**2, 0.0))
-        for group in skeleton.columns.values():
-            std[group] = std[group].mean()
+        mean, std = self.statistics()
+        std = averaged_in_groups(std, skeleton)
+        # A group that never changes (the contacts of three clips in the air) is left as it is, not divided by 0.
+        std[std == 0] = 1.0
         np.save(folder / "Mean.npy", mean.astype(np.float32))
         np.save(folder / "Std.npy", std.astype(np.float32))
+
+
+def averaged_in_groups(std: Float[np.ndarray, "D"], skeleton: Skeleton) -> Float[np.ndarray, "D"]:
+    """Deviations of each column, averaged inside each group of columns, as published."""
+    averaged = std.copy()
+    for group in skeleton.columns.values():
+        averaged[group] = std[group].mean()
+    return averaged

@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -67,19 +68,29 @@ def open_texts(texts: Path) -> dict[str, str]:
     return json.loads(index.read_text())
 
 
-def read_clip(file: Path, width: int) -> tuple[np.ndarray, str]:
-    """One clip as float32, or what is wrong with it."""
+class Fault(NamedTuple):
+    """Why a clip cannot be used."""
+
+    kind: Literal["unreadable", "wrong width", "no frames", "not finite"]
+    said: str
+    """In words, to stand behind the clip's name."""
+
+
+def read_clip(file: Path, width: int) -> tuple[np.ndarray, Fault | None]:
+    """One clip as float32 (T, D), or what is wrong with it."""
     try:
         clip = np.load(file, allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
-        return np.empty(0), f"cannot be read ({error})"
-    if not isinstance(clip, np.ndarray) or clip.ndim != 2 or clip.shape[1] != width:
-        return np.empty(0), f"has shape {getattr(clip, 'shape', None)}, expected (frames, {width})"
+        return np.empty(0), Fault("unreadable", f"cannot be read ({error})")
+    if not isinstance(clip, np.ndarray) or clip.dtype.kind not in "fiu":
+        return np.empty(0), Fault("unreadable", "cannot be read (no array of numbers)")
+    if clip.ndim != 2 or clip.shape[1] != width:
+        return np.empty(0), Fault("wrong width", f"has shape {clip.shape}, expected (frames, {width})")
     if not len(clip):
-        return np.empty(0), "has no frames"
-    if clip.dtype.kind not in "fiu" or not np.isfinite(clip).all():
-        return np.empty(0), "holds NaN or infinite values"
-    return np.ascontiguousarray(clip, dtype=np.float32), ""
+        return np.empty(0), Fault("no frames", "has no frames")
+    if not np.isfinite(clip).all():
+        return np.empty(0), Fault("not finite", "holds NaN or infinite values")
+    return np.ascontiguousarray(clip, dtype=np.float32), None
 
 
 def read_text(file: Path) -> str | None:
@@ -130,8 +141,8 @@ def _build(clips: Path, names: list[str], width: int, index: Path) -> None:
             for name in progress(names, "reading clips"):
                 clip, fault = read_clip(clips / name, width)
                 clip_id = name.removesuffix(".npy")
-                if fault:
-                    skipped[clip_id] = fault
+                if fault is not None:
+                    skipped[clip_id] = fault.said
                     continue
                 out.write(clip.tobytes())
                 span[clip_id] = (rows, len(clip))

@@ -1,0 +1,169 @@
+"""What is wrong with the motions of a folder."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from atm.data.check.clips import Clip, Movement
+from atm.data.check.findings import Finding
+from atm.data.check.scan import Scan
+from atm.data.humanml3d import FRAMES_LIMIT, MIN_FRAMES
+
+GRAVITY = 9.81
+_JUMPS = 8
+"""Jumps in as many clips, before their falling tells a frame rate."""
+_RATE_OFF = 1.35
+"""Factor by which the frame rate must be off to be told: landings and swinging arms blur less than this."""
+_LIMB_SPEEDS = (0.6, 5.0)
+"""m/s; the median over the clips of a data set of everyday motion lies well inside: 2 to 3."""
+_TOP_SPEED = 20.0
+"""m/s; the fastest joint of captured people, a fist or a foot, stays below 15."""
+_PACE_OFF = 0.1
+_LEG_OFF = 0.05
+_LEGS = (0.4, 1.3)
+"""Metres that two leg bones can measure."""
+_MANY = 0.2
+"""Share of clips from which a note becomes a warning."""
+
+_KINDS = {
+    "unreadable": ("clips that cannot be read", "Damaged files, or no arrays."),
+    "wrong width": ("clips of another width", "Other features, or another body."),
+    "no frames": ("clips without frames", "Nothing in them."),
+    "not finite": ("clips with NaN or infinite values", "One such frame turns a whole training into NaN."),
+}
+
+
+def motion_findings(scan: Scan) -> Iterator[Finding]:
+    """Findings about files, lengths, movement and joint positions."""
+    usable = {clip_id: clip for clip_id, clip in scan.clips.items() if clip.fault is None}
+    for kind, (what, meaning) in _KINDS.items():
+        found = [f"{clip_id} {clip.fault.said}" for clip_id, clip in scan.clips.items() if _fault(clip) == kind]
+        if found:
+            yield Finding(
+                "error", f"clips_{kind.replace(' ', '_')}", what, f"{meaning} Training leaves them out.",
+                tuple(found), "drops them",
+            )  # fmt: skip
+    yield from _lengths(scan, usable)
+    if wide := [clip_id for clip_id, clip in usable.items() if clip.wide]:
+        yield Finding(
+            "note", "clips_float64", "clips stored as float64", "Twice the size; the features have float32 precision.",
+            tuple(wide), "stores them as float32",
+        )  # fmt: skip
+    yield from _pace(scan, usable)
+    yield from _body(scan, usable)
+    yield from _joints(usable)
+
+
+def _fault(clip: Clip) -> str | None:
+    return None if clip.fault is None else clip.fault.kind
+
+
+def _lengths(scan: Scan, usable: dict[str, Clip]) -> Iterator[Finding]:
+    least = MIN_FRAMES[scan.skeleton.feature_width]
+    short = [f"{clip_id} ({clip.frames})" for clip_id, clip in usable.items() if clip.frames < least]
+    long = [f"{clip_id} ({clip.frames})" for clip_id, clip in usable.items() if clip.frames >= FRAMES_LIMIT]
+    for found, name, what in (
+        (short, "clips_short", f"clips of under {least} frames"),
+        (long, "clips_long", f"clips of {FRAMES_LIMIT} frames or more"),
+    ):
+        if not found:
+            continue
+        if len(short) + len(long) == len(usable):
+            severity, then = "error", "No clip is left to train on: cut them, or prepare them at the right frame rate."
+        else:
+            severity = "warning" if len(found) > _MANY * len(usable) else "note"
+            then = "By the published rule they take no part as a whole; parts of them with captions of their own may."
+        yield Finding(severity, name, what, then, tuple(found))
+
+
+def _pace(scan: Scan, usable: dict[str, Clip]) -> Iterator[Finding]:
+    """Whether time runs as the frame rate says."""
+    moving = {clip_id: clip.movement for clip_id, clip in usable.items()}
+    off = [
+        f"{clip_id} (positions move {1 / movement.column_pace:.2f} times as fast as velocities)"
+        for clip_id, movement in moving.items()
+        if movement.column_pace is not None and not 1 - _PACE_OFF < movement.column_pace < 1 + _PACE_OFF
+    ]
+    if off:
+        yield Finding(
+            "error", "clips_resampled", "clips whose velocities are not those of their positions",
+            "Rows were dropped, repeated or put between after the features were made: their frame rate is wrong. "
+            "Resample joint positions and make features of them.", tuple(off), "drops them",
+        )  # fmt: skip
+    fast = [
+        f"{clip_id} ({movement.peak_speed:.0f} m/s)"
+        for clip_id, movement in moving.items()
+        if not movement.peak_speed < _TOP_SPEED
+    ]
+    if fast:
+        yield Finding(
+            "warning", "clips_too_fast", f"clips with a joint faster than {_TOP_SPEED:.0f} m/s",
+            "No person moves so: a jump in the capture, a wrong frame rate, or another unit.", tuple(fast),
+        )  # fmt: skip
+    yield from _frame_rate(scan, moving)
+
+
+def _frame_rate(scan: Scan, moving: dict[str, Movement]) -> Iterator[Finding]:
+    fps = scan.skeleton.fps
+    jumping = {clip_id: movement.falls for clip_id, movement in moving.items() if movement.falls}
+    if len(jumping) >= _JUMPS:
+        fall = float(np.median([np.median(own) for own in jumping.values()]))
+        factor = (GRAVITY / max(fall, 1e-3)) ** 0.5
+        if not 1 / _RATE_OFF < factor < _RATE_OFF:
+            yield Finding(
+                "error", "frame_rate", f"bodies fall at {fall:.1f} m/s² where gravity gives {GRAVITY}",
+                f"The clips have about {factor * fps:.0f} frames a second, not {fps:g}. No repair of files changes "
+                "that: resample the joint positions and make features of them.", tuple(jumping),
+            )  # fmt: skip
+        return
+    speeds = [movement.limb_speed for movement in moving.values()]
+    if len(speeds) >= _JUMPS and not _LIMB_SPEEDS[0] < (typical := float(np.median(speeds))) < _LIMB_SPEEDS[1]:
+        yield Finding(
+            "warning", "pace", f"limbs typically move at {typical:.2f} m/s",
+            f"Everyday motion has 1 to 4 m/s. If these clips were captured at another rate than {fps:g} frames a "
+            "second, they were not resampled. (Too few jumps to be sure.)", tuple(moving),
+        )  # fmt: skip
+
+
+def _body(scan: Scan, usable: dict[str, Clip]) -> Iterator[Finding]:
+    legs = {clip_id: clip.movement.leg for clip_id, clip in usable.items()}
+    if not legs:
+        return
+    typical = float(np.median(list(legs.values())))
+    if not _LEGS[0] < typical < _LEGS[1]:
+        unit = "metres" if scan.skeleton.metres_per_unit == 1 else "millimetres"
+        yield Finding(
+            "warning", "unit", f"legs of {typical:.3g} m",
+            f"{scan.skeleton.name} features are in {unit}; these look like another unit.", tuple(legs),
+        )  # fmt: skip
+        return
+    target = typical
+    if scan.skeleton.bone_lengths is not None:
+        target = sum(scan.skeleton.bone_lengths[joint] for joint in scan.skeleton.leg_joints)
+    other = [f"{clip_id} ({leg:.2f} m)" for clip_id, leg in legs.items() if not abs(leg / target - 1) < _LEG_OFF]
+    if other:
+        yield Finding(
+            "warning", "clips_other_body", f"clips of a body whose legs have not {target:.2f} m",
+            "The published step that puts every motion on one body was left out: size becomes part of what is learnt.",
+            tuple(other),
+        )  # fmt: skip
+
+
+def _joints(usable: dict[str, Clip]) -> Iterator[Finding]:
+    lacking = [clip_id for clip_id, clip in usable.items() if clip.joints == "is missing"]
+    if lacking:
+        yield Finding(
+            "note", "joints_missing", "clips without a file in new_joints",
+            "Nothing here reads that folder; other tools do.", tuple(lacking), "makes them of the features",
+        )  # fmt: skip
+    wrong = [
+        f"{clip_id} {clip.joints}"
+        for clip_id, clip in usable.items()
+        if clip.joints is not None and clip.joints != "is missing"
+    ]
+    if wrong:
+        yield Finding(
+            "error", "joints_differ", "joint positions that are not those of the features",
+            "One of the two is of another motion, another frame rate or another unit: look at some before you train.",
+            tuple(wrong), "makes the joints of the features, and trusts these",
+        )  # fmt: skip

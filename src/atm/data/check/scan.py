@@ -1,0 +1,128 @@
+"""A data folder, read once: every clip, every caption line, every list of ids."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from atm.data.check.captions import Text, read_lines
+from atm.data.check.clips import Clip, look_at
+from atm.data.layout import Layout, find_layout
+from atm.data.statistics import Moments
+from atm.errors import InputError
+from atm.motion import HUMANML3D, KIT, Skeleton
+from atm.progress import progress
+
+SPLITS = ("train", "val", "test")
+"""The lists that share the clips out; every other list repeats some of their ids."""
+_SAMPLED = 64
+"""Clips whose width decides which skeleton the folder has."""
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What is in a folder."""
+
+    layout: Layout
+    skeleton: Skeleton
+    clips: dict[str, Clip]
+    texts: dict[str, Text]
+    listed: dict[str, list[str]]
+    """Lines of every list of ids (`train`, ..., `all`), as they stand there."""
+    moments: dict[str, Moments]
+    """Of the usable clips of `train`, and of `all`."""
+
+    @property
+    def splits(self) -> dict[str, list[str]]:
+        """Ids of train, val and test, where there is such a list; each as its file is named."""
+        return {name: [self.file_id(line) for line in self.listed[name]] for name in SPLITS if name in self.listed}
+
+    def file_id(self, line: str) -> str:
+        """The clip that a line of a list means, where the line spells it in another way."""
+        return next((spelling for spelling in spellings(line) if spelling in self.clips), line)
+
+    def usable(self, clip_id: str) -> bool:
+        """Whether a clip and at least one of its captions can be read."""
+        return clip_id in self.clips and self.clips[clip_id].fault is None
+
+
+def spellings(line: str) -> list[str]:
+    """The names that a line of a list may stand for, the line itself first.
+
+    `000001.npy` and `new_joint_vecs/000001.npy` are 000001; KIT's raw names `3_1_gt` and `M_03950_gt` are 31 and
+    M03950, as the published features are named.
+    """
+    stem = line.replace("\\", "/").rpartition("/")[2]
+    for suffix in (".npy", ".txt"):
+        stem = stem.removesuffix(suffix)
+    return list(dict.fromkeys([line, stem, stem.removesuffix("_gt").replace("_", "")]))
+
+
+def scan_folder(folder: Path, *, show_progress: bool = True) -> Scan:
+    """Read a data folder.
+
+    Raises:
+        InputError: no folder, or none that holds clips.
+    """
+    layout = find_layout(folder)
+    files = sorted(layout.clips.glob("*.npy")) if layout.clips is not None and layout.clips.is_dir() else []
+    if not files:
+        raise InputError(
+            f"{folder} is no data folder in the HumanML3D layout: expected features as new_joint_vecs/<id>.npy "
+            "(or motions/<id>.npy)"
+        )
+    skeleton = _skeleton(files, layout)
+    listed = {file.stem: _lines(file) for file in sorted(layout.folder.glob("*.txt"))}
+    names = {file.stem for file in files}
+    listed = {name: ids for name, ids in listed.items() if name in SPLITS or _lists_clips(ids, names)}
+    train = {spelling for line in listed.get("train", []) for spelling in spellings(line)}
+    clips: dict[str, Clip] = {}
+    moments = {name: Moments.none(skeleton.feature_width) for name in ("train", "all")}
+    for file in progress(files, "checking clips", show=show_progress):
+        joints = None if layout.joints is None else layout.joints / file.name
+        clips[file.stem], features = look_at(file, joints, skeleton)
+        if features is not None:
+            own = Moments.of(features)
+            moments["all"] += own
+            if file.stem in train:
+                moments["train"] += own
+    texts = {}
+    if layout.texts is not None and layout.texts.is_dir():
+        text_files = sorted(layout.texts.glob("*.txt"))
+        texts = {file.stem: read_lines(file) for file in progress(text_files, "checking captions", show=show_progress)}
+    return Scan(layout, skeleton, clips, texts, listed, moments)
+
+
+def _skeleton(files: list[Path], layout: Layout) -> Skeleton:
+    """By the width that most clips have; where none has a known one, by that of the statistics."""
+    known = {skeleton.feature_width: skeleton for skeleton in (HUMANML3D, KIT)}
+    widths = [_width(file) for file in files[:: max(1, len(files) // _SAMPLED)]]
+    found = [width for width in widths if width in known]
+    if not found and layout.mean is not None:
+        found = [width for width in [_width(layout.mean)] if width in known]
+    if not found:
+        raise InputError(
+            f"the clips of {layout.folder} have {widths[0] or 'no'} numbers per frame (first of {len(files)}); "
+            "expected 263 (HumanML3D) or 251 (KIT-ML): these are other features, convert them first"
+        )
+    return known[max(set(found), key=found.count)]
+
+
+def _width(file: Path) -> int | None:
+    try:
+        shape = np.load(file, mmap_mode="r", allow_pickle=False).shape
+    except (OSError, ValueError, EOFError):
+        return None
+    return shape[-1] if shape else None
+
+
+def _lines(file: Path) -> list[str]:
+    """Not empty ones; a list in another encoding is read as far as ids go, which are ASCII."""
+    return [
+        line.strip() for line in file.read_text(encoding="utf-8-sig", errors="replace").splitlines() if line.strip()
+    ]
+
+
+def _lists_clips(lines: list[str], names: set[str]) -> bool:
+    """Whether a text file beside the splits is a list of clips, too, and no read-me."""
+    return sum(any(name in names for name in spellings(line)) for line in lines) * 2 > len(lines)
