@@ -96,10 +96,10 @@ def _motiondiffuse() -> Entry:
 
 def _remodiffuse() -> Entry:
     from atm.generators.remodiffuse.config import ReMoDiffuseConfig
-    from atm.generators.remodiffuse.model import ReMoDiffuse
+    from atm.generators.remodiffuse.model import ReMoDiffuse, begin
     from atm.generators.remodiffuse.weights import RELEASE
 
-    return Entry(ReMoDiffuseConfig, ReMoDiffuse, RELEASE)
+    return Entry(ReMoDiffuseConfig, ReMoDiffuse, RELEASE, begin)
 
 
 # Each row imports on demand, so that a command that only names generators starts at once.
