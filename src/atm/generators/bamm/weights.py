@@ -20,6 +20,7 @@ from atm.generators.momask.weights import (
     FIRST_WEIGHT,
     KIT_GUIDANCE,
     WITHOUT_COUNTERPART,
+    check_tokeniser_name,
     find_folder,
     network_file,
     pop_statistics,
@@ -74,8 +75,9 @@ def from_published(
 def read_published(path: Path, *, trust: bool = False) -> tuple[BAMMConfig, dict[str, Tensor]]:
     """Config and weights of a published folder, under our keys; the statistics are there if the tokeniser has them."""
     run = _only_run(path)
-    said = read_options(run / "opt.txt")
-    options, state = read_networks(_network_folders(run), trust=trust)
+    said, folders = read_options(run / "opt.txt"), _network_folders(run)
+    check_tokeniser_name("first-level", said, folders["rvq"])
+    options, state = read_networks(folders, trust=trust)
     state |= our_transformer(read_weights(run / "model" / FILE, *TABLES, trust=trust))
     residual = residual_options(options)
     transformer = token_model_options(said) | {"body": said.get("trans", "official")}
@@ -100,7 +102,7 @@ RELEASE = Release(
     files="a copy of its folder: log/t2m/t2m/RUN/ (opt.txt, model/latest.tar), checkpoints/t2m/ (rvq_.../, tres_.../)",
     supports="HumanML3D (t2m) and KIT-ML (kit), both bodies of the transformer; lengths are predicted or given",
     licence="none stated; tokeniser and residual transformer are MoMask's (MIT)",
-    signs=("t2m_transformer",),
+    signs=("t2m_transformer", "vq_model", "res_transformer"),
     presets=(bamm_humanml3d, bamm_kit),
 )
 

@@ -145,12 +145,7 @@ def read_networks(folders: dict[str, Path], *, trust: bool = False) -> tuple[dic
     options = {network: read_options(folder / "opt.txt") for network, folder in folders.items() if network != "length"}
     tokeniser = folders["rvq"]
     for network, said in options.items():
-        # Tokens of one tokeniser mean nothing to another.
-        if said.get("vq_name", tokeniser.name) != tokeniser.name:
-            raise InputError(
-                f"the {network} transformer was trained on the tokeniser {said['vq_name']}, but the folder holds "
-                f"{tokeniser.name}"
-            )
+        check_tokeniser_name(network, said, tokeniser)
     state = {}
     if (tokeniser / "meta").is_dir():
         state = statistics_of(own_statistics(tokeniser / "meta"))
@@ -158,6 +153,15 @@ def read_networks(folders: dict[str, Path], *, trust: bool = False) -> tuple[dic
         table = read_weights(network_file(folder, network), *TABLES[network], trust=trust)
         state |= our_state(network, table)
     return options, state
+
+
+def check_tokeniser_name(network: str, options: Options, tokeniser: Path) -> None:
+    """Refuse a token model that was trained on another tokeniser than the one there: its tokens mean nothing to it."""
+    trained_on, own = options.get("vq_name", tokeniser.name), tokeniser.name
+    if trained_on != own:
+        raise InputError(
+            f"the {network} transformer was trained on the tokeniser {trained_on}, but the folder holds {own}"
+        )
 
 
 def pop_statistics(state: dict[str, Tensor]) -> Normaliser | None:
