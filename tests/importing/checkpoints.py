@@ -1,9 +1,10 @@
-"""Tiny published checkpoints, laid out on disk as each system's readers have them, with the widths of the real texts."""
+"""Tiny published checkpoints, laid out on disk as their readers have them, with the widths of the real texts."""
 
 import json
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -42,7 +43,7 @@ class Written(NamedTuple):
     """What is given to `atm import`."""
     model: nn.Module
     """Whose weights these are."""
-    options: dict[str, Path] = {}
+    options: Mapping[str, Path] = MappingProxyType({})
     """What must be given besides."""
 
 
@@ -149,7 +150,9 @@ def evaluator(root: Path, features: int = 263) -> Written:
     torch.manual_seed(0)
     model = Evaluator(EvaluatorConfig(features=features, vocabulary=words, **sizes), Normaliser.identity(features))
     folder, glove = root / "t2m", root / "glove"
-    networks = {name: getattr(model, name).state_dict() for name in ("movement_encoder", "motion_encoder", "text_encoder")}
+    networks = {
+        name: getattr(model, name).state_dict() for name in ("movement_encoder", "motion_encoder", "text_encoder")
+    }
     torch.save(networks | {"epoch": 3}, _model_folder(folder / "text_mot_match") / "finest.tar")
     statistics(folder / "Comp_v6_KLD01" / "meta", features)
     glove.mkdir()

@@ -151,7 +151,7 @@ RELEASE = Release(
     files="models/tmr_humanml3d_guoh3dfeats: last_weights/*.pt; or last.ckpt (with stats/ of its copy)",
     supports="HumanML3D; KIT-ML for retrieval only, since it takes 263 features",
     licence="MIT",
-    signs=("motion_encoder.tokens", "seqTransEncoder.layers.0.self_attn.in_proj_weight"),
+    signs=("motion_encoder.tokens", "tokens"),
     presets=(space_humanml3d,),
     notes=_notes,
 )

@@ -29,9 +29,7 @@ def recognised(config: Config, features: int, presets: Sequence[Callable[[], Con
         if DATA_SETS[features] not in preset.__name__:
             continue
         published = dict(_leaves(preset().model_dump(mode="json")))
-        keys = [
-            key for key in {**published, **own} if own.get(key) != published.get(key) and key not in _OF_THE_MACHINE
-        ]
+        keys = [key for key in published | own if own.get(key) != published.get(key) and key not in _OF_THE_MACHINE]
         if near is None or len(keys) < len(near[0]):
             near = (keys, preset.__name__)
     if near is None:

@@ -59,9 +59,7 @@ def import_published(
     if run.holds_something():
         raise InputError(f"{out} holds a run already: give another folder")
     if not source.exists():
-        raise InputError(
-            f"there is no {source}: give the folder or file of a published checkpoint ({row.release.files})"
-        )
+        raise InputError(f"there is no {source}: expected a published checkpoint, {row.release.files}")
     model = _read(row, source, stats, given, trust=trust)
     described = recognised(model.config, len(model.normaliser.mean), row.release.presets)
     weights = row.release.weight_files(source)
@@ -79,15 +77,11 @@ def _read(row: System, source: Path, stats: Path | None, given: dict[str, Path],
     except InputError as error:
         others = _others(row, source)
         if others:
-            named = " or ".join(f"`atm import {name}`" for name in others)
-            raise InputError(
-                f"{source} is no checkpoint of {row.name}: its keys are those that {named} reads"
-            ) from None
+            commands = " or ".join(f"`atm import {name}`" for name in others)
+            raise InputError(f"{source} is no checkpoint of {row.name}: it has keys that {commands} reads") from None
         raise error
     if normaliser is not None and not torch.equal(model.normaliser.std, normaliser.std):
-        raise InputError(
-            f"{source} brings statistics of its own, which differ from those in {stats}: leave out --stats"
-        )
+        raise InputError(f"{source} has statistics beside it, which differ from those in {stats}: leave out --stats")
     return model
 
 

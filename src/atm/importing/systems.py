@@ -55,8 +55,12 @@ def find_system(name: str) -> System:
 
 def list_systems() -> str:
     """What can be imported, for a terminal: names, licences, files, variants."""
-    blocks = [
-        f"{name}\n    published as  {release.files}\n    reads         {release.supports}\n    licence       {release.licence}"
-        for name, release in ((system.name, system.release) for system in systems())
-    ]
-    return "\n".join(blocks)
+    lines = []
+    for name, release, _ in systems():
+        lines += [
+            name,
+            f"    published as  {release.files}",
+            f"    what is read  {release.supports}",
+            f"    licence       {release.licence}",
+        ]
+    return "\n".join(lines)

@@ -13,7 +13,7 @@ import types
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import torch
 
@@ -23,7 +23,7 @@ UNTOLD = "something that it makes up while it is read"
 """In the place of a name that the program of a pickle does not spell out."""
 
 _WEIGHTS = re.compile(
-    r"torch\.\w+Storage|torch\.storage\.\w+|torch\._utils\._rebuild_(tensor|tensor_v2|parameter|parameter_with_state)"
+    r"torch\.(storage\.)?\w+Storage|torch\._utils\._rebuild_(tensor|tensor_v2|parameter|parameter_with_state)"
     r"|torch\.(Size|device|Tensor|\w*int\d*|b?float\d*|bool|half|double)|torch\.nn\.parameter\.Parameter"
     r"|collections\.(OrderedDict|Counter)|torch\.serialization\._get_layout"
 )
@@ -48,20 +48,20 @@ def read_pickle(file: Path, *, trust: bool = False) -> Any:
     try:
         return torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file raises whatever zip, pickle or torch stumbles over first
-        reason = _first_sentence(error)
+        reason = _reason(error)
     names = names_in(file)
-    more = [] if names is None else [name for name in names if not _WEIGHTS.fullmatch(name)]
-    if not more:
-        raise InputError(f"cannot read {file} as PyTorch weights: it is damaged, or another kind of file ({reason})")
-    if not trust:
+    more = [name for name in names or [] if not _WEIGHTS.fullmatch(name)]
+    if more and not trust:
         raise InputError(
             f"{file} holds more than weights: to read it, Python would have to run {', '.join(more)}. Nothing was run. "
             "If you know who made the file and trust them, say so with --trust"
         )
-    try:
-        return torch.load(file, map_location="cpu", weights_only=False, pickle_module=_module_for(frozenset(names)))
-    except Exception as error:  # code of the file's own choice
-        raise InputError(f"cannot read {file}, even trusting it: {_first_sentence(error)}") from None
+    if names and trust:
+        try:
+            return torch.load(file, map_location="cpu", weights_only=False, pickle_module=_module_for(frozenset(names)))
+        except Exception as error:  # code of the file's own choice
+            reason = f"even trusting it: {_reason(error)}"
+    raise InputError(f"cannot read {file} as PyTorch weights: it is damaged, or another kind of file ({reason})")
 
 
 def names_in(file: Path) -> list[str] | None:
@@ -85,7 +85,7 @@ def names_in(file: Path) -> list[str] | None:
         return None
 
 
-def _names(stream: IO[bytes]) -> Iterator[str]:
+def _names(stream: io.BufferedIOBase) -> Iterator[str]:
     """Names in one pickle: written out, or put together from two strings on the stack of the program's machine.
 
     Strings are followed through stack and memo; what a call leaves there is not known (None).
@@ -144,7 +144,7 @@ def _module_for(allowed: frozenset[str]) -> types.SimpleNamespace:
             except (ImportError, AttributeError):
                 return type(name, (_Absent,), {"__module__": module})
 
-    def load(stream: IO[bytes], **options: Any) -> Any:
+    def load(stream: io.BufferedIOBase, **options: Any) -> Any:
         return Unpickler(stream, **options).load()
 
     return types.SimpleNamespace(Unpickler=Unpickler, load=load, __name__="pickle")
@@ -169,5 +169,11 @@ class _Absent:
         pass
 
 
-def _first_sentence(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
+def _reason(error: Exception) -> str:
+    """The one line that says what was wrong; PyTorch puts advice around it."""
+    lines = (str(error) or type(error).__name__).splitlines()
+    told = next((line for line in lines if _TOLD in line), lines[0])
+    return told.rpartition(_TOLD)[2].strip()
+
+
+_TOLD = "WeightsUnpickler error:"
