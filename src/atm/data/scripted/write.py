@@ -1,13 +1,6 @@
 """A data set of scripted motions on disk in HumanML3D's layout, made by all cores, the same whatever their number."""
 
 import json
-import multiprocessing
-import os
-import shutil
-import signal
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,8 +8,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from rich.progress import track
 
-from atm.data.humanml3d import MIN_FRAMES, Caption, write_text
+from atm.data.humanml3d import MIN_FRAMES, TEST_SHARE, VAL_SHARE, Caption, write_text
+from atm.data.pool import in_order
 from atm.data.scripted.captions import describe
 from atm.data.scripted.perform import perform
 from atm.data.scripted.program import Program
@@ -24,11 +19,11 @@ from atm.data.scripted.sampling import held_out, sample_program
 from atm.data.statistics import Moments
 from atm.errors import InputError
 from atm.motion import HUMANML3D, features_from_joints, joints_from_features
+from atm.storage import appearing
 from atm.text import tag_words
 
 VERSION = 1
 """Goes up whenever the same seed gives other motions, captions or splits."""
-VAL_SHARE, TEST_SHARE = 0.05, 0.15
 CAPTIONS = 3
 MOST_CLIPS = 1_000_000
 """Ids have six digits."""
@@ -76,13 +71,14 @@ def write_scripted(out: Path | str, *, clips: int, seed: int, jobs: int | None =
     }
     if _is_there(out, about):
         return out
-    with _appearing_at(out) as folder:
+    with appearing(out) as folder:
         for name in ("new_joint_vecs", "new_joints", "texts"):
             (folder / name).mkdir()
         chunks = [range(start, min(start + _CHUNK, clips)) for start in range(0, clips, _CHUNK)]
         programs: dict[str, Program] = {}
         moments = Moments.none(HUMANML3D.feature_width)
-        for part in _in_order(partial(_write_chunk, folder, seed), chunks, jobs, progress):
+        parts = in_order(partial(_write_chunk, folder, seed), chunks, jobs)
+        for part in track(parts, "writing scripted motions", total=len(chunks), disable=not progress):
             programs |= part.programs
             moments += part.moments
         moments.write(folder, HUMANML3D)
@@ -131,36 +127,6 @@ def _write_chunk(folder: Path, seed: int, numbers: range) -> _Chunk:
     return _Chunk(programs, moments)
 
 
-def _in_order(
-    work: Callable[[range], _Chunk], chunks: list[range], jobs: int | None, progress: bool
-) -> Iterator[_Chunk]:
-    """The results of all chunks, in their order."""
-    from rich.progress import track
-
-    jobs = min(jobs or _cores(), len(chunks))
-    done = partial(track, description="writing scripted motions", total=len(chunks), disable=not progress)
-    if jobs == 1:
-        yield from done(map(work, chunks))
-        return
-    # Not fork: the parent may hold threads and a GPU.
-    pool = ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_be_a_worker)
-    try:
-        yield from done(pool.map(work, chunks))
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _cores() -> int:
-    """Those that this process may use, where the system tells."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _be_a_worker() -> None:
-    torch.set_num_threads(1)
-    # Ctrl-C reaches every process; the parent ends the others.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
 def _write_splits(folder: Path, programs: dict[str, Program], rng: np.random.Generator) -> None:
     held = {clip for clip, program in programs.items() if held_out(program)}
     rest = [clip for clip in programs if clip not in held]
@@ -196,22 +162,3 @@ def _is_there(out: Path, about: dict[str, Any]) -> bool:
         return True
     differences = [f"{key} {found.get(key)} (not {value})" for key, value in about.items() if found.get(key) != value]
     raise InputError(f"{out} holds another scripted data set, with {', '.join(differences)}: give a new folder")
-
-
-@contextmanager
-def _appearing_at(out: Path) -> Iterator[Path]:
-    """A folder beside `out` that takes its name at the end, and leaves nothing behind on the way."""
-    unfinished = out.with_name(f".{out.name}.partial")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir()
-    except OSError as error:
-        raise InputError(f"cannot make {out}: {error}") from None
-    try:
-        yield unfinished
-        unfinished.replace(out)
-    except OSError as error:
-        raise InputError(f"cannot write {out}: {error}") from None
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)

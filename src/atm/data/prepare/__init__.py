@@ -1,0 +1,5 @@
+"""Data folders in HumanML3D's layout out of motion capture files."""
+
+from atm.data.prepare.from_bvh import prepare_bvh
+
+__all__ = ["prepare_bvh"]

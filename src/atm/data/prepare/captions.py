@@ -1,0 +1,146 @@
+"""The captions file beside a folder of motions: what is said of which file, or of which part of it."""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from atm.errors import InputError, unknown
+
+COLUMNS = ("file", "caption", "start", "end", "split", "take")
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A file, or the seconds of it that have captions of their own."""
+
+    start: float
+    end: float | None
+    """None: to the end of the file."""
+    captions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Described:
+    """What the captions file says of one motion file."""
+
+    file: str
+    """As written there."""
+    parts: tuple[Part, ...]
+    split: str | None
+    take: str | None
+    """Files of one take share a split."""
+
+
+def read_captions_file(path: Path) -> list[Described]:
+    """A CSV file with a header, or JSON lines, with the columns or keys `file` and `caption`, and where wanted `start`
+    and `end` (seconds of the file), `split` (train, val or test) and `take`.
+
+    Several lines about the same file and seconds are several captions of one clip.
+
+    Raises:
+        InputError: not such a file, or a line that cannot be; says which line and what was expected.
+    """
+    found: dict[str, dict[tuple[float, float | None], list[str]]] = {}
+    said: dict[str, tuple[str | None, str | None]] = {}
+    for where, row in _rows(path):
+        file, caption, span = _text(row, "file", where), _text(row, "caption", where), _span(row, where)
+        if not file or not caption:
+            raise InputError(f"{where}: {'caption' if file else 'file'} is empty")
+        if "#" in caption:
+            raise InputError(f"{where}: a caption cannot contain '#', which separates the fields of the text files")
+        split, take = _text(row, "split", where) or None, _text(row, "take", where) or None
+        if split is not None and split not in SPLITS:
+            raise unknown(f"split in {where}:", split, SPLITS)
+        if said.setdefault(file, (split, take)) != (split, take):
+            raise InputError(f"{where}: {file} had another split or take further up; all its lines need the same")
+        captions = found.setdefault(file, {}).setdefault(span, [])
+        if caption not in captions:
+            captions.append(caption)
+    if not found:
+        raise InputError(f"{path} holds no captions: expected lines below the header {','.join(COLUMNS[:2])}")
+    return [
+        Described(file, tuple(Part(*span, tuple(captions)) for span, captions in parts.items()), *said[file])
+        for file, parts in found.items()
+    ]
+
+
+def _rows(path: Path) -> Iterator[tuple[str, dict]]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read the captions {path}: {error}") from None
+    read = _json_rows if path.suffix.lower() in (".jsonl", ".ndjson", ".json") else _csv_rows
+    for number, row in read(text, path):
+        where = f"{path.name}, line {number}"
+        for name in row:
+            if name not in COLUMNS:
+                raise unknown(f"column in {where}:", str(name), COLUMNS)
+        yield where, row
+
+
+def _csv_rows(text: str, path: Path) -> Iterator[tuple[int, dict]]:
+    reader = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True, strict=True)
+    names = [name.strip().lower() for name in reader.fieldnames or []]
+    if not {"file", "caption"} <= set(names):
+        raise InputError(
+            f"{path.name}: expected a first line such as file,caption,start,end,split with commas between, "
+            f"got {text.partition(chr(10))[0][:80]!r}"
+        )
+    reader.fieldnames = names
+    try:
+        for row in reader:
+            if None in row:
+                raise InputError(
+                    f"{path.name}, line {reader.line_num}: more fields than the header has; a caption with a comma "
+                    'needs quotes, "..."'
+                )
+            yield reader.line_num, row
+    except csv.Error as error:
+        raise InputError(f"{path.name}, line {reader.line_num}: {error}") from None
+
+
+def _json_rows(text: str, path: Path) -> Iterator[tuple[int, dict]]:
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            where = f"{path.name}, line {number}"
+            raise InputError(f"{where}: no JSON ({error}); expected one object in each line") from None
+        if not isinstance(row, dict):
+            raise InputError(f'{path.name}, line {number}: expected {{"file": ..., "caption": ...}}, got {line[:60]!r}')
+        yield number, row
+
+
+def _text(row: dict, name: str, where: str) -> str:
+    value = row.get(name)
+    if value is not None and not isinstance(value, (str, int)):
+        raise InputError(f"{where}: {name} is {value!r}, expected text")
+    return " ".join(str(value).split()) if value is not None else ""
+
+
+def _span(row: dict, where: str) -> tuple[float, float | None]:
+    start, end = (_seconds(row, name, where) for name in ("start", "end"))
+    start = 0.0 if start is None else start
+    if end is not None and end <= start:
+        raise InputError(f"{where}: end = {end:g} s is not after start = {start:g} s")
+    return start, end
+
+
+def _seconds(row: dict, name: str, where: str) -> float | None:
+    value = row.get(name)
+    if value is None or value == "":
+        return None
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError):
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise InputError(f"{where}: {name} is {value!r}, expected seconds >= 0")
+    return seconds
