@@ -33,6 +33,7 @@ ROOMS = (
     "generate",  # from sentences to files
     "explain",
     "pack",  # makes the weights that come with the package
+    "studies",  # the paper's tables and figures as commands
     "demo",
     "cli",
     "__main__",

@@ -1,0 +1,45 @@
+"""What a row of a study does: train, then evaluate; each goes on where an earlier try stopped."""
+
+from pathlib import Path
+
+from atm.evaluation.commands import evaluate_path
+from atm.evaluation.report import REAL
+from atm.studies.cost import time_steps
+from atm.studies.jobs import Job, JobFolder, Result, run_config
+from atm.training import start
+
+
+def run_row(job: Job, folder: JobFolder, *, show_progress: bool = True) -> Result:
+    """Do a job of either kind.
+
+    Raises:
+        InputError: what was asked cannot be done.
+        KeyboardInterrupt: the training was interrupted; its checkpoint is written.
+    """
+    if job.kind == "cost":
+        return time_steps(job, folder, show_progress=show_progress)
+    (row,) = job.configs
+    config = run_config(job, row, folder.path.parent)
+    run = start.start_or_resume(
+        config, folder.run.path, minutes=job.plan.minutes, from_model=job.from_model and Path(job.from_model),
+        show_progress=show_progress,
+    )  # fmt: skip
+    record = run.read_record()
+    facts = {key: record[key] for key in ("step", "minutes", "machine", "commit")}
+    if not job.measured:
+        return Result(facts=facts)
+    plan = job.plan
+    report, _ = evaluate_path(
+        run.path, data=Path(plan.data), evaluator=plan.evaluator and Path(plan.evaluator),
+        repeats=plan.repeats, limit=plan.limit, multimodality=plan.multimodality, seed=job.seed,
+        out=folder.evaluation, show_progress=show_progress,
+    )  # fmt: skip
+    named = {row: report.name, REAL: REAL}
+    values = {
+        shown: {
+            metric: [one[name][metric] for one in report.replications if one[name][metric] is not None]
+            for metric in report.estimates(name)
+        }
+        for shown, name in named.items()
+    }
+    return Result(values=values, facts=facts)

@@ -1,0 +1,181 @@
+"""A study as data: rows of configs that differ in one thing, and what the paper prints beside them."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field, model_validator
+
+from atm.config import Config, load, override
+from atm.errors import InputError, unknown
+from atm.training.config import TrainConfig
+from atm.training.presets import preset
+
+REFERENCE = "run:"
+"""A setting `model.vae=run:NAME` stands for the run folder of row NAME, of the same study and seed."""
+
+Said = Literal["better", "worse", "no better"]
+
+
+class Row(Config):
+    """One line of a study's table: a training run that differs from the base by its settings."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+_-]*$")]
+    """Names a folder, so letters, digits and . + _ - only."""
+    what: str = ""
+    """In words, for the reader of a table."""
+    base: str | TrainConfig | None = None
+    """A preset's name or a whole config; none: the study's."""
+    settings: tuple[str, ...] = ()
+    """`key=value` changes to the base, after the study's and the user's own."""
+    published: dict[str, dict[str, float]] = Field(default_factory=dict)
+    """What the paper prints: data set -> metric -> value."""
+    said: Said | None = None
+    """What the paper says of this row against its reference where it prints no figure (of the first metric)."""
+    against: str | None = None
+    """The row that this one is compared with; none: the study's."""
+    measured: bool = True
+    """False: a stage that other rows build on; it is trained and stands in no table."""
+
+
+class Study(Config):
+    """Rows to be run and compared."""
+
+    name: str
+    title: str
+    about: str = ""
+    """What is varied, where the paper has it, and how its figures have to be read."""
+    kind: Literal["evaluation", "cost"] = "evaluation"
+    """`evaluation`: every row is trained and evaluated; `cost`: training steps of all rows are timed."""
+    base: str | TrainConfig = "mdm_small_atm"
+    """A preset's name or a whole config."""
+    settings: tuple[str, ...] = ()
+    """`key=value` changes to the base of every row."""
+    rows: Annotated[tuple[Row, ...], Field(min_length=1)]
+    against: str | None = None
+    """The row that the others are compared with."""
+    metrics: tuple[str, ...] = ("r_precision_1", "fid")
+    """What the paper prints, and what the order of rows is judged by."""
+    x_label: str = ""
+    """Set where the rows are values of one quantity: the figure then has an axis of it."""
+
+    @model_validator(mode="after")
+    def _rows_fit_together(self) -> "Study":
+        names = [row.name for row in self.rows]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"rows need names of their own, {', '.join(twice)} is there twice")
+        if not any(row.measured for row in self.rows):
+            raise ValueError("no row is measured: a study needs one with measured: true")
+        for row in self.rows:
+            asked = row.against or self.against
+            if asked is not None and asked not in names:
+                raise ValueError(f"row {row.name} is compared with {asked}, which is no row")
+        return self
+
+    def row(self, name: str) -> Row:
+        """The row of this name; an InputError names the nearest."""
+        for row in self.rows:
+            if row.name == name:
+                return row
+        raise unknown("row", name, [row.name for row in self.rows])
+
+    def config(self, row: Row, *more: str) -> TrainConfig:
+        """The whole config of a row; `more` are `key=value` changes that come before the row's own."""
+        return override(as_config(row.base or self.base), [*self.settings, *more, *row.settings])
+
+    def check_base(self) -> None:
+        """Refuse a base without the losses for a study about them: its rows would say less than they seem to.
+
+        Raises:
+            InputError: names a preset that has them.
+        """
+        settings = [setting for row in self.rows if row.base is None for setting in (*self.settings, *row.settings)]
+        if any(setting.startswith("alignment.") for setting in settings) and as_config(self.base).alignment is None:
+            raise InputError(
+                f"the study {self.name} varies the alignment losses, and its base has none: give --base a preset "
+                "that has them, such as mdm_small_atm"
+            )
+
+    def only(self, names: list[str]) -> "Study":
+        """The study with these rows and the stages that they build on."""
+        chosen = {self.row(name).name for name in names}
+        for row in reversed(self.rows):
+            if row.name in chosen:
+                chosen |= needs(self.config(row))
+        against = self.against if self.against in chosen else None
+        rows = [
+            row.model_copy(update={"against": row.against if row.against in chosen else None})
+            for row in self.rows
+            if row.name in chosen
+        ]
+        return self.model_copy(update={"rows": tuple(rows), "against": against})
+
+
+def as_config(base: str | TrainConfig) -> TrainConfig:
+    """A preset by its name, or the config itself."""
+    return preset(base) if isinstance(base, str) else base
+
+
+def needs(config: TrainConfig) -> set[str]:
+    """The rows whose run folders a config names."""
+    return {value.removeprefix(REFERENCE) for value in _strings(config.model_dump(mode="json"))}
+
+
+def referring(config: TrainConfig, folder_of: dict[str, Path]) -> TrainConfig:
+    """The config with `run:NAME` replaced by the run folder of that row."""
+
+    def replaced(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: replaced(one) for key, one in value.items()}
+        if isinstance(value, list):
+            return [replaced(one) for one in value]
+        if isinstance(value, str) and value.startswith(REFERENCE):
+            return str(folder_of[value.removeprefix(REFERENCE)])
+        return value
+
+    return TrainConfig.model_validate(replaced(config.model_dump(mode="json")))
+
+
+def _strings(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        return [found for one in value.values() for found in _strings(one)]
+    if isinstance(value, list):
+        return [found for one in value for found in _strings(one)]
+    return [value] if isinstance(value, str) and value.startswith(REFERENCE) else []
+
+
+def as_yaml(study: Study) -> str:
+    """The study as a file that can be edited and given back; presets are written out, so that every value shows."""
+    data = study.model_dump(mode="json", exclude_defaults=True)
+    shown = {"name": study.name, "title": study.title, "about": study.about, "kind": study.kind}
+    shown["base"] = as_config(study.base).model_dump(mode="json")
+    shown |= {key: value for key, value in data.items() if key not in shown}
+    for row, line in zip(study.rows, shown["rows"], strict=True):
+        if row.base is not None:
+            line["base"] = as_config(row.base).model_dump(mode="json")
+    return yaml.safe_dump(shown, sort_keys=False, allow_unicode=True, width=110)
+
+
+def read_study(path: Path) -> Study:
+    """What `as_yaml` wrote, or a user did.
+
+    Raises:
+        InputError: no such file, no YAML, an unknown key, or rows that do not fit together.
+    """
+    study = load(Study, path)
+    known = {row.name for row in study.rows}
+    before: set[str] = set()
+    for row in study.rows:
+        lacking = sorted(needs(study.config(row)) - before)
+        if lacking:
+            where = "stands behind it" if lacking[0] in known else "is no row"
+            raise InputError(f"{path}: row {row.name} names run:{lacking[0]}, which {where}")
+        before.add(row.name)
+    return study
+
+
+def is_file_name(name: str) -> bool:
+    """Whether the user named a file rather than one of the paper's studies."""
+    return re.search(r"\.ya?ml$", name) is not None

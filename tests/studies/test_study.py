@@ -1,0 +1,100 @@
+"""Studies as data: what they ask for, and that a printed one can be given back."""
+
+import pytest
+import yaml
+from fakes import small_study
+
+from atm.errors import InputError
+from atm.studies import STUDIES, as_yaml, find_study, read_study
+from atm.studies.study import Study
+from atm.training.presets import preset
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_printed_study_given_back_asks_for_the_same_configs(name, tmp_path):
+    study = find_study(name)
+    (tmp_path / "mine.yaml").write_text(as_yaml(study))
+    again = read_study(tmp_path / "mine.yaml")
+    for row, other in zip(study.rows, again.rows, strict=True):
+        assert again.config(other) == study.config(row)
+        assert other.model_copy(update={"base": None}) == row.model_copy(update={"base": None})
+    assert (again.against, again.metrics, again.kind, again.x_label) == (
+        study.against, study.metrics, study.kind, study.x_label,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_row_of_a_study_is_a_run_of_its_own(name):
+    """A setting that changes nothing would be a row that says nothing; only a row named as the reference may be it."""
+    study = find_study(name)
+    configs = [study.config(row).model_dump_json() for row in study.rows]
+    assert len(set(configs)) == len(configs)
+
+
+def test_the_rows_of_the_paper_change_what_its_tables_vary():
+    rules = find_study("rules")
+    changed = {row.name: rules.config(row).alignment for row in rules.rows}
+    assert changed["ratio"] == preset("mdm_small_atm").alignment
+    assert changed["positive-proxy-denominator"].positive_proxy_rule == "denominator"
+    assert len(changed) == 7
+    assert find_study("losses").config(find_study("losses").row("none")).alignment is None
+    weights = [find_study("weight").config(row).alignment for row in find_study("weight").rows]
+    assert [one.inter_weight for one in weights] == [one.intra_weight for one in weights]
+    assert [one.inter_weight for one in weights] == [0.001, 0.003, 0.01, 0.03, 0.1]
+    assert [find_study("batch").config(row).batch_size for row in find_study("batch").rows] == [16, 32, 64, 128]
+
+
+def test_a_printed_study_shows_every_value_of_its_base():
+    data = yaml.safe_load(as_yaml(small_study(base="mdm_small_atm")))
+    assert data["base"]["alignment"]["gamma"] == 0.8 and data["base"]["learning_rate"] == 5e-4
+
+
+def test_a_user_changes_a_printed_study(tmp_path):
+    data = yaml.safe_load(as_yaml(small_study()))
+    data["rows"].append({"name": "mine", "settings": ["alignment.gamma=0.5"]})
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(data))
+    study = read_study(tmp_path / "mine.yaml")
+    assert study.config(study.row("mine")).alignment.gamma == 0.5
+
+
+def test_the_users_changes_come_before_a_rows_own():
+    study = small_study()
+    assert study.config(study.row("none"), "alignment.space=runs/space").alignment is None
+    assert study.config(study.row("inter"), "alignment.intra_weight=7").alignment.intra_weight == 0
+    assert study.config(study.row("both"), "steps=7").steps == 7
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"rows": [{"name": "a"}, {"name": "a"}]}, "a is there twice"),
+        ({"rows": [{"name": "a", "against": "b"}]}, "compared with b, which is no row"),
+        ({"rows": [{"name": "a", "measured": False}]}, "no row is measured"),
+        ({"rows": [{"name": "a/b"}]}, "'a/b': String should match pattern"),
+        ({"rows": [{"name": "a", "setings": []}]}, "setings"),
+        ({"rows": [{"name": "a", "settings": ["alignment.space=run:b"]}]}, "names run:b, which is no row"),
+        (
+            {"rows": [{"name": "a", "settings": ["alignment.space=run:b"]}, {"name": "b"}]},
+            "names run:b, which stands behind it",
+        ),
+        ({"rows": []}, "rows"),
+    ],
+)  # fmt: skip
+def test_rows_that_do_not_fit_together_are_named(change, said, tmp_path):
+    data = {"name": "mine", "title": "Mine"} | change
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(data))
+    with pytest.raises(InputError, match=said):
+        read_study(tmp_path / "mine.yaml")
+
+
+def test_an_unknown_study_or_row_is_answered_with_the_nearest():
+    with pytest.raises(InputError, match="did you mean 'losses'"):
+        find_study("loses")
+    with pytest.raises(InputError, match="did you mean 'both'"):
+        small_study().only(["bot"])
+
+
+def test_a_base_without_the_losses_is_refused():
+    with pytest.raises(InputError, match="varies the alignment losses, and its base has none"):
+        small_study(base="mdm_small").check_base()
+    Study(name="mine", title="Mine", base="mdm_small", rows=({"name": "a", "settings": ("steps=3",)},)).check_base()
