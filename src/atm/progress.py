@@ -1,24 +1,69 @@
 """Progress bars, on standard error, so that standard output stays clean for results."""
 
+import time
 from collections.abc import Iterable, Sequence
-from typing import TypeVar
+from datetime import timedelta
+from typing import Any, TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 T = TypeVar("T")
 
+LINE_EVERY = 10.0
+"""Seconds between lines where standard error is no terminal."""
+
+
+class _Lines(Progress):
+    """A bar for a log file: a line now and then, since rich draws nothing there before the end."""
+
+    said = 0.0
+
+    def start(self) -> None:
+        self.said = time.monotonic()
+        super().start()
+
+    def advance(self, task_id: TaskID, advance: float = 1) -> None:
+        super().advance(task_id, advance)
+        self._say(task_id)
+
+    def update(self, task_id: TaskID, **changes: Any) -> None:
+        super().update(task_id, **changes)
+        self._say(task_id)
+
+    def _say(self, task_id: TaskID) -> None:
+        if self.disable or time.monotonic() - self.said < LINE_EVERY:
+            return
+        self.said = time.monotonic()
+        task = next(task for task in self.tasks if task.id == task_id)
+        left = "" if task.time_remaining is None else f", {timedelta(seconds=round(task.time_remaining))} left"
+        done = f"{task.completed:,.0f} of {task.total:,.0f}" if task.total is not None else f"{task.completed:,.0f}"
+        spent = timedelta(seconds=round(task.elapsed or 0))
+        self.console.print(f"{task.description}: {done} after {spent}{left} {task.fields['note']}".rstrip())
+
 
 def progress_bar(*, show: bool = True) -> Progress:
-    """A bar with counts, elapsed and remaining time; a context manager. Shows nothing where `show` is False."""
-    return Progress(
+    """A bar with counts, elapsed and remaining time; a context manager. Shows nothing where `show` is False.
+
+    Where standard error is a file or a pipe, it writes a line every ten seconds instead.
+    """
+    console = Console(stderr=True)
+    return (Progress if console.is_terminal else _Lines)(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
-        console=Console(stderr=True),
+        console=console,
         disable=not show,
     )
 

@@ -101,6 +101,51 @@ def test_a_second_caption_set_computes_only_what_is_new(tmp_path):
     assert_same(cached(["hop", "walk"]), CountingEncoder()(["hop", "walk"]))
 
 
+def test_another_set_takes_from_disk_what_it_shares_with_those_that_are_there(tmp_path):
+    CachedTextEncoder(CountingEncoder(), tmp_path).prepare(["walk", "run", "jump"], progress=False)
+    CachedTextEncoder(CountingEncoder(), tmp_path).prepare(["sit"], progress=False)
+    encoder = CountingEncoder()
+    cached = CachedTextEncoder(encoder, tmp_path)
+    cached.prepare(["run", "hop", "sit"], progress=False)
+    assert encoder.asked == ["hop"]
+    assert_same(cached(["hop", "run", "sit"]), CountingEncoder()(["hop", "run", "sit"]))
+
+
+def test_a_stopped_run_keeps_what_it_computed_and_leaves_no_parts_behind(tmp_path, monkeypatch):
+    """Parts of 4 captions, 2 at a time: the fifth batch fails, so that two parts are there."""
+    monkeypatch.setattr("atm.text.cached._BATCH", 2)
+    monkeypatch.setattr("atm.text.cached._PART", 4)
+    captions = ["walk " + "x" * i for i in range(11)]
+
+    class Failing(CountingEncoder):
+        def __call__(self, text):
+            if len(self.asked) == 8:
+                raise KeyboardInterrupt
+            return super().__call__(text)
+
+    with pytest.raises(KeyboardInterrupt):
+        CachedTextEncoder(Failing(), tmp_path).prepare(captions, progress=False)
+    encoder = CountingEncoder()
+    cached = CachedTextEncoder(encoder, tmp_path)
+    cached.prepare(captions, progress=False)
+    assert sorted(encoder.asked) == captions[8:]
+    assert_same(cached(captions), CountingEncoder()(captions))
+    assert [file.name[:5] for file in tmp_path.rglob("*.safetensors") if file.name.startswith("part-")] == []
+
+
+def test_captions_of_like_length_are_computed_together(tmp_path, monkeypatch):
+    monkeypatch.setattr("atm.text.cached._BATCH", 2)
+    encoder = CountingEncoder()
+    CachedTextEncoder(encoder, tmp_path).prepare(["a" * n for n in (5, 1, 4, 2, 3, 6)], progress=False)
+    assert [len(caption) for caption in encoder.asked] == [1, 2, 3, 4, 5, 6]
+
+
+def test_computing_shows_in_a_log_file(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("atm.progress.LINE_EVERY", 0.0)
+    CachedTextEncoder(CountingEncoder(), tmp_path).prepare(["walk", "run"], progress=True)
+    assert "embedding captions with counting: 2 of 2" in capsys.readouterr().err
+
+
 def test_other_weights_have_their_own_entries(tmp_path):
     CachedTextEncoder(CountingEncoder(), tmp_path).prepare(["walk"], progress=False)
     changed = CountingEncoder()

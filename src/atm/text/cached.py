@@ -14,9 +14,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from atm.interface import TextEmbedding, TextEncoder
+from atm.progress import progress_bar
 from atm.text.encoders import check_prompts, embed_nothing
 
 _BATCH = 64
+_PART = 64 * _BATCH
+"""Captions that are kept at a time while more are computed."""
 
 
 class _Kept(NamedTuple):
@@ -36,8 +39,9 @@ class CachedTextEncoder:
     """A `TextEncoder` that answers from memory for the captions it was prepared for, and asks the real one otherwise.
 
     On disk: one safetensors file per encoder, encoder version and caption set, with the rows behind a caption's end
-    only where the encoder says something there (`padded`). Files that cannot be read are made again; a folder that
-    cannot be written to costs a warning, not the run.
+    only where the encoder says something there (`padded`). Another set takes what it shares with those that are there,
+    and so does a run that was stopped while it computed. Files that cannot be read are made again; a folder that cannot
+    be written to costs a warning, not the run.
     """
 
     def __init__(
@@ -104,20 +108,43 @@ class CachedTextEncoder:
         if all(caption in self._known for caption in wanted):
             return
         check_prompts(wanted)
-        path = self._folder / f"{hashlib.sha256(json.dumps(wanted).encode()).hexdigest()[:20]}.safetensors"
-        if not self._read(path, wanted):
-            self._compute([caption for caption in wanted if caption not in self._known], progress)
-            self._write(path, wanted)
-            # Read back, so that what stays in memory is one compact block and not thousands of pieces.
-            self._read(path, wanted)
+        path = self._folder / f"{_digest(wanted)}.safetensors"
+        if self._read(path, wanted):
+            return
+        self._borrow(wanted)
+        self._compute([caption for caption in wanted if caption not in self._known], show=progress)
+        self._write(path, wanted)
+        # Read back, so that what stays in memory is one compact block and not thousands of pieces.
+        if self._read(path, wanted):
+            self._forget_parts(set(wanted))
 
-    def _compute(self, captions: list[str], progress: bool) -> None:
-        from rich.progress import track
+    def _borrow(self, wanted: list[str]) -> None:
+        """Take what other sets have of these captions."""
+        missing = {caption for caption in wanted if caption not in self._known}
+        for file in sorted(self._folder.glob("*.safetensors")):
+            theirs = _captions_of(file)
+            if not missing.isdisjoint(theirs) and self._read(file, theirs):
+                missing.difference_update(theirs)
 
+    def _compute(self, captions: list[str], *, show: bool) -> None:
+        """Ask the encoder, captions of like length together, and keep every few thousand: it may take minutes."""
         captions = sorted(captions, key=len)
-        starts = range(0, len(captions), _BATCH)
-        for start in track(starts, f"embedding {len(captions):,} captions with {self.name}", disable=not progress):
-            self._known |= self._encode(captions[start : start + _BATCH])
+        with progress_bar(show=show and bool(captions)) as bar:
+            task = bar.add_task(f"embedding captions with {self.name}", total=len(captions), note="")
+            for first in range(0, len(captions), _PART):
+                part = captions[first : first + _PART]
+                for start in range(0, len(part), _BATCH):
+                    batch = part[start : start + _BATCH]
+                    self._known |= self._encode(batch)
+                    bar.advance(task, len(batch))
+                if len(part) < len(captions):
+                    self._write(self._folder / f"part-{_digest(sorted(part))}.safetensors", sorted(part))
+
+    def _forget_parts(self, complete: set[str]) -> None:
+        for file in self._folder.glob("part-*.safetensors"):
+            if complete.issuperset(_captions_of(file)):
+                with contextlib.suppress(OSError):
+                    file.unlink()
 
     def _encode(self, captions: list[str]) -> dict[str, _Kept]:
         embedding = self._encoder(captions)
@@ -166,9 +193,24 @@ class CachedTextEncoder:
         partial = path.with_name(f".{path.name}.{os.getpid()}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            save_file(content, partial)
+            save_file(content, partial, {"captions": json.dumps(captions)})
             partial.replace(path)
         except (OSError, SafetensorError) as error:
             with contextlib.suppress(OSError):
                 partial.unlink(missing_ok=True)
             warnings.warn(f"cannot keep text embeddings in {path.parent}: {error}", stacklevel=3)
+
+
+def _digest(captions: list[str]) -> str:
+    return hashlib.sha256(json.dumps(captions).encode()).hexdigest()[:20]
+
+
+def _captions_of(file: Path) -> list[str]:
+    """The captions of a file, in its order; none where it cannot be read."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, framework="pt") as stored:
+            return json.loads((stored.metadata() or {}).get("captions", "[]"))
+    except (OSError, SafetensorError, ValueError):
+        return []

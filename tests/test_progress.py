@@ -1,0 +1,23 @@
+"""Progress bars: on a terminal they move, in a log file they leave a line now and then."""
+
+from atm.progress import progress, progress_bar
+
+
+def test_a_log_file_gets_lines_with_what_is_done_and_what_is_left(capsys, monkeypatch):
+    monkeypatch.setattr("atm.progress.LINE_EVERY", 0.0)
+    assert list(progress("abc", "reading letters")) == ["a", "b", "c"]
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("reading letters: 1 of 3 after 0:00:0")
+    assert "left" in lines[1]
+
+
+def test_lines_are_seconds_apart(capsys):
+    list(progress(range(100), "counting"))
+    assert "counting:" not in capsys.readouterr().err
+
+
+def test_nothing_is_shown_where_nothing_is_wanted(capsys, monkeypatch):
+    monkeypatch.setattr("atm.progress.LINE_EVERY", 0.0)
+    with progress_bar(show=False) as bar:
+        bar.advance(bar.add_task("hidden", total=2, note=""))
+    assert capsys.readouterr().err == ""
