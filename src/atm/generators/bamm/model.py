@@ -16,7 +16,8 @@ from atm.generators.momask.residual import ResidualTransformer
 from atm.generators.momask.rvq import ResidualVQVAE
 from atm.generators.momask.stages import reconstruction_step
 from atm.generators.momask.tokens import decoded, reached_tokens, read_known, sentences
-from atm.generators.parts.rows import check_encoder, evaluating
+from atm.generators.parts.calls import check_rows, chosen_scale, keep_encoder
+from atm.generators.parts.rows import evaluating
 from atm.interface import Batch, Capabilities, StepOutput, TextEncoder
 from atm.layers import Normaliser, length_mask
 from atm.motion import Motion
@@ -27,10 +28,8 @@ class BAMM(nn.Module):
 
     def __init__(self, config: BAMMConfig, text_encoder: TextEncoder, normaliser: Normaliser):
         super().__init__()
-        check_encoder(text_encoder, config.text_encoder, "this BAMM")
         self.config = config
-        # Not a submodule: the frozen language model is in nobody's weights, optimiser, or train() calls.
-        object.__setattr__(self, "text_encoder", text_encoder)
+        keep_encoder(self, text_encoder, config.text_encoder, "this BAMM")
         self.normaliser = normaliser
         self.rvq = ResidualVQVAE(config.rvq, features=len(normaliser.mean))
         self.transformer = MaskedAutoregressiveTransformer(config.transformer, text_encoder.sentence_width)
@@ -76,10 +75,7 @@ class BAMM(nn.Module):
             InputError: a length below 1 or beyond `config.max_frames`, or none for a motion to complete; a known
                 motion of another data set, or a `keep` of another shape.
         """
-        if not len(text) == len(seeds) == (len(text) if lengths is None else len(lengths)):
-            raise ValueError(f"expected a seed and a length per text, got {len(seeds)} seeds for {len(text)} texts")
-        if (known is None) != (keep is None):
-            raise ValueError("known and keep come together")
+        check_rows(text, seeds, lengths, known=known, keep=keep)
         if known is not None and lengths is None:
             raise InputError("a motion to complete needs a length: say how many frames it shall have in all")
         config, device = self.config, self.normaliser.mean.device
@@ -124,6 +120,4 @@ class BAMM(nn.Module):
         return row_gumbel(generators, [most] * len(generators), (most, classes), self.normaliser.mean.device)()
 
     def _scale(self, own: float, asked: float | None) -> float:
-        if not self.capabilities.guidance:
-            return 1.0
-        return own if asked is None else asked
+        return chosen_scale(asked, own, guided=self.capabilities.guidance)

@@ -4,7 +4,6 @@ Both published architectures, `trans_enc` and `trans_dec`, under the keys of the
 is left out. Ours beside it: patches of frames as tokens (`parts/patches.py`), for machines without a GPU.
 """
 
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -16,8 +15,10 @@ from atm.errors import InputError
 from atm.generators.mdm.config import MDMConfig
 from atm.generators.mdm.frames import LinearHead, LinearStem
 from atm.generators.mdm.geometry import foot_loss
+from atm.generators.parts.calls import check_rows, chosen_scale, keep_encoder
 from atm.generators.parts.diffusion import Chain, noise_chain, reverse, row_noise
 from atm.generators.parts.patches import PatchHead, PatchStem, whole_patches
+from atm.generators.parts.rows import check_width, evaluating, normalised_frames
 from atm.interface import Batch, Capabilities, StepOutput, TextEmbedding, TextEncoder
 from atm.layers import Normaliser, length_mask, sinusoid
 from atm.motion import Motion
@@ -48,13 +49,8 @@ class MDM(nn.Module):
 
     def __init__(self, config: MDMConfig, text_encoder: TextEncoder, normaliser: Normaliser):
         super().__init__()
-        if text_encoder.name != config.text_encoder:
-            raise InputError(
-                f"this MDM reads texts with {config.text_encoder!r}, but was given the encoder {text_encoder.name!r}"
-            )
         self.config = config
-        # Not a submodule: the frozen language model is in nobody's weights, optimiser, or train() calls.
-        object.__setattr__(self, "text_encoder", text_encoder)
+        keep_encoder(self, text_encoder, config.text_encoder, "this MDM")
         self.normaliser = normaliser
         self.capabilities = Capabilities(
             guidance=config.condition_dropout > 0, ignores_padding=config.mask_frames, inbetweening=True
@@ -156,16 +152,13 @@ class MDM(nn.Module):
             InputError: a length below 1 or beyond the position table, known features of another width, or a prefix
                 of another length than the model's context.
         """
-        if not len(text) == len(lengths) == len(seeds):
-            raise ValueError(f"{len(text)} texts, {len(lengths)} lengths and {len(seeds)} seeds: expected one per row")
-        if (known is None) != (keep is None):
-            raise ValueError("known and keep come together")
+        check_rows(text, seeds, lengths, known=known, keep=keep)
         device = self.positions.device
         lengths = lengths.to(device)
         frames = self._window(lengths)
         mask = length_mask(lengths, frames)
         condition = self.condition(self._encode(text))
-        scale = self._guidance(guidance_scale)
+        scale = chosen_scale(guidance_scale, self.config.guidance_scale, guided=self.capabilities.guidance)
         before = self._context(prefix)
         if known is not None:
             fixed, keep = self._fixed(known.to(device), keep.to(device), frames)
@@ -176,7 +169,7 @@ class MDM(nn.Module):
 
         drawn = [max(self.config.max_frames, self._whole_tokens(int(length))) for length in lengths]
         draw = row_noise(seeds, drawn, (frames, len(self.normaliser.mean)), device)
-        with _evaluating(self):
+        with evaluating(self):
             eta = 1.0 if self.config.sampler == "ddpm" else 0.0
             x0 = reverse(predict, draw, self._sampling_chain(), eta=eta, show_progress=progress)
         return Motion(self.normaliser.inverse(x0), lengths)
@@ -277,12 +270,8 @@ class MDM(nn.Module):
 
     def _normalised(self, motion: Motion) -> tuple[Float[Tensor, "B T D"], Bool[Tensor, "B T"]]:
         """The motions in the window that the network sees: zeros behind the lengths, after normalisation."""
-        self._check_width(motion)
         frames = max(motion.features.shape[1], 0 if self.config.mask_frames else self.config.max_frames)
-        mask = length_mask(motion.lengths, frames)
-        x0 = F.pad(self.normaliser(motion.features), (0, 0, 0, frames - motion.features.shape[1]))
-        # where, not a product: padding means nothing, so it may hold anything, and 0 x NaN is NaN.
-        return torch.where(mask[..., None], x0, 0.0), mask
+        return normalised_frames(motion, self.normaliser, "MDM", frames)
 
     def _split(
         self, x0: Float[Tensor, "B T D"], mask: Bool[Tensor, "B T"]
@@ -297,7 +286,7 @@ class MDM(nn.Module):
             raise InputError(f"this MDM continues {expected} frames, but was given a prefix of {given}")
         if prefix is None:
             return None
-        self._check_width(prefix)
+        check_width(prefix, self.normaliser, "MDM")
         return self.normaliser(prefix.features.to(self.positions.device))
 
     def _window(self, lengths: Int[Tensor, "B"]) -> int:
@@ -310,7 +299,7 @@ class MDM(nn.Module):
         self, known: Motion, keep: Bool[Tensor, "..."], frames: int
     ) -> tuple[Float[Tensor, "B T D"], Bool[Tensor, "B T D"]]:
         """The known motion, normalised, and where it stands, both `frames` long."""
-        self._check_width(known)
+        check_width(known, self.normaliser, "MDM")
         given = known.features.shape[1]
         keep = keep if keep.dim() == 3 else keep[..., None]
         if keep.shape[:2] != known.features.shape[:2]:
@@ -318,19 +307,6 @@ class MDM(nn.Module):
         fixed = F.pad(self.normaliser(known.features), (0, 0, 0, max(frames - given, 0)))[:, :frames]
         keep = F.pad(keep.expand(known.features.shape), (0, 0, 0, max(frames - given, 0)))[:, :frames]
         return fixed, keep
-
-    def _check_width(self, motion: Motion) -> None:
-        own, given = len(self.normaliser.mean), motion.features.shape[-1]
-        if own != given:
-            raise InputError(
-                f"this MDM was made for {own} features per frame, but the motion has {given}; HumanML3D has 263 and "
-                "KIT-ML 251: take a model of the same data set, or convert the motion first"
-            )
-
-    def _guidance(self, scale: float | None) -> float:
-        if not self.capabilities.guidance:
-            return 1.0
-        return self.config.guidance_scale if scale is None else scale
 
     def _sampling_chain(self) -> Chain:
         config = self.config
@@ -356,14 +332,3 @@ def masked_mse(
 
 def _encoder(layer: nn.TransformerEncoderLayer, layers: int) -> nn.TransformerEncoder:
     return nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
-
-
-@contextmanager
-def _evaluating(module: nn.Module):
-    """Dropout off, so that a seed means a motion; afterwards as it was."""
-    training = module.training
-    module.eval()
-    try:
-        yield
-    finally:
-        module.train(training)

@@ -8,15 +8,14 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from atm.errors import InputError
 from atm.generators.mld.config import MLDConfig
 from atm.generators.mld.denoiser import FrameDenoiser, LatentDenoiser
 from atm.generators.mld.schedule import latent_chain
-from atm.generators.mld.stage import normalised, published
 from atm.generators.mld.transformer import POSITIONS
 from atm.generators.mld.vae import MotionVAE
+from atm.generators.parts.calls import check_rows, chosen_scale, keep_encoder
 from atm.generators.parts.diffusion import reverse, row_noise
-from atm.generators.parts.rows import check_frames, evaluating
+from atm.generators.parts.rows import check_frames, evaluating, like_batch, normalised_frames
 from atm.interface import Batch, Capabilities, StepOutput, TextEncoder
 from atm.layers import Normaliser, length_mask
 from atm.motion import Motion
@@ -28,13 +27,8 @@ class MLD(nn.Module):
 
     def __init__(self, config: MLDConfig, text_encoder: TextEncoder, normaliser: Normaliser):
         super().__init__()
-        if text_encoder.name != config.text_encoder:
-            raise InputError(
-                f"this MLD reads texts with {config.text_encoder!r}, but was given the encoder {text_encoder.name!r}"
-            )
         self.config = config
-        # Not a submodule: the frozen language model is in nobody's weights, optimiser, or train() calls.
-        object.__setattr__(self, "text_encoder", text_encoder)
+        keep_encoder(self, text_encoder, config.text_encoder, "this MLD")
         self.normaliser = normaliser
         self.capabilities = Capabilities(
             guidance=config.condition_dropout > 0, ignores_padding=config.autoencoder is not None
@@ -53,7 +47,7 @@ class MLD(nn.Module):
 
     def training_step(self, batch: Batch, rng: torch.Generator) -> StepOutput:
         """One denoising step per row at a random noise level; all its randomness but dropout comes from `rng`."""
-        x0, mask = normalised(batch.motion, self.normaliser, frames=self._window(batch.motion.lengths))
+        x0, mask = normalised_frames(batch.motion, self.normaliser, "MLD", self._window(batch.motion.lengths))
         rows = len(x0)
 
         def drawn(shape: tuple[int, ...]) -> Tensor:
@@ -74,7 +68,7 @@ class MLD(nn.Module):
         x0_hat = self._decoded(self.clean(z_t, noise_hat, t), mask)
         return StepOutput(
             loss=noise_loss(noise_hat, noise),
-            motion=published(x0_hat, batch.motion, self.normaliser),
+            motion=like_batch(self.normaliser.inverse(x0_hat), batch.motion),
             noise_level=t / (self.config.diffusion_steps - 1),
         )
 
@@ -100,13 +94,12 @@ class MLD(nn.Module):
         Raises:
             InputError: a length below 1 or beyond the position table.
         """
-        if not len(text) == len(lengths) == len(seeds):
-            raise ValueError(f"{len(text)} texts, {len(lengths)} lengths and {len(seeds)} seeds: expected one per row")
+        check_rows(text, seeds, lengths)
         lengths = lengths.to(self.normaliser.mean.device)
         mask = length_mask(lengths, self._window(lengths))
         shape = (mask.shape[1], len(self.normaliser.mean)) if self.vae is None else self.vae.latent_shape
         condition, null = self.condition(text), self.null(len(text))
-        scale = self._guidance(guidance_scale)
+        scale = chosen_scale(guidance_scale, self.config.guidance_scale, guided=self.capabilities.guidance)
 
         def predict(z_t: Tensor, level: int) -> Tensor:
             return self.guided(z_t, torch.full_like(lengths, level), condition, null, mask, scale=scale)
@@ -191,11 +184,6 @@ class MLD(nn.Module):
         check_frames(lengths, longest, "this MLD")
         asked = int(lengths.max())
         return max(asked, self.config.max_frames) if self.vae is None else asked
-
-    def _guidance(self, scale: float | None) -> float:
-        if not self.capabilities.guidance:
-            return 1.0
-        return self.config.guidance_scale if scale is None else scale
 
 
 def noise_loss(noise_hat: Float[Tensor, "B N W"], noise: Float[Tensor, "B N W"]) -> Float[Tensor, "B"]:

@@ -3,16 +3,15 @@
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from atm.errors import InputError
 from atm.generators.mld.config import MLDVAEConfig
 from atm.generators.mld.vae import MotionVAE, Posterior, kl_to_standard
-from atm.generators.parts.rows import check_frames
+from atm.generators.parts.rows import check_frames, like_batch, normalised_frames
 from atm.interface import Batch, StepOutput
-from atm.layers import Normaliser, length_mask
+from atm.layers import Normaliser
 from atm.motion import Motion
 
 
@@ -36,7 +35,7 @@ class VAEStage(nn.Module):
     def training_step(self, batch: Batch, rng: torch.Generator) -> StepOutput:
         """One reconstruction per row from a latent drawn by `rng`; the motion is that reconstruction."""
         check_frames(batch.motion.lengths, self.vae.longest, "this VAE")
-        x0, mask = normalised(batch.motion, self.normaliser, frames=int(batch.motion.lengths.max()))
+        x0, mask = normalised_frames(batch.motion, self.normaliser, "MLD", int(batch.motion.lengths.max()))
         posterior = self.vae.encode(x0, mask)
         eps = torch.randn(posterior.mean.shape, generator=rng, device=rng.device).to(x0.device)
         x0_hat = self.vae.decode(posterior.at(eps), mask)
@@ -44,7 +43,7 @@ class VAEStage(nn.Module):
         loss = terms.features + self.config.joint_weight * terms.joints + self.config.kl_weight * terms.kl
         return StepOutput(
             loss=loss,
-            motion=published(x0_hat, batch.motion, self.normaliser),
+            motion=like_batch(self.normaliser.inverse(x0_hat), batch.motion),
             parts={f"vae/{name}": value.mean().item() for name, value in terms._asdict().items()},
         )
 
@@ -65,29 +64,6 @@ class VAEStage(nn.Module):
         lengths = torch.full((len(x0),), x0.shape[1], device=x0.device)
         joints_hat, joints = (Motion(self.normaliser.inverse(x), lengths).joints for x in (x0_hat, x0))
         return VAELoss(_smooth_l1(x0_hat, x0), _smooth_l1(joints_hat, joints), kl_to_standard(posterior))
-
-
-def normalised(
-    motion: Motion, normaliser: Normaliser, *, frames: int
-) -> tuple[Float[Tensor, "B T D"], Bool[Tensor, "B T"]]:
-    """The first `frames` frames as the networks see them, zeros behind each end, after normalisation."""
-    own, given = len(normaliser.mean), motion.features.shape[-1]
-    if own != given:
-        raise InputError(
-            f"this MLD was made for {own} features per frame, but the motion has {given}; HumanML3D has 263 and "
-            "KIT-ML 251: take a model of the same data set, or convert the motion first"
-        )
-    mask = length_mask(motion.lengths, frames)
-    features = F.pad(motion.features, (0, 0, 0, max(frames - motion.features.shape[1], 0)))[:, :frames]
-    # where, not a product: padding means nothing, so it may hold anything, and 0 x NaN is NaN.
-    return torch.where(mask[..., None], normaliser(features), 0.0), mask
-
-
-def published(x0_hat: Float[Tensor, "B T D"], like: Motion, normaliser: Normaliser) -> Motion:
-    """The motions in published units, with as many frames as the batch that they belong to."""
-    frames = like.features.shape[1]
-    features = normaliser.inverse(x0_hat)[:, :frames]
-    return Motion(F.pad(features, (0, 0, 0, frames - features.shape[1])), like.lengths)
 
 
 def _smooth_l1(ours: Float[Tensor, "B *any"], theirs: Float[Tensor, "B *any"]) -> Float[Tensor, "B"]:

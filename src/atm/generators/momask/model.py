@@ -26,7 +26,8 @@ from atm.generators.momask.tokens import (
     sentences,
 )
 from atm.generators.momask.trunk import POSITIONS
-from atm.generators.parts.rows import check_encoder, evaluating
+from atm.generators.parts.calls import check_rows, chosen_scale, keep_encoder
+from atm.generators.parts.rows import evaluating
 from atm.interface import Batch, Capabilities, StepOutput, TextEncoder
 from atm.layers import Normaliser, length_mask
 from atm.motion import Motion
@@ -40,10 +41,8 @@ class MoMask(nn.Module):
 
     def __init__(self, config: MoMaskConfig, text_encoder: TextEncoder, normaliser: Normaliser):
         super().__init__()
-        check_encoder(text_encoder, config.text_encoder, "this MoMask")
         self.config = config
-        # Not a submodule: the frozen language model is in nobody's weights, optimiser, or train() calls.
-        object.__setattr__(self, "text_encoder", text_encoder)
+        keep_encoder(self, text_encoder, config.text_encoder, "this MoMask")
         self.normaliser = normaliser
         self.rvq = ResidualVQVAE(config.rvq, features=len(normaliser.mean))
         self.mask = MaskedTransformer(config.mask, text_encoder.sentence_width)
@@ -93,10 +92,7 @@ class MoMask(nn.Module):
             InputError: a length below 1 or beyond the position table, or none given and nothing to estimate it; a
                 known motion of another data set, or a `keep` of another shape.
         """
-        if not len(text) == len(seeds) == (len(text) if lengths is None else len(lengths)):
-            raise ValueError(f"expected a seed and a length per text, got {len(seeds)} seeds for {len(text)} texts")
-        if (known is None) != (keep is None):
-            raise ValueError("known and keep come together")
+        check_rows(text, seeds, lengths, known=known, keep=keep)
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         device, per_token = self.normaliser.mean.device, self.config.rvq.frames_per_token
         condition = sentences(self.text_encoder, text, device)
@@ -152,8 +148,7 @@ class MoMask(nn.Module):
         Raises:
             InputError: a motion of another data set, or one shorter than a token.
         """
-        if not len(text) == len(seeds) == len(motion):
-            raise ValueError(f"{len(motion)} motions, {len(text)} texts, {len(seeds)} seeds: expected one per row")
+        check_rows(text, seeds, motion)
         per_token, device = self.config.rvq.frames_per_token, self.normaliser.mean.device
         motion = motion.to(device)
         tokens = motion.lengths // per_token
@@ -191,6 +186,4 @@ class MoMask(nn.Module):
         return self.length.draw(condition, generators) * self.config.rvq.frames_per_token
 
     def _scale(self, own: float, asked: float | None) -> float:
-        if not self.capabilities.guidance:
-            return 1.0
-        return own if asked is None else asked
+        return chosen_scale(asked, own, guided=self.capabilities.guidance)

@@ -23,7 +23,7 @@ from atm.generators.momask.residual import ResidualTransformer, drawn_level
 from atm.generators.momask.rvq import ResidualVQVAE
 from atm.generators.momask.tokens import padded_input, sentences
 from atm.generators.momask.trunk import withheld
-from atm.generators.parts.rows import check_encoder
+from atm.generators.parts.calls import keep_encoder
 from atm.interface import Batch, StepOutput, TextEncoder
 from atm.layers import Normaliser, root_weighted
 from atm.motion import Motion
@@ -103,10 +103,8 @@ class LengthStage(nn.Module):
 
     def __init__(self, config: LengthConfig, text_encoder: TextEncoder):
         super().__init__()
-        check_encoder(text_encoder, config.text_encoder, config.name)
         self.config = config
-        # Not a submodule: the frozen language model is in nobody's weights, optimiser, or train() calls.
-        object.__setattr__(self, "text_encoder", text_encoder)
+        keep_encoder(self, text_encoder, config.text_encoder, config.name)
         self.length = LengthEstimator(config, text_encoder.sentence_width)
 
     def training_step(self, batch: Batch, rng: torch.Generator) -> StepOutput:
@@ -225,7 +223,9 @@ def frozen_tokens(
     x, mask = padded_input(
         tokeniser.normaliser, motion, tokeniser.config.frames_per_token, whole=True, frames=max_frames
     )
-    return tokeniser.rvq.encode(x, mask).codes, mask
+    # In full precision whatever the training's: rounded vectors would be given other codes than in generating.
+    with torch.autocast(x.device.type, enabled=False):
+        return tokeniser.rvq.encode(x, mask).codes, mask
 
 
 def training_text(
@@ -241,8 +241,7 @@ def keep_frozen(stage: nn.Module, text_encoder: TextEncoder, tokeniser: RVQStage
 
     The stage's file tells by a number which tokeniser's tokens it learned: those of another mean nothing to it.
     """
-    check_encoder(text_encoder, stage.config.text_encoder, stage.config.name)
-    object.__setattr__(stage, "text_encoder", text_encoder)
+    keep_encoder(stage, text_encoder, stage.config.text_encoder, stage.config.name)
     object.__setattr__(stage, "tokeniser", tokeniser.eval().requires_grad_(False))
     stage.register_buffer(LEARNED_FROM, fingerprint(tokeniser.state_dict()))
 

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from atm.errors import InputError
 from atm.generators.momask.rvq import ResidualVQVAE
-from atm.generators.parts.rows import check_width
+from atm.generators.parts.rows import check_width, normalised_frames
 from atm.interface import TextEncoder
 from atm.layers import Normaliser, length_mask
 from atm.motion import Motion
@@ -28,12 +28,8 @@ def padded_input(
         whole: a token counts only if the motion fills it, as published; else if the motion reaches it.
         frames: pad at least to this many.
     """
-    check_width(motion, normaliser, "tokeniser")
-    frames = max(frames, motion.features.shape[1])
-    tokens = -(-frames // frames_per_token)
-    # where, not a product: padding means nothing, so it may hold anything, and 0 x NaN is NaN.
-    x = torch.where(motion.mask[..., None], normaliser(motion.features), 0.0)
-    x = F.pad(x, (0, 0, 0, tokens * frames_per_token - motion.features.shape[1]))
+    tokens = -(-max(frames, motion.features.shape[1]) // frames_per_token)
+    x, _ = normalised_frames(motion, normaliser, "tokeniser", tokens * frames_per_token)
     reached = motion.lengths if whole else motion.lengths + frames_per_token - 1
     return x, length_mask(reached // frames_per_token, tokens)
 

@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from atm.errors import InputError
 from atm.generators.motiondiffuse.config import MotionDiffuseConfig
+from atm.generators.parts.calls import check_rows, keep_encoder
 from atm.generators.parts.diffusion import Chain, noise_chain, reverse, row_noise
 from atm.generators.parts.linear_transformer import (
     FeedForward,
@@ -48,14 +48,8 @@ class MotionDiffuse(nn.Module):
 
     def __init__(self, config: MotionDiffuseConfig, text_encoder: TextEncoder, normaliser: Normaliser):
         super().__init__()
-        if text_encoder.name != config.text_encoder:
-            raise InputError(
-                f"this MotionDiffuse reads texts with {config.text_encoder!r}, but was given the encoder "
-                f"{text_encoder.name!r}"
-            )
         self.config = config
-        # Not a submodule: the frozen language model is in nobody's weights, optimiser, or train() calls.
-        object.__setattr__(self, "text_encoder", text_encoder)
+        keep_encoder(self, text_encoder, config.text_encoder, "this MotionDiffuse")
         self.normaliser = root_weighted(normaliser, config.root_weight)
         self.capabilities = Capabilities(guidance=False, ignores_padding=config.attention == "linear")
         self._chain = noise_chain(config.diffusion_steps, "linear", predicts="epsilon")
@@ -120,8 +114,7 @@ class MotionDiffuse(nn.Module):
         Raises:
             InputError: a length below 1 or beyond the position table.
         """
-        if not len(text) == len(lengths) == len(seeds):
-            raise ValueError(f"{len(text)} texts, {len(lengths)} lengths and {len(seeds)} seeds: expected one per row")
+        check_rows(text, seeds, lengths)
         device = self.sequence_embedding.device
         lengths = lengths.to(device)
         check_frames(lengths, self.config.max_frames, "MotionDiffuse")

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from atm.errors import InputError
-from atm.interface import TextEncoder
 from atm.layers import Normaliser, length_mask
 from atm.motion import Motion
 
@@ -37,16 +37,26 @@ def normalised_rows(
     return normaliser(features.masked_fill(~mask[..., None], 0.0)), mask
 
 
-def check_encoder(text_encoder: TextEncoder, name: str, model: str) -> None:
-    """Refuse a text encoder other than the one that the model was trained with.
+def normalised_frames(
+    motion: Motion, normaliser: Normaliser, model: str, frames: int
+) -> tuple[Float[Tensor, "B T D"], Bool[Tensor, "B T"]]:
+    """The first frames of a batch as a network sees them, and where its motions are. Padding is zero AFTER
+    normalisation.
 
     Args:
-        text_encoder: that was given.
-        name: of the one that the model's config names.
-        model: its name, for the message.
+        motion: published units.
+        normaliser: the model's.
+        model: its name, for messages.
+        frames: how many, whatever the batch's.
+
+    Raises:
+        InputError: features of another data set.
     """
-    if text_encoder.name != name:
-        raise InputError(f"{model} reads texts with {name!r}, but was given the encoder {text_encoder.name!r}")
+    check_width(motion, normaliser, model)
+    mask = length_mask(motion.lengths, frames)
+    features = F.pad(motion.features, (0, 0, 0, frames - motion.features.shape[1]))
+    # where, not a product: padding means nothing, so it may hold anything, and 0 x NaN is NaN.
+    return torch.where(mask[..., None], normaliser(features), 0.0), mask
 
 
 def check_width(motion: Motion, normaliser: Normaliser, model: str) -> None:

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from atm.errors import InputError
+from atm.generators.parts.calls import check_rows, keep_encoder
 from atm.generators.parts.diffusion import Chain, noise_chain, reverse, row_noise, section_levels
 from atm.generators.parts.linear_transformer import level_features, text_layers, text_window, zeroed
 from atm.generators.parts.patches import PatchHead, PatchStem, whole_patches
@@ -37,14 +38,8 @@ class ReMoDiffuse(nn.Module):
 
     def __init__(self, config: ReMoDiffuseConfig, text_encoder: TextEncoder, normaliser: Normaliser):
         super().__init__()
-        if text_encoder.name != config.text_encoder:
-            raise InputError(
-                f"this ReMoDiffuse reads texts with {config.text_encoder!r}, but was given the encoder "
-                f"{text_encoder.name!r}"
-            )
         self.config = config
-        # Not a submodule: the frozen language model is in nobody's weights, optimiser, or train() calls.
-        object.__setattr__(self, "text_encoder", text_encoder)
+        keep_encoder(self, text_encoder, config.text_encoder, "this ReMoDiffuse")
         self.normaliser = normaliser
         self.capabilities = Capabilities(guidance=True)
         self._chain = noise_chain(config.diffusion_steps, "linear")
@@ -128,8 +123,7 @@ class ReMoDiffuse(nn.Module):
         Raises:
             InputError: a length below 1 or beyond the position table, or no database.
         """
-        if not len(text) == len(lengths) == len(seeds):
-            raise ValueError(f"{len(text)} texts, {len(lengths)} lengths and {len(seeds)} seeds: expected one per row")
+        check_rows(text, seeds, lengths)
         device = self.sequence_embedding.device
         lengths = lengths.to(device)
         check_frames(lengths, self.config.max_frames, "ReMoDiffuse")
