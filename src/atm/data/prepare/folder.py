@@ -145,7 +145,7 @@ def write_folder(
         options: all that `read` depends on beside the source, plain values.
         mirror: write a mirrored copy of each clip, too.
         fps: of the clips.
-        splits: from what was written to lists of ids for train, val and test.
+        splits: from what was written to lists of ids for train, val and test; mirrored copies may be in them.
         missing: faults known before.
         jobs: processes; None: one for each core.
         progress: show a bar.
@@ -281,7 +281,7 @@ def _write_clip(out: Path, source: Source, clip: Clip, mirror: bool) -> tuple[En
     if mirror:
         text = clip.mirrored_text
         if text is None:
-            text = "".join(f"{swap_sides_of_line(line)}\n" for line in clip.text.splitlines())
+            text = "".join(f"{swap_sides_of_line(line)}\n" for line in clip.text.splitlines() if line.strip())
         copies.append((MIRRORED + clip.id, features_from_joints(mirror_joints(joints), HUMANML3D), text))
     moments = Moments.none(HUMANML3D.feature_width)
     for name, rows, text in copies:
@@ -296,13 +296,13 @@ def _write_clip(out: Path, source: Source, clip: Clip, mirror: bool) -> tuple[En
 def _write_splits(out: Path, entries: list[Entry], lists: dict[str, list[str]], mirror: bool) -> dict[str, list[str]]:
     """The lists of ids, mirrored copies with their originals, and index.csv."""
     split_of = {clip: split for split, ids in lists.items() for clip in ids}
-    lists = {
-        **lists,
-        "train_val": [*lists["train"], *lists["val"]],
-        "all": [entry.id for entry in entries],
-    }
+    lists = {**lists, "train_val": [*lists["train"], *lists["val"]], "all": [entry.id for entry in entries]}
     if mirror:
-        lists = {name: [*ids, *(MIRRORED + clip for clip in ids)] for name, ids in lists.items()}
+        originals = {entry.id for entry in entries}
+        lists = {
+            name: list(dict.fromkeys([*ids, *(MIRRORED + clip for clip in ids if clip in originals)]))
+            for name, ids in lists.items()
+        }
     for name, ids in lists.items():
         _write_whole(out / f"{name}.txt", "".join(f"{clip}\n" for clip in ids))
     table = io.StringIO()
