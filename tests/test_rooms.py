@@ -32,6 +32,7 @@ ROOMS = (
     "export",
     "generate",  # from sentences to files
     "explain",
+    "compare",  # models side by side
     "pack",  # makes the weights that come with the package
     "studies",  # the paper's tables and figures as commands
     "demo",

@@ -5,7 +5,42 @@ from typing import Annotated
 
 import typer
 
-from atm.cli.app import Quiet, Seed, app, examples
+from atm.cli.app import Quiet, Seed, app, examples, positive
+
+
+@app.command(
+    epilog=examples(
+        "atm compare runs/mdm_small-0 runs/mdm_small_atm-0",
+        "atm compare runs/mdm_small-0 runs/mdm_small_atm-0 --prompts mine.txt --samples 3 --out mine.html",
+    )
+)
+def compare(
+    models: Annotated[list[Path] | None, typer.Argument(help="Run folders or files; default: the packaged.")] = None,
+    prompts: Annotated[Path | None, typer.Option(help="Sentences, one a line, or JSON; default: ours.")] = None,
+    seconds: Annotated[float, typer.Option(help="Length of a motion whose prompt names none.")] = 6.0,
+    samples: Annotated[int, typer.Option("--samples", "--seeds", min=1, help="Motions per prompt and model.")] = 1,
+    seed: Seed = 0,
+    guidance: Annotated[float | None, typer.Option(help="Guidance scale; default: each model's own.")] = None,
+    out: Annotated[Path, typer.Option(help="Page to write; its data is written beside it.")] = Path("compare.html"),
+    quiet: Quiet = False,
+) -> None:  # fmt: skip
+    """Let models answer the same sentences with the same noise, side by side, and judge counts, sides, directions."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from atm.compare.command import compare_models
+    from atm.compare.sections import ATTRIBUTES, score_rows
+
+    positive("seconds", seconds)
+    answers = compare_models(
+        models or [], prompts=prompts, seconds=seconds, samples=samples, seed=seed, guidance_scale=guidance, out=out,
+        show_progress=not quiet,
+    )  # fmt: skip
+    table = Table("model", *ATTRIBUTES.values())
+    for name, cells in score_rows(answers):
+        table.add_row(name, *(cell or "–" for cell in cells))
+    Console().print(table)
+    print(out)
 
 
 @app.command(

@@ -1,10 +1,13 @@
 """The page that the demo leaves: figures side by side, the table, the curves, one example explained."""
 
 from collections.abc import Sequence
+from itertools import groupby
 
 import numpy as np
 
-from atm.demo.run import ARMS, DemoResult, Sample
+from atm.compare import Answer
+from atm.compare.sections import answer_view
+from atm.demo.run import ARMS, DemoResult
 from atm.evaluation.report import REAL, Report, column_of, metrics_of
 from atm.explain import explanation_html
 from atm.export.charts import line_chart
@@ -20,7 +23,6 @@ from atm.export.page import (
     side_by_side,
     table,
 )
-from atm.export.viewer import MotionView, Pane, viewer_html
 from atm.training.record import RunFolder, machine_class
 
 JUDGED = ("r_precision_1", "fid", "mm_dist", "kinematic_fid")
@@ -32,7 +34,7 @@ def write_report(result: DemoResult) -> str:
     parts = [
         contents(SECTIONS),
         section(SECTIONS[0], *_verdict(result)),
-        section(SECTIONS[1], *_figures(result.samples)),
+        section(SECTIONS[1], *_figures(result.answers)),
         section(SECTIONS[2], _table(result)),
         section(SECTIONS[3], *_curves(result.runs)),
         section(SECTIONS[4], explanation_html(result.explanation)),
@@ -87,18 +89,15 @@ def _verdict(result: DemoResult) -> list[str]:
     return [head, "<ul>" + "".join(f"<li>{line}</li>" for line in lines) + "</ul>", caution]
 
 
-def _figures(samples: Sequence[Sample]) -> list[str]:
+def _figures(answers: Sequence[Answer]) -> list[str]:
     parts = [
         paragraph(
             "Left limbs are warm, right limbs cool. Below each figure: what the oracle, which sees joint positions "
             "only, says of it. These sentences are in no training set."
         )
     ]
-    for sample in samples:
-        panes = [
-            Pane(ARMS[arm], sample.motions[arm].joints[0].numpy(), caption=str(sample.verdicts[arm])) for arm in ARMS
-        ]
-        parts.append(viewer_html(MotionView(f"“{sample.prompt.text}”", panes, columns=2)))
+    for _, own in groupby(answers, key=lambda answer: answer.prompt):
+        parts.append(answer_view(list(own), ARMS))
     return parts
 
 

@@ -8,20 +8,18 @@ from pathlib import Path
 import torch
 
 from atm.alignment import Alignment, AlignmentConfig
+from atm.compare import Answer, answer_prompts, packaged_prompts
 from atm.config import override
 from atm.data.batches import BatchSampler
 from atm.data.humanml3d import open_dataset
-from atm.data.scripted.program import Program
 from atm.data.scripted.write import write_scripted
 from atm.embedding import load_space
+from atm.embedding.presets import MINILM_EPSILON
 from atm.errors import InputError
 from atm.evaluation.commands import evaluate_path
-from atm.evaluation.oracles import Verdict, judge
 from atm.evaluation.report import Report
 from atm.explain import Explanation, explain_batch
-from atm.generate import row_seed, sample_all
 from atm.generators import load_generator
-from atm.motion import Motion
 from atm.packaged import packaged
 from atm.storage import atomic, find_model
 from atm.text import CachedTextEncoder, load_text_encoder
@@ -39,36 +37,13 @@ FULL_MINUTES = {"space": 20.0, "evaluator": 8.0, "early": 30.0}
 
 
 @dataclass(frozen=True)
-class Prompt:
-    """A sentence, and what it asks for, so that the oracles can judge."""
-
-    text: str
-    program: Program
-    seconds: float
-
-
-def prompts() -> list[Prompt]:
-    """Sentences of the demo; they are worded by hand, none is taken from the training captions."""
-    rows = json.loads(Path(__file__).with_name("prompts.json").read_text())
-    return [Prompt(row["text"], Program.from_json(row["program"]), row["seconds"]) for row in rows]
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One prompt, answered by both arms."""
-
-    prompt: Prompt
-    motions: dict[str, Motion]
-    verdicts: dict[str, Verdict]
-
-
-@dataclass(frozen=True)
 class DemoResult:
     """All that the page shows."""
 
     reports: dict[str, Report]
     runs: dict[str, RunFolder]
-    samples: list[Sample]
+    answers: list[Answer]
+    """To the packaged prompts: every prompt by both arms."""
     explanation: Explanation
     minutes: float
     clips: int
@@ -134,12 +109,13 @@ def run_demo(
         )  # fmt: skip
 
     say("4/5 motions for a handful of sentences")
-    samples = _sample(out, seed, show_progress)
+    arms = {arm: load_generator(find_model(out / arm)) for arm in ARMS}
+    answers = answer_prompts(arms, packaged_prompts(), seed=seed, show_progress=show_progress)
 
     say("5/5 one mined example, and the page")
     explanation = _explain(out, data, models["space"], seed)
     path = out / "report.html"
-    result = DemoResult(reports, runs, samples, explanation, minutes, clips, full)
+    result = DemoResult(reports, runs, answers, explanation, minutes, clips, full)
     with atomic(path) as part:
         part.write_text(write_report(result), encoding="utf-8")
     return path
@@ -182,35 +158,13 @@ def _train(
     )
 
 
-def _sample(out: Path, seed: int, show_progress: bool) -> list[Sample]:
-    asked = prompts()
-    made: dict[str, dict[str, Motion]] = {prompt.text: {} for prompt in asked}
-    for arm in ARMS:
-        generator = load_generator(find_model(out / arm))
-        for seconds in sorted({prompt.seconds for prompt in asked}):
-            group = [prompt.text for prompt in asked if prompt.seconds == seconds]
-            motions = sample_all(
-                generator, group, seconds=seconds, seeds=[row_seed(seed, 0)] * len(group), show_progress=show_progress
-            )
-            for row, text in enumerate(group):
-                made[text][arm] = motions[row : row + 1]
-    return [
-        Sample(
-            prompt,
-            made[prompt.text],
-            {arm: judge(motion.joints[0].numpy(), prompt.program) for arm, motion in made[prompt.text].items()},
-        )
-        for prompt in asked
-    ]
-
-
 def _explain(out: Path, data: Path, space: Path, seed: int) -> Explanation:
     """A batch that the model was not trained on, at the end of the baseline's training: what is still confused."""
     dataset = open_dataset(data, "test")
     encoder = CachedTextEncoder(load_text_encoder("minilm"))
     encoder.prepare(dataset.captions(), progress=False)
     generator = load_generator(find_model(out / "baseline"), encoder)
-    config = AlignmentConfig(inter_weight=1, intra_weight=1, gamma=1)
+    config = AlignmentConfig(inter_weight=1, intra_weight=1, gamma=1, epsilon=MINILM_EPSILON)
     batch = BatchSampler(dataset, encoder, batch_size=64, seed=seed)(0)
     with torch.no_grad():
         return explain_batch(generator, Alignment(config, load_space(space, encoder)), batch, seed=seed)
