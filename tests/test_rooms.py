@@ -17,6 +17,7 @@ ROOMS = (
     "config",  # the base of all configs
     "cache",  # where things that can be computed again are kept
     "progress",  # bars
+    "plugins",  # what other packages add
     "storage",  # model files, written whole or not at all
     "packaged",  # the files of the weights that come with the package
     "layers",  # what networks of several rooms share

@@ -90,6 +90,24 @@ def test_a_toy_that_keeps_its_promises_passes():
     assert found["a saved generator gives the same motion"] == "not applicable"
 
 
+class Refusing(FakeTextEncoder):
+    """Takes no empty prompt, as language models that users speak to."""
+
+    def __call__(self, text: list[str]):
+        assert all(caption.strip() for caption in text), "the prompt is empty"
+        return super().__call__(text)
+
+    def embed_nothing(self):
+        return super().__call__([""])
+
+
+def test_the_embedding_of_no_words_is_asked_for_where_an_empty_prompt_is_refused():
+    toy = Toy()
+    encoder = toy.text_encoder = Refusing()
+    assert statuses(toy)["a text of no words gives a motion"] == "pass"
+    assert toy.text_encoder is encoder
+
+
 def deaf(toy: Toy) -> None:
     pose = toy._pose
     toy._pose = lambda text: pose(["the same"] * len(text))

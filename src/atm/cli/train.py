@@ -16,10 +16,10 @@ def presets() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from atm.training.presets import PRESETS
+    from atm.training.presets import all_presets
 
     table = Table("preset", "what", "steps", "expected time")
-    for name, row in PRESETS.items():
+    for name, row in all_presets().items():
         table.add_row(name, row.what, f"{row.config().steps:,}", row.time)
     Console().print(table)
 

@@ -1,6 +1,10 @@
-"""Text-to-motion generators: one published model per folder, one row per model in the table of this page."""
+"""Text-to-motion generators: one published model per folder, one row per model in the table of this page.
 
-from collections.abc import Callable, Mapping
+Another package adds a row by an entry point (docs/add-a-generator.md).
+"""
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -8,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from atm.config import Config, validate
 from atm.errors import InputError, unknown
+from atm.plugins import is_plugin, load_plugin, plugin_names
 
 if TYPE_CHECKING:
     from torch import nn
@@ -20,6 +25,8 @@ KIND = "generator"
 """What `atm.storage` calls a generator's file."""
 STAGE_KIND = "stage"
 """What it calls the file of a stage."""
+GROUP = "atm.generators"
+"""Entry points by which another package adds rows: a name, and a function that gives its `Entry`."""
 
 
 class Entry(NamedTuple):
@@ -144,15 +151,50 @@ STAGES: dict[str, Callable[[], Stage]] = {"bamm_transformer": _bamm_transformer,
 
 
 def generator_names() -> list[str]:
-    """Every name that `find_generator` knows."""
-    return list(GENERATORS)
+    """Every name that `find_generator` knows: the house's, and those that other packages register."""
+    return [*GENERATORS, *plugin_names(GROUP, GENERATORS)]
 
 
 def find_generator(name: str) -> Entry:
-    """The row of this name; an unknown name is answered with the nearest."""
-    if name not in GENERATORS:
-        raise unknown("generator", name, generator_names())
-    return GENERATORS[name]()
+    """The row of this name; an unknown name is answered with the nearest.
+
+    Raises:
+        InputError: no such name, or another package registers it and what it registers is no row.
+    """
+    if name in GENERATORS:
+        return GENERATORS[name]()
+    if not is_plugin(GROUP, name):
+        raise InputError(f"{unknown('generator', name, generator_names())}; is the package installed that brings it?")
+    return _checked(name, load_plugin(GROUP, name))
+
+
+def all_generators() -> Iterator[tuple[str, Entry]]:
+    """Every row with its name. One of another package that cannot be read costs a warning, not the others."""
+    for name in generator_names():
+        try:
+            yield name, find_generator(name)
+        except InputError as error:
+            warnings.warn(str(error), stacklevel=2)
+
+
+def _checked(name: str, row: Callable[[], Entry]) -> Entry:
+    """What a package registers, if it is a function that gives the row of this name."""
+    try:
+        entry = row()
+    except Exception as error:  # code of another package, which may do anything
+        raise InputError(f"the generator {name!r} of {GROUP} gives no row: {type(error).__name__}: {error}") from error
+    if not isinstance(entry, Entry):
+        raise InputError(
+            f"the entry point {name!r} in {GROUP} must be a function that gives an atm.generators.Entry, but gives "
+            f"{type(entry).__name__}"
+        )
+    field = entry.config.model_fields.get("name")
+    if field is None or field.default != name:
+        raise InputError(
+            f"the generator {name!r} of {GROUP} has a config {entry.config.__name__} whose `name` is "
+            f"{None if field is None else field.default!r}: it must be {name!r}, by which its files are read"
+        )
+    return entry
 
 
 def find_stage(name: str) -> Stage:

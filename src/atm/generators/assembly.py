@@ -7,7 +7,7 @@ from torch import Tensor
 
 from atm.config import validate
 from atm.errors import InputError
-from atm.generators import Entry, find_generator, generator_names
+from atm.generators import Entry, all_generators, find_generator
 from atm.generators.momask.stages import LEARNED_FROM, fingerprint
 from atm.interface import Generator, TextEncoder
 from atm.layers import Normaliser
@@ -43,7 +43,7 @@ def assemble(system: str, runs: list[Path], *, text_encoder: TextEncoder | None 
     """
     entry = find_generator(system)
     if not entry.stages:
-        staged = [name for name in generator_names() if find_generator(name).stages]
+        staged = [name for name, row in all_generators() if row.stages]
         raise InputError(f"{system} is not put together from runs; what is: {', '.join(staged)}")
     parts = _parts(system, entry, [find_model(run) for run in runs])
     _check_tokens(parts)

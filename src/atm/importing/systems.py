@@ -7,7 +7,7 @@ from typing import NamedTuple
 from torch import nn
 
 from atm.errors import unknown
-from atm.generators import find_generator, generator_names, save_generator
+from atm.generators import all_generators, save_generator
 from atm.published import Release
 
 
@@ -37,10 +37,9 @@ _OTHERS: dict[str, Callable[[], System]] = {"tmr": _tmr, "evaluator": _evaluator
 
 def systems() -> Iterator[System]:
     """All of them: generators first."""
-    for name in generator_names():
-        release = find_generator(name).release
-        if release is not None:
-            yield System(name, release, save_generator)
+    for name, entry in all_generators():
+        if entry.release is not None:
+            yield System(name, entry.release, save_generator)
     for row in _OTHERS.values():
         yield row()
 
