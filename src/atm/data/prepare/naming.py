@@ -144,14 +144,15 @@ def by_name(names: Sequence[str]) -> dict[str, int]:
 def _sides_and_parts(names: Sequence[str]) -> list[tuple[str, str]]:
     """Of each name the side (left, right or none) and the rest, without prefixes, case and separators."""
     words = [_words(name.rpartition(":")[2]) for name in names]
-    # A word before most names is the figure's, not the joint's. Sides come before half of them at most.
+    # A word before most names is the figure's, not the joint's.
     while (first := _before_most(words)) is not None:
         words = [word[1:] if len(word) > 1 and word[0] == first else word for word in words]
     return [_side_and_part(word) for word in words]
 
 
 def _before_most(words: list[list[str]]) -> str | None:
-    counts = Counter(word[0] for word in words if len(word) > 1).most_common(1)
+    sides = (*_SIDES, *(side[0] for side in _SIDES))
+    counts = Counter(word[0] for word in words if len(word) > 1 and word[0] not in sides).most_common(1)
     return counts[0][0] if counts and counts[0][1] > 0.6 * len(words) else None
 
 
