@@ -25,10 +25,10 @@ def test_a_printed_study_given_back_asks_for_the_same_configs(name, tmp_path):
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_row_of_a_study_is_a_run_of_its_own(name):
-    """A setting that changes nothing would be a row that says nothing; only a row named as the reference may be it."""
+    """A setting that changes nothing would be a row that says nothing."""
     study = find_study(name)
-    configs = [study.config(row).model_dump_json() for row in study.rows]
-    assert len(set(configs)) == len(configs)
+    runs = [(row.assembles, row.of, str(study.config(row))) for row in study.rows]
+    assert len(set(runs)) == len(runs)
 
 
 def test_the_rows_of_the_paper_change_what_its_tables_vary():
@@ -72,10 +72,10 @@ def test_the_users_changes_come_before_a_rows_own():
         ({"rows": [{"name": "a", "measured": False}]}, "no row is measured"),
         ({"rows": [{"name": "a/b"}]}, "'a/b': String should match pattern"),
         ({"rows": [{"name": "a", "setings": []}]}, "setings"),
-        ({"rows": [{"name": "a", "settings": ["alignment.space=run:b"]}]}, "names run:b, which is no row"),
+        ({"rows": [{"name": "a", "settings": ["alignment.space=run:b"]}]}, "builds on b, which is no row"),
         (
             {"rows": [{"name": "a", "settings": ["alignment.space=run:b"]}, {"name": "b"}]},
-            "names run:b, which stands behind it",
+            "builds on b, which stands behind it",
         ),
         ({"rows": []}, "rows"),
     ],
@@ -98,3 +98,31 @@ def test_a_base_without_the_losses_is_refused():
     with pytest.raises(InputError, match="varies the alignment losses, and its base has none"):
         small_study(base="mdm_small").check_base()
     Study(name="mine", title="Mine", base="mdm_small", rows=({"name": "a", "settings": ("steps=3",)},)).check_base()
+
+
+def test_the_generators_are_chains_whose_later_runs_name_the_earlier():
+    study = find_study("generators")
+    assert study.config(study.row("mld_atm")).model.vae == "run:mld_vae"
+    assert study.config(study.row("momask_mask_atm")).model.tokeniser == "run:momask_rvq_atm"
+    assert study.needs(study.row("momask")) == {"momask_rvq", "momask_mask", "momask_residual", "momask_length"}
+    for row in study.rows:
+        config = study.config(row)
+        assert config is None or (config.alignment is not None) == (row.base.endswith("_atm")), row.name
+    assert [row.name for row in study.rows if row.measured and row.against is None] == [
+        row.against for row in study.rows if row.measured and row.against is not None
+    ]
+
+
+@pytest.mark.parametrize("size", ["humanml3d", "kit"])
+def test_the_generators_have_their_published_sizes_too(size):
+    study = find_study("generators").on(size)
+    for row in study.rows:
+        assert row.assembles or (size in row.base and study.config(row))
+    assert find_study("cost").on(f"mdm_{size}_atm").row("space").base == f"space_{size}"
+
+
+def test_a_base_for_rows_that_differ_has_to_say_for_which_data():
+    with pytest.raises(InputError, match="expected small, humanml3d or kit in it"):
+        find_study("generators").on("mdm")
+    with pytest.raises(InputError, match="unknown preset"):
+        find_study("losses").on("mdm_smal")

@@ -27,7 +27,7 @@ def study(
     ] = None,
     settings: Annotated[list[str] | None, typer.Argument(help="key=value ... for every row, as of atm train.")] = None,
     data: Annotated[Path | None, typer.Option(help="Data folder; default: scripted motions, written here.")] = None,
-    base: Annotated[str | None, typer.Option(help="Preset that the rows vary; default: the study's.")] = None,
+    base: Annotated[str | None, typer.Option(help="Preset to vary; of generators: small, humanml3d or kit.")] = None,
     from_model: Annotated[Path | None, typer.Option("--from", help="Run or model file that rows start from.")] = None,
     evaluator: Annotated[Path | None, typer.Option(help="Evaluator run or file; default: the packaged one.")] = None,
     seeds: Annotated[str, typer.Option(help="Seeds, as 0,1,2: every row is run with each.")] = "0",
@@ -57,7 +57,7 @@ def study(
     settings = settings or []
     chosen = read_study(Path(name)) if is_file_name(name) else find_study(name)
     if base is not None:
-        chosen = chosen.model_copy(update={"base": base})
+        chosen = chosen.on(base)
     if rows is not None:
         chosen = chosen.only(_listed("rows", rows))
     if print_only:

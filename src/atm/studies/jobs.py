@@ -65,8 +65,11 @@ class Job(Config):
     name: str
     kind: str
     seed: int
-    configs: dict[str, TrainConfig]
-    """By row; one row, but for a cost study."""
+    configs: dict[str, TrainConfig | None]
+    """By row; one row, but for a cost study. None: the row is put together."""
+    assembles: str | None = None
+    """The generator that is put together from the runs of `of`."""
+    of: tuple[str, ...] = ()
     measured: bool = True
     from_model: str | None = None
     """What the row starts from; none: random weights."""
@@ -75,7 +78,8 @@ class Job(Config):
     @property
     def needs(self) -> set[str]:
         """Names of the jobs whose run folders this one builds on."""
-        return {job_name(row, self.seed) for config in self.configs.values() for row in needs(config)}
+        rows = set(self.of).union(*(needs(config) for config in self.configs.values() if config is not None))
+        return {job_name(row, self.seed) for row in rows}
 
 
 class JobFolder:
@@ -168,32 +172,45 @@ def plan_jobs(study: Study, plan: Plan, *settings: str) -> list[Job]:
     for seed in plan.seeds:
         more = [*(QUICK if plan.quick and study.kind == "evaluation" else ()), *settings]
         fixed = [f"data={plan.data}", f"seed={seed}"]
-        configs = {row.name: override(study.config(row, *more), fixed) for row in study.rows}
+        configs = {row.name: None if row.assembles else override(study.config(row, *more), fixed) for row in study.rows}
         if study.kind == "cost":
             jobs.append(Job(name=job_name("cost", seed), kind=study.kind, seed=seed, configs=configs, plan=plan))
             continue
         jobs += [
             Job(
                 name=job_name(row.name, seed), kind=study.kind, seed=seed, configs={row.name: configs[row.name]},
-                measured=row.measured, from_model=_start(plan, configs[row.name]), plan=plan,
+                assembles=row.assembles, of=row.of, measured=row.measured,
+                from_model=_start(plan, configs[row.name]), plan=plan,
             )
             for row in study.rows
         ]  # fmt: skip
     return jobs
 
 
-def _start(plan: Plan, config: TrainConfig) -> str | None:
+def _start(plan: Plan, config: TrainConfig | None) -> str | None:
     """The user's model; a quick study on scripted motions goes on from what the package brings, where it has such."""
+    if config is None:
+        return None
     if plan.quick and plan.from_model is None and plan.scripted and config.model.name == "mdm":
         return str(packaged("early"))
     return plan.from_model
 
 
+def run_folder(job: Job, row: str, jobs: Path) -> Path:
+    """The run folder of another row of the job's seed.
+
+    Args:
+        job: whose row names the other one.
+        row: the other one.
+        jobs: the folder of all jobs.
+    """
+    return (jobs / job_name(row, job.seed) / "run").resolve()
+
+
 def run_config(job: Job, row: str, jobs: Path) -> TrainConfig:
     """The config that a row is trained by: earlier rows that it names have become their run folders."""
     config = job.configs[row]
-    folders = {name: (jobs / job_name(name, job.seed) / "run").resolve() for name in needs(config)}
-    return referring(config, folders)
+    return referring(config, {name: run_folder(job, name, jobs) for name in needs(config)})
 
 
 def _decisive(job: Job) -> dict[str, Any]:

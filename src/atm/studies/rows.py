@@ -1,12 +1,14 @@
 """What a row of a study does: train, then evaluate; each goes on where an earlier try stopped."""
 
+import shutil
 from pathlib import Path
 
 from atm.evaluation.commands import evaluate_path
 from atm.evaluation.report import REAL
 from atm.studies.cost import time_steps
-from atm.studies.jobs import Job, JobFolder, Result, run_config
+from atm.studies.jobs import Job, JobFolder, Result, run_config, run_folder
 from atm.training import start
+from atm.training.assembly import assemble_run
 
 
 def run_row(job: Job, folder: JobFolder, *, show_progress: bool = True) -> Result:
@@ -19,13 +21,17 @@ def run_row(job: Job, folder: JobFolder, *, show_progress: bool = True) -> Resul
     if job.kind == "cost":
         return time_steps(job, folder, show_progress=show_progress)
     (row,) = job.configs
-    config = run_config(job, row, folder.path.parent)
-    run = start.start_or_resume(
-        config, folder.run.path, minutes=job.plan.minutes, from_model=job.from_model and Path(job.from_model),
-        show_progress=show_progress,
-    )  # fmt: skip
+    run, jobs = folder.run, folder.path.parent
+    if job.assembles is None:
+        start.start_or_resume(
+            run_config(job, row, jobs), run.path, minutes=job.plan.minutes,
+            from_model=job.from_model and Path(job.from_model), show_progress=show_progress,
+        )  # fmt: skip
+    elif not run.record.is_file():
+        shutil.rmtree(run.path, ignore_errors=True)
+        assemble_run(job.assembles, [run_folder(job, name, jobs) for name in job.of], run.path)
     record = run.read_record()
-    facts = {key: record[key] for key in ("step", "minutes", "machine", "commit")}
+    facts = {key: record[key] for key in ("step", "minutes", "machine", "commit") if key in record}
     if not job.measured:
         return Result(facts=facts)
     plan = job.plan

@@ -37,6 +37,10 @@ class Row(Config):
     """The row that this one is compared with; none: the study's."""
     measured: bool = True
     """False: a stage that other rows build on; it is trained and stands in no table."""
+    assembles: str | None = None
+    """A generator that is put together from the runs of the rows in `of`, and not trained; none: the row is trained."""
+    of: tuple[str, ...] = ()
+    """See `assembles`."""
 
 
 class Study(Config):
@@ -81,9 +85,38 @@ class Study(Config):
                 return row
         raise unknown("row", name, [row.name for row in self.rows])
 
-    def config(self, row: Row, *more: str) -> TrainConfig:
-        """The whole config of a row; `more` are `key=value` changes that come before the row's own."""
+    def config(self, row: Row, *more: str) -> TrainConfig | None:
+        """The whole config of a row, None where it is put together; `more` are `key=value` changes that come before
+        the row's own."""
+        if row.assembles is not None:
+            return None
         return override(as_config(row.base or self.base), [*self.settings, *more, *row.settings])
+
+    def needs(self, row: Row) -> set[str]:
+        """The rows whose run folders a row builds on."""
+        config = self.config(row)
+        return set(row.of) | (needs(config) if config else set())
+
+    def on(self, base: str) -> "Study":
+        """The study on another preset. Rows that have a base of their own take the one of the same data set.
+
+        Args:
+            base: a preset; where every row has a base of its own, also `small`, `humanml3d` or `kit`.
+
+        Raises:
+            InputError: no such preset, or nothing in its name that says which data set it is for.
+        """
+        own = [row for row in self.rows if row.base is not None or row.assembles is not None]
+        if len(own) < len(self.rows):
+            as_config(base)
+        size = re.search(r"(?:^|_)(small|humanml3d|kit)(?:_|$)", base)
+        if own and size is None:
+            raise InputError(f"--base {base}: expected small, humanml3d or kit in it, since rows of {self.name} differ")
+        rows = [
+            row if not isinstance(row.base, str) else row.model_copy(update={"base": _of_size(row.base, size.group(1))})
+            for row in self.rows
+        ]
+        return self.model_copy(update={"base": base if len(own) < len(self.rows) else self.base, "rows": tuple(rows)})
 
     def check_base(self) -> None:
         """Refuse a base without the losses for a study about them: its rows would say less than they seem to.
@@ -91,7 +124,8 @@ class Study(Config):
         Raises:
             InputError: names a preset that has them.
         """
-        settings = [setting for row in self.rows if row.base is None for setting in (*self.settings, *row.settings)]
+        on_base = [row for row in self.rows if row.base is None and row.assembles is None]
+        settings = [setting for row in on_base for setting in (*self.settings, *row.settings)]
         if any(setting.startswith("alignment.") for setting in settings) and as_config(self.base).alignment is None:
             raise InputError(
                 f"the study {self.name} varies the alignment losses, and its base has none: give --base a preset "
@@ -103,7 +137,7 @@ class Study(Config):
         chosen = {self.row(name).name for name in names}
         for row in reversed(self.rows):
             if row.name in chosen:
-                chosen |= needs(self.config(row))
+                chosen |= self.needs(row)
         against = self.against if self.against in chosen else None
         rows = [
             row.model_copy(update={"against": row.against if row.against in chosen else None})
@@ -116,6 +150,12 @@ class Study(Config):
 def as_config(base: str | TrainConfig) -> TrainConfig:
     """A preset by its name, or the config itself."""
     return preset(base) if isinstance(base, str) else base
+
+
+def _of_size(preset_name: str, size: str) -> str:
+    """The same system's preset for another data set."""
+    sizes = {"small": "scripted"} if preset_name.startswith(("space_", "evaluator_")) else {}
+    return re.sub(r"_(small|scripted|humanml3d|kit)(?=_|$)", f"_{sizes.get(size, size)}", preset_name)
 
 
 def needs(config: TrainConfig) -> set[str]:
@@ -168,10 +208,10 @@ def read_study(path: Path) -> Study:
     known = {row.name for row in study.rows}
     before: set[str] = set()
     for row in study.rows:
-        lacking = sorted(needs(study.config(row)) - before)
+        lacking = sorted(study.needs(row) - before)
         if lacking:
             where = "stands behind it" if lacking[0] in known else "is no row"
-            raise InputError(f"{path}: row {row.name} names run:{lacking[0]}, which {where}")
+            raise InputError(f"{path}: row {row.name} builds on {lacking[0]}, which {where}")
         before.add(row.name)
     return study
 
