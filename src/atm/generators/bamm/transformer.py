@@ -16,7 +16,7 @@ from atm.generators.bamm.config import TransformerConfig
 from atm.generators.bamm.gpt import GPTBody
 from atm.generators.momask.masked import SETTLED, lowest
 from atm.generators.momask.quantiser import ABSENT
-from atm.generators.momask.trunk import POSITIONS, Head, encoder_stack, guide, initialise
+from atm.generators.momask.trunk import POSITIONS, Head, encoder_stack, guided, initialise
 from atm.layers import length_mask, sinusoid
 from atm.progress import progress
 
@@ -98,15 +98,8 @@ class MaskedAutoregressiveTransformer(nn.Module):
         *,
         scale: float,
     ) -> Float[Tensor, "B N+1 K"]:
-        """`forward` under classifier-free guidance, both passes as one batch; at scales 0 and 1 one is enough."""
-        if scale == 1:
-            return self(ids, text, fixed)
-        null = torch.zeros_like(text)
-        if scale == 0:
-            return self(ids, null, fixed)
-        twice = None if fixed is None else torch.cat([fixed, fixed])
-        conditional, unconditional = self(torch.cat([ids, ids]), torch.cat([text, null]), twice).chunk(2)
-        return guide(conditional, unconditional, scale)
+        """`forward` under classifier-free guidance."""
+        return guided(lambda shown: self(ids, shown, fixed), text, scale)
 
     def with_end(
         self, codes: Int[Tensor, "B N"], tokens: Int[Tensor, "B"]

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from atm.generators.momask.config import MaskConfig
 from atm.generators.momask.draws import GumbelDraw, choose
 from atm.generators.momask.quantiser import ABSENT
-from atm.generators.momask.trunk import Trunk, guide, initialise
+from atm.generators.momask.trunk import Trunk, guided, initialise
 from atm.progress import progress
 
 RANDOM_SHARE = 0.1
@@ -74,11 +74,8 @@ class MaskedTransformer(nn.Module):
     def guided(
         self, ids: Int[Tensor, "B N"], text: Float[Tensor, "B S"], mask: Bool[Tensor, "B N"], *, scale: float
     ) -> Float[Tensor, "B N K"]:
-        """`forward` under classifier-free guidance; at scales 0 and 1 one pass is enough."""
-        if scale == 1:
-            return self(ids, text, mask)
-        unconditional = self(ids, torch.zeros_like(text), mask)
-        return unconditional if scale == 0 else guide(self(ids, text, mask), unconditional, scale)
+        """`forward` under classifier-free guidance."""
+        return guided(lambda shown: self(ids, shown, mask), text, scale)
 
     def corrupt(
         self, codes: Int[Tensor, "B N"], mask: Bool[Tensor, "B N"], draws: MaskDraws

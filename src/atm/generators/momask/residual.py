@@ -11,7 +11,7 @@ from atm.generators.momask.config import ResidualConfig
 from atm.generators.momask.draws import GumbelDraw, choose
 from atm.generators.momask.masked import weighted_cross_entropy
 from atm.generators.momask.quantiser import ABSENT
-from atm.generators.momask.trunk import Trunk, guide, initialise
+from atm.generators.momask.trunk import Trunk, guided, initialise
 
 
 class ResidualTransformer(nn.Module):
@@ -72,11 +72,8 @@ class ResidualTransformer(nn.Module):
         *,
         scale: float,
     ) -> Float[Tensor, "B N K"]:
-        """`forward` under classifier-free guidance; at scales 0 and 1 one pass is enough."""
-        if scale == 1:
-            return self(history, level, text, mask)
-        unconditional = self(history, level, torch.zeros_like(text), mask)
-        return unconditional if scale == 0 else guide(self(history, level, text, mask), unconditional, scale)
+        """`forward` under classifier-free guidance."""
+        return guided(lambda shown: self(history, level, shown, mask), text, scale)
 
     def history(self, codes: Int[Tensor, "B N Q"]) -> Float[Tensor, "B N Q C"]:
         """Running sums of the embeddings: entry k is what level k + 1 sees.

@@ -1,5 +1,7 @@
 """The transformer that both token models have."""
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
@@ -89,8 +91,15 @@ def withheld(text: Float[Tensor, "B S"], rows: Bool[Tensor, "B"]) -> Float[Tenso
     return text.masked_fill(rows[:, None], 0.0)
 
 
-def guide(
-    conditional: Float[Tensor, "B N K"], unconditional: Float[Tensor, "B N K"], scale: float
-) -> Float[Tensor, "B N K"]:
-    """Classifier-free guidance on logits (Ho and Salimans 2022): 1 is the conditional, 0 the unconditional."""
-    return unconditional + scale * (conditional - unconditional)
+def guided(network: Callable[[Tensor], Tensor], text: Float[Tensor, "B S"], scale: float) -> Float[Tensor, "B N K"]:
+    """Logits under classifier-free guidance (Ho and Salimans 2022): 1 is with the text, 0 without.
+
+    Args:
+        network: sentence vectors to logits.
+        text: sentence vectors.
+        scale: at 0 and 1 one pass is enough.
+    """
+    if scale == 1:
+        return network(text)
+    unconditional = network(torch.zeros_like(text))
+    return unconditional if scale == 0 else unconditional + scale * (network(text) - unconditional)
