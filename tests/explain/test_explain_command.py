@@ -147,7 +147,7 @@ def test_a_sentence_is_explained_among_the_most_alike_captions_and_a_real_motion
         ({"text": "  "}, "the sentence is empty"),
         ({"out": Path("page.pdf")}, "ends in .html, got page.pdf"),
         ({"split": "tests"}, "no split 'tests'"),
-        ({"data": Path("kit")}, "reads 263 features per frame, but .* has 251"),
+        ({"data": Path("kit")}, "trained on 263 features per frame, but .* has 251"),
         ({"space": Path("model.safetensors")}, "expected a text-motion space"),
     ],
 )

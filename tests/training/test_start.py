@@ -133,7 +133,7 @@ def test_a_space_must_be_there_be_a_space_and_fit_the_data(tmp_path, data, space
     with pytest.raises(InputError, match="no model at"):
         train(aligned(tmp_path / "nowhere"), tmp_path / "run")
     train(mdm(data), tmp_path / "generator")
-    with pytest.raises(InputError, match="must be a text-motion space, but .* holds one of kind 'generator'"):
+    with pytest.raises(InputError, match="expected a text-motion space, but .* holds a model of kind 'generator'"):
         train(aligned(tmp_path / "generator"), tmp_path / "run")
     save_space(tiny_space(minilm, width=251), tmp_path / "kit.safetensors")
     with pytest.raises(InputError, match="trained on 251 features per frame, but the data set has 263"):

@@ -3,6 +3,15 @@
 from atm.embedding.config import SpaceConfig
 from atm.embedding.model import Space
 from atm.embedding.presets import space_humanml3d, space_kit, space_small
-from atm.embedding.weights import load_space, save_space
+from atm.embedding.weights import find_space, load_space, save_space
 
-__all__ = ["Space", "SpaceConfig", "load_space", "save_space", "space_humanml3d", "space_kit", "space_small"]
+__all__ = [
+    "Space",
+    "SpaceConfig",
+    "find_space",
+    "load_space",
+    "save_space",
+    "space_humanml3d",
+    "space_kit",
+    "space_small",
+]

@@ -1,5 +1,6 @@
 """Spaces on disk: our own files, and TMR's published ones."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from torch import Tensor
@@ -11,6 +12,7 @@ from atm.embedding.presets import space_humanml3d
 from atm.errors import InputError
 from atm.interface import TextEncoder
 from atm.layers import Normaliser
+from atm.packaged import packaged
 from atm.published import (
     Release,
     check_statistics,
@@ -20,7 +22,7 @@ from atm.published import (
     read_weights,
     statistics_of,
 )
-from atm.storage import load_state, read_model, save_model
+from atm.storage import find_model, load_state, read_model, save_model
 from atm.text import DeferredTextEncoder
 
 PUBLISHED_PARTS = ("motion_encoder", "text_encoder", "motion_decoder")
@@ -52,6 +54,33 @@ def load_space(path: Path, text_encoder: TextEncoder | None = None) -> Space:
     space = Space(config, text_encoder or DeferredTextEncoder(config.text_encoder), Normaliser.identity(width))
     load_state(space, stored.state, source=str(file))
     return space
+
+
+def find_space(
+    path: Path | str | None, *, width: int, encoder_of: Callable[[str], TextEncoder] = DeferredTextEncoder
+) -> Space:
+    """A space to measure in, frozen and in evaluation mode.
+
+    Args:
+        path: run folder or model file; None: the packaged one.
+        width: features per frame of what is measured.
+        encoder_of: gives the language model of a name.
+
+    Raises:
+        InputError: no such file, another kind of model, or a space of other features.
+    """
+    file = packaged("space") if path is None else find_model(path)
+    stored = read_model(file)
+    if stored.kind != "space":
+        raise InputError(f"expected a text-motion space, but {file} holds a model of kind {stored.kind!r}")
+    space = load_space(file, encoder_of(validate(SpaceConfig, stored.config, source=str(file)).text_encoder))
+    own = len(space.normaliser.mean)
+    if own != width:
+        raise InputError(
+            f"the space {file} was trained on {own} features per frame, but the data set has {width}: give a space of "
+            "this data set"
+        )
+    return space.eval().requires_grad_(False)
 
 
 def from_published(

@@ -65,7 +65,7 @@ class Candidate:
     similarity: float | None = None
     """Cosine of the two texts; None for clips, which are not barred by their texts."""
     barred: bool = False
-    """Its text is more alike than epsilon: no negative."""
+    """Its text may say the same: no negative."""
 
 
 @dataclass(frozen=True)

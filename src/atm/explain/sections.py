@@ -78,8 +78,8 @@ def _inter_section(explanation: Explanation) -> str:
         _candidates(
             "candidate",
             inter.candidates,
-            f"Candidates, best first by the rule, then the nearest of those that are barred: their text is more alike "
-            f"than ε = {config.epsilon:g}, so that they may say the same.",
+            f"Candidates, best first by the rule, then the nearest of those that are barred: their text may say the "
+            f"same, since it {_barred_by(config)}.",
         ),
     )
 
@@ -158,6 +158,13 @@ def _above_gamma(intra: IntraExample, config: AlignmentConfig) -> str:
 
 def _margin_name(config: AlignmentConfig) -> str:
     return "margin from the real pair" if config.margin == "adaptive" else "margin, fixed"
+
+
+def _barred_by(config: AlignmentConfig) -> str:
+    if config.similarity == "meaning":
+        return f"means the same, or is more alike than ε = {config.epsilon:g} and contradicts in nothing"
+    where = "in the space" if config.similarity == "space" else f"for {config.sentence_encoder}"
+    return f"is more alike {where} than ε = {config.epsilon:g}"
 
 
 def _hinge(near: float, far: float, margin: float, loss: float, count: int, what: str) -> str:

@@ -15,7 +15,7 @@ from atm.alignment import Alignment, AlignmentConfig
 from atm.config import load, validate
 from atm.data.batches import MAX_FRAMES, UNIT, collate
 from atm.data.humanml3d import Caption, MotionDataset, open_dataset
-from atm.embedding import SpaceConfig, load_space
+from atm.embedding import SpaceConfig, find_space
 from atm.errors import InputError
 from atm.evaluation.replication import padded
 from atm.explain.mined import Explanation, explain_batch, explain_motions
@@ -167,15 +167,9 @@ def open_subject(model: Path | None, *, data: Path | None, space: Path | None, s
     encoder_of = _encoders()
     generator = _load(file, encoder_of).to(device)
     own = None if run is None else run.alignment
-    space_file = find_model(space or (own and own.space) or packaged("space"))
-    measured_in = load_space(space_file, encoder_of(_space_config(space_file).text_encoder)).to(device)
-    width = len(measured_in.normaliser.mean)
-    if width != dataset.skeleton.feature_width:
-        raise InputError(
-            f"the space {space_file} reads {width} features per frame, but {data} has "
-            f"{dataset.skeleton.feature_width}: give --space RUN of a space of this data set"
-        )
-    config, losses = _losses(own, _space_config(space_file))
+    width = dataset.skeleton.feature_width
+    measured_in = find_space(space or (own and own.space), width=width, encoder_of=encoder_of).to(device)
+    config, losses = _losses(own, measured_in.config)
     return Subject(
         name=(model or file).name,
         data=str(data),
@@ -207,13 +201,6 @@ def _losses(own: AlignmentConfig | None, space: SpaceConfig) -> tuple[AlignmentC
         said += f" The run's {own.inter_loss} loss mines no hard negative; shown is what eq. 2 would mine."
         changes["inter_loss"] = "hard_negative"
     return own.model_copy(update=changes), said
-
-
-def _space_config(file: Path) -> SpaceConfig:
-    stored = read_model(file)
-    if stored.kind != "space":
-        raise InputError(f"expected a text-motion space, but {file} holds a model of kind {stored.kind!r}")
-    return validate(SpaceConfig, stored.config, source=str(file))
 
 
 def _load(file: Path, encoder_of: Callable[[str], TextEncoder]) -> nn.Module:

@@ -27,6 +27,7 @@ _SHARES = {
     "inter/without_negative": "no admissible negative",
     "intra/under_gamma": "under γ",
     "intra/active": "intra-motion loss acts",
+    "counterfactual/active": "counterfactual loss acts",
 }
 """Shares of the motions of a batch, as the objective logs them."""
 
@@ -126,7 +127,11 @@ def training_html(metrics: Sequence[dict[str, Any]], settings: str) -> str:
             {"inter/distance_to_text/p50": "motion to its sentence", "intra/clip_distance/p50": "least aligned clip"},
             "distance, median", "How far off",
         ),
-        _chart(known, {"inter/loss": "inter-motion", "intra/loss": "intra-motion"}, "loss", "Losses, before weights"),
+        _chart(
+            known,
+            {"inter/loss": "inter-motion", "intra/loss": "intra-motion", "counterfactual/loss": "counterfactual"},
+            "loss", "Losses, before weights",
+        ),
     ]  # fmt: skip
     drawn = [figure(chart) for chart in charts if chart]
     return section(

@@ -11,11 +11,10 @@ from atm.alignment import Alignment
 from atm.config import load, validate
 from atm.data.batches import BatchSampler
 from atm.data.humanml3d import MotionDataset, open_dataset
-from atm.embedding import Space, load_space
+from atm.embedding import Space, find_space
 from atm.errors import InputError
 from atm.interface import TextEncoder
 from atm.layers import Normaliser
-from atm.packaged import packaged
 from atm.storage import find_model, load_state, read_model
 from atm.text import CachedTextEncoder, load_text_encoder
 from atm.training.config import TrainConfig
@@ -200,17 +199,7 @@ def cached_encoder(name: str, dataset: MotionDataset, *, show_progress: bool) ->
 
 
 def _space(path: str | None, dataset: MotionDataset, encoder: CachedTextEncoder) -> Space:
-    file = packaged("space") if path is None else find_model(path)
-    stored = read_model(file)
-    if stored.kind != "space":
-        raise InputError(f"alignment.space must be a text-motion space, but {file} holds one of kind {stored.kind!r}")
-    name = stored.config["text_encoder"]
-    own = encoder if name == encoder.name else cached_encoder(name, dataset, show_progress=True)
-    space = load_space(file, own)
-    width = len(space.normaliser.mean)
-    if width != dataset.skeleton.feature_width:
-        raise InputError(
-            f"the space {file} was trained on {width} features per frame, but the data set has "
-            f"{dataset.skeleton.feature_width}: give alignment.space=RUN of a space of this data set"
-        )
-    return space
+    def encoder_of(name: str) -> CachedTextEncoder:
+        return encoder if name == encoder.name else cached_encoder(name, dataset, show_progress=True)
+
+    return find_space(path, width=dataset.skeleton.feature_width, encoder_of=encoder_of)
