@@ -14,6 +14,11 @@ NAMES = {
 """`early` is the generator of the demo: stopped while there was still something to learn."""
 
 
+def named(model: Path) -> Path:
+    """A path as it is; where nothing is there and it is the name of a packaged model, that model's file."""
+    return packaged(str(model)) if str(model) in NAMES and not model.exists() else model
+
+
 def packaged(name: str) -> Path:
     """The file of a packaged model."""
     if name not in NAMES:

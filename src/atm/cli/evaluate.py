@@ -12,11 +12,12 @@ from atm.cli.app import Quiet, Seed, app, examples
     epilog=examples(
         "atm evaluate runs/mdm_small-0 --data scripted",
         "atm evaluate runs/mdm_humanml3d-0 --data HumanML3D --evaluator runs/evaluator_humanml3d-1000 --tail published",
+        "atm evaluate space --data scripted",
         "atm evaluate motions-of-another-program --data HumanML3D --evaluator runs/evaluator_humanml3d-1000",
     )
 )
 def evaluate(
-    what: Annotated[Path, typer.Argument(help="A run folder, a model file, or a folder of motions named by id.")],
+    what: Annotated[Path, typer.Argument(help="Run, model file, packaged name, or folder of motions named by id.")],
     data: Annotated[Path, typer.Option(help="Data folder that is evaluated on.")],
     evaluator: Annotated[Path | None, typer.Option(help="Evaluator run or file; default: the packaged one.")] = None,
     split: Annotated[str, typer.Option(help="Split of the data folder.")] = "test",
@@ -31,15 +32,19 @@ def evaluate(
 ) -> None:  # fmt: skip
     """R-Precision, FID, MM-Dist, Diversity, MultiModality, kinematic measures, and oracle scores on scripted data.
 
-    Of a space: retrieval in both directions by every protocol, on motions and on 2 s clips.
+    Of a space: retrieval in both directions by every protocol, on motions and on 2 s clips. Of a space or an evaluator:
+    how often a caption is nearer to its motion than the same caption with a number, a side, a direction, ... exchanged.
     """
     from rich.console import Console
 
-    from atm.evaluation.commands import evaluate_path, evaluate_space, is_space
+    from atm.evaluation.commands import evaluate_evaluator, evaluate_path, evaluate_space, kind_of
     from atm.evaluation.report import table
+    from atm.packaged import named
 
-    if is_space(what):
-        lines, path = evaluate_space(what, data=data, split=split, out=out, show_progress=not quiet)
+    what = named(what)
+    of_kind = {"space": evaluate_space, "evaluator": evaluate_evaluator}.get(kind_of(what))
+    if of_kind is not None:
+        lines, path = of_kind(what, data=data, split=split, seed=seed, out=out, show_progress=not quiet)
         print(lines, path, sep="\n")
         return
     report, path = evaluate_path(

@@ -15,6 +15,7 @@ from atm.embedding.retrieval import retrieval_table
 from atm.embedding.similarity import similarity_distribution, similarity_table
 from atm.errors import InputError
 from atm.evaluation.evaluator import Tail
+from atm.evaluation.hearing_report import hear_evaluator, hear_space, hearing_table
 from atm.evaluation.protocol import entries_of, evaluate, evaluate_folder, reference_of
 from atm.evaluation.replication import padded
 from atm.evaluation.report import Multimodality, Report
@@ -90,21 +91,23 @@ def evaluate_path(
     return report, path
 
 
-def is_space(what: Path) -> bool:
-    """Whether the path is a model file or run of a text-motion space."""
+def kind_of(what: Path) -> str | None:
+    """What a run or model file holds; None: the path is neither."""
     found = what.is_file() or (what / MODEL_FILE).is_file()
-    return found and read_model(find_model(what)).kind == "space"
+    return read_model(find_model(what)).kind if found else None
 
 
 def evaluate_space(
-    what: Path, *, data: Path, split: str = "test", out: Path | None = None, show_progress: bool = True
+    what: Path, *, data: Path, split: str = "test", seed: int = 0, out: Path | None = None, show_progress: bool = True
 ) -> tuple[str, Path]:
-    """How well a space retrieves: every protocol, on motions and on 2 s clips, and how alike the captions are.
+    """How well a space retrieves: every protocol, on motions and on 2 s clips; how alike the captions are; and what the
+    space hears of numbers, sides, directions, ... (`atm.evaluation.hearing`).
 
     Args:
         what: run folder or model file of a space.
         data, split: what is retrieved from, with the first caption of each motion.
-        out: None: `retrieval.json` in the run folder or beside the file.
+        seed: of the choice among false captions.
+        out: None: `retrieval.json` in the run folder or beside the file; of a packaged space in the current folder.
         show_progress: a bar.
 
     Returns:
@@ -113,18 +116,43 @@ def evaluate_space(
     file = find_model(what)
     dataset = open_dataset(data, split)
     config = validate(SpaceConfig, read_model(file).config, source=str(file))
-    text, sentence = (
-        CachedTextEncoder(load_text_encoder(name)) for name in (config.text_encoder, config.sentence_encoder)
-    )
-    for encoder in (text, sentence):
+    encoders = {
+        name: CachedTextEncoder(load_text_encoder(name)) for name in {config.text_encoder, config.sentence_encoder}
+    }
+    for encoder in encoders.values():
         encoder.prepare(dataset.captions(), progress=show_progress)
+    text, sentence = encoders[config.text_encoder], encoders[config.sentence_encoder]
     space = load_space(file, text).eval()
     report = retrieval_report(space, _first_captions(dataset, sentence))
     likeness = similarity_distribution(sentence([item.captions[0].text for item in dataset.items]).sentence)
-    path = out or file.parent / "retrieval.json"
+    heard = hear_space(
+        space, sentence, open_dataset(data, "train"), dataset, seed=seed, show_progress=show_progress
+    )  # fmt: skip
+    path = out or _beside(file) / "retrieval.json"
     with atomic(path) as part:
-        part.write_text(json.dumps(report, indent=1))
-    return f"{retrieval_table(report)}\n\n{similarity_table(likeness)}", path
+        part.write_text(json.dumps(report | {"hearing": heard}, indent=1))
+    return f"{retrieval_table(report)}\n\n{similarity_table(likeness)}\n\n{hearing_table(heard)}", path
+
+
+def evaluate_evaluator(
+    what: Path, *, data: Path, split: str = "test", seed: int = 0, out: Path | None = None, show_progress: bool = True
+) -> tuple[str, Path]:
+    """What an evaluator hears of numbers, sides, directions, ...; arguments and result as for `evaluate_space`, but
+    the file is `hearing.json`."""
+    file = find_model(what)
+    judge = load_evaluator(file)
+    heard = hear_evaluator(
+        judge, open_dataset(data, "train"), open_dataset(data, split), seed=seed, show_progress=show_progress
+    )
+    path = out or _beside(file) / "hearing.json"
+    with atomic(path) as part:
+        part.write_text(json.dumps(heard, indent=1))
+    return hearing_table(heard), path
+
+
+def _beside(file: Path) -> Path:
+    """Where results of a model file go. What comes with the package is left as it is."""
+    return Path() if file.parent == packaged("space").parent else file.parent
 
 
 def _first_captions(dataset: MotionDataset, sentence: TextEncoder) -> Iterator[Batch]:

@@ -14,6 +14,9 @@ from atm.evaluation.oracles.reading import Observed, grouped, observe
 Attribute = Literal["occurs", "count", "side", "direction", "path", "degrees", "speed", "order"]
 ATTRIBUTES: tuple[Attribute, ...] = ("occurs", "count", "side", "direction", "path", "degrees", "speed", "order")
 
+Share = dict[str, float]
+"""`right` (the share), `n`, and `low` and `high`, its 95 % interval."""
+
 DEGREES_OFF = 15.0
 """A turn is right within this."""
 UNDOING = {"sit_down": "stand_up", "stand_up": "sit_down", "lie_down": "get_up", "get_up": "lie_down"}
@@ -205,26 +208,26 @@ def _made(attribute: str, own: Sequence[Observed]) -> Any:
     return getattr(longest, attribute)
 
 
-def oracle_scores(verdicts: Iterable[Verdict]) -> dict[str, dict[str, float]]:
+def oracle_scores(verdicts: Iterable[Verdict]) -> dict[str, Share]:
     """Share of right attributes over many motions, for tables.
 
     Returns:
-        For each attribute that was asked at least once, and for "all" (motions with nothing wrong): `right` (share),
-        `n`, and `low` and `high`, the 95 % Wilson interval (Wilson 1927), which stays inside 0..1.
+        For each attribute that was asked at least once, and for "all" (motions with nothing wrong): see `share`.
     """
     verdicts = list(verdicts)
     counts = {name: [c.right for v in verdicts for c in v.checks if c.attribute == name] for name in ATTRIBUTES}
     counts["all"] = [verdict.right for verdict in verdicts]
-    return {name: _share(right) for name, right in counts.items() if right}
+    return {name: share(right) for name, right in counts.items() if right}
 
 
-def _share(right: Sequence[bool]) -> dict[str, float]:
-    n, share, z = len(right), sum(right) / len(right), 1.959964
-    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+def share(right: Sequence[float]) -> Share:
+    """Of right (1) and wrong (0) answers, with the Wilson interval (Wilson 1927), which stays inside 0..1."""
+    n, mean, z = len(right), sum(right) / len(right), 1.959964
+    middle = (mean + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * sqrt(mean * (1 - mean) / n + z * z / (4 * n * n))
     return {
-        "right": share,
+        "right": mean,
         "n": n,
-        "low": 0.0 if share == 0 else middle - half,
-        "high": 1.0 if share == 1 else middle + half,
+        "low": 0.0 if mean == 0 else middle - half,
+        "high": 1.0 if mean == 1 else middle + half,
     }
