@@ -15,7 +15,7 @@ def install(
         folder: that is made; one per package.
         monkeypatch: of the test.
         name: of the package.
-        modules: source by module name.
+        modules: source by module name, or by path.
         entry_points: as in an installed package's entry_points.txt.
     """
     information = folder / f"{name.replace('-', '_')}-1.0.dist-info"
@@ -23,6 +23,8 @@ def install(
     (information / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
     (information / "entry_points.txt").write_text(entry_points)
     for module, source in modules.items():
-        (folder / f"{module}.py").write_text(source)
+        file = folder / (module if module.endswith(".py") else f"{module}.py")
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(source)
         monkeypatch.delitem(sys.modules, module, raising=False)
     monkeypatch.syspath_prepend(folder)
