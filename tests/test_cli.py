@@ -110,6 +110,28 @@ def test_several_sentences_and_samples_become_several_files(atm, model):
     assert all((Path("all") / name).is_file() for name in names)
 
 
+@pytest.mark.slow
+def test_trained_stages_become_a_model_that_generates(atm, refused, data):
+    codes = ["model.codes=16", "model.code_width=8"]
+    trunk = [f"model.trunk.{size}" for size in ("width=16", "layers=1", "heads=2", "feed_forward=16")]
+    sizes = {
+        "momask_rvq": [*codes, "model.width=16", "model.depth=1", "model.levels=2"],
+        "momask_residual": [*codes, *trunk, "model.levels=2", "model.tokeniser=momask_rvq"],
+        "bamm_transformer": [*codes, *trunk, "model.tokeniser=momask_rvq"],
+    }
+    for name, settings in sizes.items():
+        done = atm(
+            "train", f"{name}_small", f"data={data}", *settings, "steps=1", "batch_size=4", "--out", name, "--quiet"
+        )
+        assert done.code == 0, done.err
+    assert "there is none of bamm_transformer" in refused("assemble", "bamm", "momask_residual", "momask_rvq")
+    done = atm("assemble", "bamm", *sizes, "--out", "whole")
+    assert done.out.splitlines()[-1] == "whole"
+    done = atm("generate", PROMPT, "--model", "whole", "--seconds", 1, "--out", "motion.npz", "--quiet")
+    assert done.code == 0, done.err
+    assert np.load("motion.npz")["joints"].shape == (20, 22, 3)
+
+
 def test_a_motion_file_becomes_another(atm, model):
     atm("generate", PROMPT, "--model", model, "--seconds", 1, "--quiet")
     done = atm("export", "motion.npz", "motion.html")
@@ -267,11 +289,40 @@ def test_presets_lists_all_that_can_be_trained(atm):
     assert all(name in done.out for name in PRESETS)
 
 
-@pytest.mark.parametrize("command", ["demo", "train", "evaluate", "generate", "export", "check-generator"])
+@pytest.mark.parametrize("command", ["demo", "train", "study", "evaluate", "generate", "export", "check-generator"])
 def test_every_command_explains_itself_with_examples(atm, command):
     done = atm(command, "--help")
     assert done.code == 0
     assert "Examples:" in done.out and f"atm {command}" in done.out
+
+
+def test_study_lists_the_papers_and_prints_one_that_can_be_given_back(atm):
+    assert "metric-losses" in atm("study").out
+    printed = atm("study", "margins", "--base", "mdm_kit_atm", "--rows", "0.3,adaptive", "--print", "batch_size=7").out
+    Path("mine.yaml").write_text(printed)
+    assert atm("study", "mine.yaml", "--print").out == printed
+    assert "batch_size=7" in printed and "margin=0.3" in printed and "margin=0.2" not in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["loses"], "unknown study 'loses': did you mean 'losses'"),
+        (["absent.yaml"], "cannot read the config absent.yaml"),
+        (["losses", "--rows", "nobody"], "unknown row 'nobody'"),
+        (["losses", "--seeds", "1,1"], "each once, got '1,1'"),
+        (["losses", "--seeds", "-1"], "whole numbers from 0 up"),
+        (["losses", "--launcher", "pbs"], "launcher must be local or slurm"),
+        (["losses", "--submit", "timeout"], "--submit takes key=value"),
+        (["losses", "--base", "mdm_small"], "its base has none"),
+        (["losses", "--minutes-per-row", "0"], "minutes-per-row must be > 0"),
+        (["losses", "--data", "nowhere"], "nowhere"),
+        (["losses", "stepz=3"], "stepz"),
+    ],
+)
+def test_a_study_that_cannot_be_run_is_refused_before_anything_is_made(refused, arguments, said, tmp_path):
+    assert said in refused("study", *arguments, "--out", "study", "--quiet")
+    assert not list((tmp_path / "study").rglob("job.json"))
 
 
 def test_the_module_runs_and_asking_for_help_does_not_wait_for_torch():

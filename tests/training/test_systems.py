@@ -33,9 +33,10 @@ TINY = {
     "momask_mask": [*TRUNK, *CODES],
     "momask_residual": [*TRUNK, *CODES, "levels=3"],
     "momask_length": ["widths=[8,8,8]"],
+    "bamm_transformer": [*TRUNK, *CODES],
 }
 GIVE_A_MOTION = ["mld", "motiondiffuse", "remodiffuse", "momask_rvq"]
-GIVE_NONE = ["momask_mask", "momask_residual", "momask_length"]
+GIVE_NONE = ["momask_mask", "momask_residual", "momask_length", "bamm_transformer"]
 
 
 class Workshop:
@@ -56,6 +57,7 @@ class Workshop:
             "remodiffuse": ["database=db.safetensors"],
             "momask_mask": ["tokeniser=momask_rvq"],
             "momask_residual": ["tokeniser=momask_rvq"],
+            "bamm_transformer": ["tokeniser=momask_rvq"],
         }.get(name, [])
         model = [f"model.{each}" for each in TINY[name]]
         model += [f"model.{key}={self.folder / file}" for key, _, file in (each.partition("=") for each in stages)]
