@@ -155,10 +155,11 @@ def write_folder(
     """
     _take_over(out)
     about = {"version": VERSION, "mirror": mirror, "fps": fps, **options}
+    # Before anything is written: a recording that is called otherwise now may get the same ids.
+    forget_others(out, [source.name for source in sources])
     begun = time.perf_counter()
     outcomes = list(_made(out, sources, read, about, jobs, progress))
     seconds = time.perf_counter() - begun
-    forget_others(out, [source.name for source in sources])
     faults = [*missing, *(fault for outcome in outcomes for fault in outcome.faults)]
     (out / SKIPPED).unlink(missing_ok=True)
     if faults:

@@ -23,8 +23,8 @@ LONGEST = FRAMES_LIMIT / HUMANML3D.fps
 """Seconds of the longest clip that readers of the layout take: 10."""
 _SHORTEST = 1.0
 """Seconds; less is no clip."""
-_TRIMMED = 1.1
-"""What is longer than a clip by less than this ratio loses its end, instead of being cut into halves."""
+_TRIMMED = 1.0
+"""Seconds that may be left out at the end, where that saves a cut: 10.5 s are a clip of 10, not two of 5.25."""
 _LOOK_AT = 200
 """Frames that suffice to find out about a body."""
 _FILES_FOR_UP = 5
@@ -157,9 +157,8 @@ def _times(bvh: Bvh, part: Part, first: int, options: _Options) -> np.ndarray:
 
 def _windows(times: np.ndarray, options: _Options) -> list[np.ndarray]:
     most = round(options.window * options.fps)
-    if len(times) <= _TRIMMED * most:
-        return [times[:most]]
-    return np.array_split(times, -(-len(times) // most))
+    pieces = max(int(np.ceil((len(times) - _TRIMMED * options.fps) / most)), 1)
+    return np.array_split(times[: pieces * most], pieces)
 
 
 def _text(captions: tuple[str, ...]) -> str:

@@ -66,10 +66,10 @@ def save_record(out: Path, name: str, outcome: Outcome) -> None:
 
 def load_record(out: Path, name: str) -> Outcome | None:
     path = record_file(out, name)
-    return _readrecord_file(path) if path.is_file() else None
+    return _read(path) if path.is_file() else None
 
 
-def _readrecord_file(path: Path) -> Outcome:
+def _read(path: Path) -> Outcome:
     with np.load(path, allow_pickle=False) as content:
         about = json.loads(str(content["about"]))
         moments = Moments(int(content["frames"]), content["total"], content["squares"])
