@@ -110,7 +110,10 @@ def collate(
     """One random caption and one random crop of each row; arguments as for `BatchSampler`."""
     items = [dataset.items[row] for row in rows]
     captions = [item.captions[rng.integers(len(item.captions))] for item in items]
-    crops = [_crop(dataset.features(item), rng, window) for item in items]
+    places = [crop_of(item.frames, rng, window) for item in items]
+    crops = [
+        dataset.features(item)[first : first + frames] for item, (first, frames) in zip(items, places, strict=True)
+    ]
     lengths = [len(crop) for crop in crops]
     features = np.zeros((len(items), pad_to or max(lengths), crops[0].shape[1]), np.float32)
     for row, crop in enumerate(crops):
@@ -127,14 +130,14 @@ def collate(
     )
 
 
-def _crop(features: np.ndarray, rng: np.random.Generator, window: int | None) -> np.ndarray:
-    frames = window
-    if frames is None:
-        frames = _longest_crop(len(features))
-        if rng.integers(3) == 0 and frames > UNIT:
-            frames -= UNIT
-    start = rng.integers(len(features) - frames + 1)
-    return features[start : start + frames]
+def crop_of(frames: int, rng: np.random.Generator, window: int | None = None) -> tuple[int, int]:
+    """Where a random crop of a motion of this many frames starts, and how many frames it has."""
+    length = window
+    if length is None:
+        length = _longest_crop(frames)
+        if rng.integers(3) == 0 and length > UNIT:
+            length -= UNIT
+    return int(rng.integers(frames - length + 1)), length
 
 
 def _longest_crop(frames: int) -> int:

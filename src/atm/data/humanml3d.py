@@ -33,7 +33,7 @@ VAL_SHARE, TEST_SHARE = 0.05, 0.15
 """Of all clips, in the published splits."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Caption:
     """One sentence about a motion."""
 
@@ -42,7 +42,7 @@ class Caption:
     """`word/CLASS` tokens, as the file has them."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Item:
     """A motion, or the part of one that has its own captions."""
 
