@@ -7,12 +7,13 @@ import pytest
 
 from atm.data.scripted import write
 from atm.data.scripted.program import Program
-from atm.data.scripted.sampling import held_out
+from atm.data.scripted.sampling import held_out, read_combinations
 from atm.data.scripted.write import write_scripted
 from atm.errors import InputError
 
 CLIPS = 30
 """More than one worker takes at a time, so that two processes share them."""
+SPLITS = ("train", "val", "test", "train_val", "test_held_out", "test_seen")
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +56,46 @@ def test_the_splits_share_nothing_and_hold_all(folder):
     assert sorted(train + val) == ids(folder, "train_val")
     # 5 % and 15 % of 30, rounded to even; many held-out clips make the test split larger, never the others.
     assert len(val) == 2 and len(test) >= 4
+
+
+def test_other_combinations_to_hold_out_change_the_splits_alone(folder, tmp_path):
+    """Every clip that kicks, and no other one, is in the test split alone; an empty list holds nothing out."""
+    for combinations in (({"verb": "kick"},), ()):
+        other = tmp_path / f"held{len(combinations)}"
+        write_scripted(other, clips=CLIPS, seed=3, hold_out=combinations, jobs=1, progress=False)
+        programs = json.loads((other / "programs.json").read_text())
+        kicks = [clip for clip, actions in programs.items() if any(action["verb"] == "kick" for action in actions)]
+        assert ids(other, "test_held_out") == (kicks if combinations else [])
+        assert sorted(ids(other, "test_held_out") + ids(other, "test_seen")) == ids(other, "test")
+        mine, theirs = content(folder), content(other)
+        differing = {name for name in mine if mine[name] != theirs[name]}
+        assert differing <= {"dataset.json", *(f"{name}.txt" for name in SPLITS)}
+        with pytest.raises(InputError, match="held_out"):
+            write_scripted(other, clips=CLIPS, seed=3, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "cannot read"),
+        ('{"verb": "walk"}', "JSON list"),
+        ('[{"verb": "wlak"}]', "walk"),
+        ('[{"verb": "walk", "cuont": 3}]', "count"),
+        ('[{"count": 3}]', "verb"),
+    ],
+)
+def test_combinations_that_no_action_can_have_are_refused(tmp_path, text, message):
+    (tmp_path / "held.json").write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_combinations(tmp_path / "held.json")
+
+
+def test_combinations_are_read_as_they_stand(tmp_path):
+    (tmp_path / "held.json").write_text('[{"verb": "jump", "count": 3}, {"verb": "walk", "direction": "backward"}]')
+    assert read_combinations(tmp_path / "held.json") == (
+        {"verb": "jump", "count": 3},
+        {"verb": "walk", "direction": "backward"},
+    )
 
 
 def test_held_out_combinations_are_in_the_test_split_only(folder):

@@ -13,13 +13,21 @@ def data_scripted(
     out: Annotated[Path, typer.Argument(help="Folder to write.")],
     clips: Annotated[int, typer.Option(min=1, help="Number of motions.")] = 5000,
     seed: Seed = 0,
+    hold_out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="JSON list of combinations for the test split alone.")
+    ] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Processes; default: one per core.")] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Write a data set of scripted motions: made by formula, with known meaning, in the HumanML3D layout."""
+    """Write a data set of scripted motions: made by formula, with known meaning, in the HumanML3D layout.
+
+    Some combinations of an action and a number or side are in the test split alone; its split test_held_out has them.
+    """
+    from atm.data.scripted.sampling import HELD_OUT, read_combinations
     from atm.data.scripted.write import write_scripted
 
-    write_scripted(out, clips=clips, seed=seed, jobs=jobs, progress=not quiet)
+    combinations = HELD_OUT if hold_out is None else read_combinations(hold_out)
+    write_scripted(out, clips=clips, seed=seed, hold_out=combinations, jobs=jobs, progress=not quiet)
     print(out)
 
 

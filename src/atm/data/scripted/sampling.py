@@ -1,19 +1,25 @@
 """Draw programs: one to three things that a body can do one after the other, in 2 to 9.8 seconds."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import numpy as np
 
 from atm.data.scripted.program import Action, Program, Speed, Verb
+from atm.errors import InputError, unknown
 
 V = TypeVar("V")
 
 SHORTEST_SECONDS, LONGEST_SECONDS = 2.0, 9.8
 """HumanML3D's readers leave out clips under 40 frames, and models see at most 196."""
 
-HELD_OUT: tuple[dict[str, Any], ...] = (
+Combination = dict[str, Any]
+"""Fields of an action and their values, at least its verb."""
+
+HELD_OUT: tuple[Combination, ...] = (
     {"verb": "walk", "direction": "backward", "count": 4},
     {"verb": "walk", "direction": "forward", "count": 7},
     {"verb": "run", "direction": "forward", "count": 8},
@@ -60,13 +66,34 @@ def sample_program(rng: np.random.Generator) -> Program:
             return Program(actions)
 
 
-def held_out(program: Program) -> bool:
-    """Whether an action of the program is one of the combinations of `HELD_OUT`."""
+def held_out(program: Program, combinations: Sequence[Combination] = HELD_OUT) -> bool:
+    """Whether an action of the program is one of the combinations."""
     return any(
         all(getattr(action, key) == value for key, value in combination.items())
         for action in program.actions
-        for combination in HELD_OUT
+        for combination in combinations
     )
+
+
+def read_combinations(file: Path) -> tuple[Combination, ...]:
+    """Combinations to hold out: a JSON list of objects like those of `HELD_OUT`; an empty list holds nothing out.
+
+    Raises:
+        InputError: no such file, or one that holds something else; a verb or field that actions do not have.
+    """
+    try:
+        found = json.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read the combinations to hold out from {file}: {error}") from None
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        raise InputError(f'{file} must hold a JSON list of objects like {{"verb": "walk", "count": 7}}')
+    for combination in found:
+        for key in combination:
+            if key not in Action.__annotations__:
+                raise unknown("field of an action", key, Action.__annotations__)
+        if combination.get("verb") not in _VERBS:
+            raise unknown("verb", str(combination.get("verb")), _VERBS)
+    return tuple(found)
 
 
 def about_seconds(actions: tuple[Action, ...]) -> float:

@@ -1,6 +1,7 @@
 """A data set of scripted motions on disk in HumanML3D's layout, made by all cores, the same whatever their number."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from atm.data.pool import in_order
 from atm.data.scripted.captions import describe
 from atm.data.scripted.perform import perform
 from atm.data.scripted.program import Program
-from atm.data.scripted.sampling import held_out, sample_program
+from atm.data.scripted.sampling import HELD_OUT, Combination, held_out, sample_program
 from atm.data.statistics import Moments
 from atm.errors import InputError
 from atm.motion import HUMANML3D, features_from_joints, joints_from_features
@@ -34,13 +35,21 @@ _DRAWS = 100
 _OF_CLIP, _OF_SPLITS = 0, 1
 
 
-def write_scripted(out: Path | str, *, clips: int, seed: int, jobs: int | None = None, progress: bool = True) -> Path:
+def write_scripted(
+    out: Path | str,
+    *,
+    clips: int,
+    seed: int,
+    hold_out: Sequence[Combination] = HELD_OUT,
+    jobs: int | None = None,
+    progress: bool = True,
+) -> Path:
     """Write a data set of scripted motions that every reader of HumanML3D takes.
 
     `new_joint_vecs/`, `new_joints/`, `texts/` (three captions each), `Mean.npy`, `Std.npy`, `train.txt` (80 %),
     `val.txt` (5 %), `test.txt` (15 %), `train_val.txt`, `all.txt`; and beside these `programs.json` (id -> what is
-    done), `test_held_out.txt` (the clips of test.txt with a combination that training never shows) and
-    `dataset.json` (what this folder is).
+    done), `test_held_out.txt` (the clips of test.txt with a combination that training never shows), `test_seen.txt`
+    (its other clips) and `dataset.json` (what this folder is).
 
     The folder appears when it is complete. One that is there already is left as it is.
 
@@ -48,6 +57,7 @@ def write_scripted(out: Path | str, *, clips: int, seed: int, jobs: int | None =
         out: the folder to make.
         clips: how many motions, 20 to a million.
         seed: the same seed gives the same files, whatever `jobs`.
+        hold_out: combinations that only the test split has; other ones change the splits alone, not the clips.
         jobs: processes; None: one for each core.
         progress: show a bar.
 
@@ -69,6 +79,8 @@ def write_scripted(out: Path | str, *, clips: int, seed: int, jobs: int | None =
         "clips": clips,
         "skeleton": HUMANML3D.name,
     }
+    if tuple(hold_out) != HELD_OUT:
+        about["held_out"] = list(hold_out)
     if _is_there(out, about):
         return out
     with appearing(out) as folder:
@@ -82,7 +94,8 @@ def write_scripted(out: Path | str, *, clips: int, seed: int, jobs: int | None =
             programs |= part.programs
             moments += part.moments
         moments.write(folder, HUMANML3D)
-        _write_splits(folder, programs, np.random.default_rng([seed, _OF_SPLITS]))
+        held = {clip for clip, program in programs.items() if held_out(program, hold_out)}
+        _write_splits(folder, programs, held, np.random.default_rng([seed, _OF_SPLITS]))
         _write_json(folder / "programs.json", {clip: program.to_json() for clip, program in programs.items()})
         _write_json(folder / "dataset.json", about)
     return out
@@ -127,8 +140,7 @@ def _write_chunk(folder: Path, seed: int, numbers: range) -> _Chunk:
     return _Chunk(programs, moments)
 
 
-def _write_splits(folder: Path, programs: dict[str, Program], rng: np.random.Generator) -> None:
-    held = {clip for clip, program in programs.items() if held_out(program)}
+def _write_splits(folder: Path, programs: dict[str, Program], held: set[str], rng: np.random.Generator) -> None:
     rest = [clip for clip in programs if clip not in held]
     rng.shuffle(rest)
     val = round(VAL_SHARE * len(programs))
@@ -140,6 +152,7 @@ def _write_splits(folder: Path, programs: dict[str, Program], rng: np.random.Gen
         "train_val": set(rest[test:]),
         "all": set(programs),
         "test_held_out": held,
+        "test_seen": set(rest[:test]),
     }
     for name, members in splits.items():
         lines = [f"{clip}\n" for clip in programs if clip in members]
@@ -160,5 +173,9 @@ def _is_there(out: Path, about: dict[str, Any]) -> bool:
         raise InputError(f"{out} is not empty and no scripted data set: give a new folder") from None
     if found == about:
         return True
-    differences = [f"{key} {found.get(key)} (not {value})" for key, value in about.items() if found.get(key) != value]
+    differences = [
+        f"{key} {found.get(key)} (not {about.get(key)})"
+        for key in {**about, **found}
+        if found.get(key) != about.get(key)
+    ]
     raise InputError(f"{out} holds another scripted data set, with {', '.join(differences)}: give a new folder")
