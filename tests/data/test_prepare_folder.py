@@ -243,6 +243,12 @@ def test_options_out_of_range_are_refused(option, said, folder):
         prepare(folder, **option)
 
 
+def test_a_mapping_with_a_name_that_no_file_has_is_refused(folder):
+    (folder / "joints.yaml").write_text("left_knee: mixamorig:LeftLek")
+    with pytest.raises(InputError, match="did you mean 'mixamorig:LeftLeg'"):
+        prepare(folder, mapping=folder / "joints.yaml")
+
+
 def test_json_lines_say_the_same_as_csv(tmp_path):
     (tmp_path / "c.csv").write_text(
         'file,caption,start,end,split\na,"walks, then sits",,,\nb,runs,1,2.5,test\nb,jogs,1,2.5,test\n'

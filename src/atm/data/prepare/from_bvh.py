@@ -95,7 +95,9 @@ def prepare_bvh(
     options = _Options(tuple(sorted(read_mapping(Path(mapping) if mapping else None).items())), fps, window)
     files, missing = _files_of(folder, read_captions_file(Path(captions)))
     bases = _bases([described.file for described, _ in files], mirror)
-    ups = _ups([file for _, file in files], options, jobs) if up is None else defaultdict(lambda: up)
+    names = {file: joint_names(file) for _, file in files}
+    _check_mapping(options, names)
+    ups = _ups(names, options) if up is None else dict.fromkeys(names, up)
     sources = [
         Source(
             name=described.file,
@@ -203,14 +205,19 @@ def _bases(files: list[str], mirror: bool) -> dict[str, str]:
     return bases
 
 
-def _ups(files: list[Path], options: _Options, jobs: int | None) -> dict[Path, str]:
+def _check_mapping(options: _Options, names: dict[Path, tuple[str, ...]]) -> None:
+    """A name that no file has is a slip; one that some files lack is meant for the others."""
+    known = {name for of_file in names.values() for name in of_file}
+    for _, theirs in options.mapping:
+        if theirs not in known:
+            raise unknown("joint in the mapping, no file has", theirs, known)
+
+
+def _ups(names: dict[Path, tuple[str, ...]], options: _Options) -> dict[Path, str]:
     """The upward axis of each file, the same for all files of one skeleton."""
     of_skeleton: dict[tuple[str, ...], list[Path]] = defaultdict(list)
-    for file in files:
-        try:
-            of_skeleton[joint_names(file)].append(file)
-        except OSError:
-            of_skeleton[()].append(file)
+    for file, of_file in names.items():
+        of_skeleton[of_file].append(file)
     ups = {}
     for same in of_skeleton.values():
         asked = same[:: max(len(same) // _FILES_FOR_UP, 1)][:_FILES_FOR_UP]

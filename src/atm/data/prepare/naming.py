@@ -70,16 +70,15 @@ def find_roles(bvh: Bvh, mapping: dict[str, str], source: str) -> Roles:
 
     Args:
         bvh: the file.
-        mapping: HumanML3D's joint name -> the file's, for names that the table does not know or takes wrong.
+        mapping: HumanML3D's joint name -> the file's, for names that the table does not know or takes wrong. A name
+            that this file does not have is meant for others.
         source: the file's name, for the error.
 
     Raises:
         InputError: joints are missing, or do not hang together as a body; says which, and how to write a mapping.
     """
-    for name in mapping.values():
-        if name not in bvh.names:
-            raise unknown(f"joint in the mapping for {source}:", name, bvh.names)
-    named = by_name(bvh.names) | {ours: bvh.names.index(theirs) for ours, theirs in mapping.items()}
+    mapped = {ours: bvh.names.index(theirs) for ours, theirs in mapping.items() if theirs in bvh.names}
+    named = by_name(bvh.names) | mapped
     for side in _SIDES:
         for outer, inner in (("foot", "ankle"), ("wrist", "elbow")):
             if f"{side}_{outer}" not in named and f"{side}_{inner}" in named:
