@@ -10,7 +10,7 @@ from torch import nn
 from atm.errors import InputError
 from atm.importing.recognise import looks_like, recognised
 from atm.importing.systems import System, find_system, systems
-from atm.progress import progress
+from atm.progress import progress_bar
 from atm.training.record import RunFolder
 
 
@@ -60,13 +60,17 @@ def import_published(
         raise InputError(f"{out} holds a run already: give another folder")
     if not source.exists():
         raise InputError(f"there is no {source}: expected a published checkpoint, {row.release.files}")
-    model = _read(row, source, stats, given, trust=trust)
-    described = recognised(model.config, len(model.normaliser.mean), row.release.presets)
-    weights = row.release.weight_files(source)
-    digests = {str(file): _sha256(file) for file in progress(weights, "SHA-256 of the source", show=show_progress)}
-    run.create()
-    row.save(run.model, model)
-    run.write_record(imported=system, recognised=described, source=digests)
+    with progress_bar(show=show_progress) as bar:
+        task = bar.add_task(f"importing {system}", total=3, note="reading")
+        model = _read(row, source, stats, given, trust=trust)
+        described = recognised(model.config, len(model.normaliser.mean), row.release.presets)
+        bar.update(task, advance=1, note="checksums")
+        digests = {str(file): _sha256(file) for file in row.release.weight_files(source)}
+        bar.update(task, advance=1, note="writing")
+        run.create()
+        row.save(run.model, model)
+        run.write_record(imported=system, recognised=described, source=digests)
+        bar.update(task, advance=1, note="")
     return Imported(out, described, row.release.notes(model, source))
 
 
