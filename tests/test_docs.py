@@ -8,6 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
+
+from atm.cli.app import app
+from atm.config import override
+from atm.training.presets import preset
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "src" / "atm" / "weights" / "README.md"]
@@ -38,6 +43,19 @@ def scaled_down(command: str) -> list[str]:
 def test_every_file_that_a_page_links_to_exists(page):
     for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_of_a_page_is_one_that_exists(page):
+    """Its name, its options, its presets and the keys that it sets; what it takes to run is not asked here."""
+    for line in commands(page):
+        command, words = typer.main.get_command(app), shlex.split(line)
+        context = command.make_context(words[0], words[1:])
+        while isinstance(command, typer.core.TyperGroup):
+            name, command, rest = command.resolve_command(context, [*context._protected_args, *context.args])
+            context = command.make_context(name, rest)
+        if context.params.get("preset"):
+            override(preset(context.params["preset"]), context.params["settings"] or [])
 
 
 def test_the_readme_opens_with_the_two_commands():
