@@ -44,6 +44,17 @@ def test_the_rows_of_the_paper_change_what_its_tables_vary():
     assert [find_study("batch").config(row).batch_size for row in find_study("batch").rows] == [16, 32, 64, 128]
 
 
+def test_the_study_of_meaning_varies_what_is_a_negative_and_nothing_else():
+    """Rows from the paper's epsilon on differ from one another in one thing each."""
+    study = find_study("meaning")
+    of = {row.name: study.config(row).alignment for row in study.rows}
+    assert of["baseline"] is None and of["atm"] == preset("mdm_small_atm").alignment
+    changed = [of["atm"].model_copy(update={"epsilon": 0.85})]
+    changed.append(changed[-1].model_copy(update={"similarity": "meaning"}))
+    changed.append(changed[-1].model_copy(update={"counterfactual_weight": 0.1}))
+    assert [of["atm-0.85"], of["meaning"], of["counterfactual"]] == changed
+
+
 def test_a_printed_study_shows_every_value_of_its_base():
     data = yaml.safe_load(as_yaml(small_study(base="mdm_small_atm")))
     assert data["base"]["alignment"]["gamma"] == 0.8 and data["base"]["learning_rate"] == 5e-4
@@ -96,8 +107,8 @@ def test_an_unknown_study_or_row_is_answered_with_the_nearest():
 
 def test_a_base_without_the_losses_is_refused():
     with pytest.raises(InputError, match="varies the alignment losses, and its base has none"):
-        small_study(base="mdm_small").check_base()
-    Study(name="mine", title="Mine", base="mdm_small", rows=({"name": "a", "settings": ("steps=3",)},)).check_base()
+        small_study(base="mdm_small").check()
+    Study(name="mine", title="Mine", base="mdm_small", rows=({"name": "a", "settings": ("steps=3",)},)).check()
 
 
 def test_the_generators_are_chains_whose_later_runs_name_the_earlier():

@@ -66,7 +66,7 @@ def evaluate_path(
         raise InputError(f"tail must be {' or '.join(TAILS)}, got {tail!r}")
     judge = load_evaluator(packaged("evaluator") if evaluator is None else find_model(evaluator))
     dataset = open_dataset(data, split)
-    entries, reference = entries_of(dataset), reference_of(open_dataset(data, "train"))
+    entries, reference = entries_of(dataset, _held_out(data)), reference_of(open_dataset(data, "train"))
     common = {"repeats": repeats, "reference": reference, "seed": seed, "show_progress": show_progress}
     if what.is_dir() and not any((what / name).is_file() for name in (MODEL_FILE, RUN_CONFIG)):
         path = out or what / "evaluation.json"
@@ -89,6 +89,12 @@ def evaluate_path(
         samples=limit, multimodality=Multimodality() if multimodality else None, tail=tail, path=path, **common,
     )  # fmt: skip
     return report, path
+
+
+def _held_out(data: Path) -> set[str]:
+    """Ids of the clips that a scripted data set keeps from training."""
+    file = data / "test_held_out.txt"
+    return set(file.read_text().split()) if file.is_file() else set()
 
 
 def kind_of(what: Path) -> str | None:

@@ -6,7 +6,7 @@ replication, so that a replication can be repeated alone, and by default clears 
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,9 +41,12 @@ Generate = Callable[[list[str], Int[Tensor, "B"], list[int]], Motion]
 """Text, lengths in frames and one seed per row; gives one motion per text."""
 
 
-def entries_of(dataset: MotionDataset) -> list[Entry]:
-    """The entries of a split."""
-    return [Entry(item.id, dataset.features(item), item.captions, item.program) for item in dataset.items]
+def entries_of(dataset: MotionDataset, held_out: Collection[str] = ()) -> list[Entry]:
+    """The entries of a split; `held_out` are ids of clips whose combinations training never shows."""
+    return [
+        Entry(item.id, dataset.features(item), item.captions, item.program, item.id in held_out)
+        for item in dataset.items
+    ]
 
 
 def reference_of(dataset: MotionDataset) -> KinematicReference:

@@ -15,7 +15,7 @@ from atm.data.scripted.program import Program
 from atm.evaluation import metrics
 from atm.evaluation.evaluator import Evaluator, Tail
 from atm.evaluation.kinematics import KinematicReference, kinematic_features, movement_measures
-from atm.evaluation.report import ORACLE, Multimodality
+from atm.evaluation.report import HELD_OUT, ORACLE, Multimodality
 from atm.evaluation.sampling import Crop, draw
 from atm.motion import Motion
 
@@ -35,6 +35,8 @@ class Entry:
     captions: tuple[Caption, ...]
     program: Program | None = None
     """What was scripted: oracles can then score a generated motion exactly."""
+    held_out: bool = False
+    """The clip has a combination of action and number or side that training never shows."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,8 @@ class Measured:
     movement: list[dict[str, np.ndarray]] = field(default_factory=list)
     verdicts: list = field(default_factory=list)
     """Of the oracles, on scripted data."""
+    held_out: list[bool] = field(default_factory=list)
+    """Of each verdict: its clip's combination was held out of training."""
 
     def add(self, rows: Rows, evaluator: Evaluator, tail: Tail) -> None:
         self.z_text.append(_numbers(evaluator.encode_text([list(draw.caption.words) for draw in rows.draws])))
@@ -116,6 +120,7 @@ class Measured:
         for body, length, row in zip(joints, rows.motion.lengths.tolist(), rows.draws, strict=True):
             if row.entry.program is not None:
                 self.verdicts.append(judge(body[:length], row.entry.program))
+                self.held_out.append(row.entry.held_out)
 
     def scores(
         self, z_real: Float[np.ndarray, "N E"], reference: KinematicReference, rng: np.random.Generator
@@ -138,12 +143,19 @@ class Measured:
         return scores
 
     def oracles(self) -> dict[str, float | None]:
-        """Share of right attributes; empty without scripted motions."""
+        """Share of right attributes, also of the clips that were held out; empty without scripted motions."""
         if not self.verdicts:
             return {}
         from atm.evaluation.oracles.verdict import oracle_scores
 
-        return {ORACLE + attribute: share["right"] for attribute, share in oracle_scores(self.verdicts).items()}
+        apart = [verdict for verdict, held_out in zip(self.verdicts, self.held_out, strict=True) if held_out]
+        groups = {"": self.verdicts, HELD_OUT: apart}
+        return {
+            ORACLE + attribute + suffix: share["right"]
+            for suffix, verdicts in groups.items()
+            if verdicts
+            for attribute, share in oracle_scores(verdicts).items()
+        }
 
 
 def replicate(

@@ -7,6 +7,7 @@ second-hand: they were taken from a public reading note.
 from collections.abc import Callable, Sequence
 
 from atm.errors import unknown
+from atm.studies.beyond import meaning
 from atm.studies.study import Row, Said, Study
 
 H3D, KIT = "HumanML3D", "KIT-ML"
@@ -245,12 +246,13 @@ STUDIES: dict[str, Callable[[], Study]] = {
     "clip": clip,
     "epsilon": epsilon,
     "gamma": gamma,
+    "meaning": meaning,
 }
-"""In the order of the paper."""
+"""In the order of the paper; then those that go beyond it."""
 
 
 def find_study(name: str) -> Study:
-    """The paper's study of this name; an InputError names the nearest."""
+    """The study of this name; an InputError names the nearest."""
     if name not in STUDIES:
         raise unknown("study", name, STUDIES)
     return STUDIES[name]()

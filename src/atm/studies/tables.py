@@ -34,7 +34,7 @@ class Printed(NamedTuple):
 def main_metrics(outcome: Outcome) -> list[str]:
     """The metrics of the first table."""
     known = outcome.metrics([row.name for row in outcome.rows])
-    return [metric for metric in MAIN if metric in known]
+    return [metric for metric in dict.fromkeys((*MAIN, *outcome.study.metrics)) if metric in known]
 
 
 def judged_metrics(outcome: Outcome) -> list[str]:
