@@ -316,11 +316,17 @@ def test_study_lists_the_papers_and_prints_one_that_can_be_given_back(atm):
         (["losses", "--submit", "timeout"], "--submit takes key=value"),
         (["losses", "--base", "mdm_small"], "its base has none"),
         (["losses", "--minutes-per-row", "0"], "minutes-per-row must be > 0"),
-        (["losses", "--data", "nowhere"], "nowhere"),
+        (["losses", "--data", "nowhere"], "no data folder at"),
+        (["losses", "--data", "here", "--evaluator", "absent"], "no model at"),
+        (["losses", "--data", "here"], "needs at least 32 motions, the test split has 2"),
+        (["losses", "--data", "kit"], "it is no evaluator of 251 features"),
         (["losses", "stepz=3"], "stepz"),
     ],
 )
 def test_a_study_that_cannot_be_run_is_refused_before_anything_is_made(refused, arguments, said, tmp_path):
+    for name, width in (("here", 263), ("kit", 251)):
+        if name in arguments:
+            make_folder(tmp_path / name, clips=16, width=width)
     assert said in refused("study", *arguments, "--out", "study", "--quiet")
     assert not list((tmp_path / "study").rglob("job.json"))
 

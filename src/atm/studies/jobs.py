@@ -15,16 +15,19 @@ from atm.studies.study import Study, needs, referring
 from atm.training.config import TrainConfig
 from atm.training.record import RunFolder
 
-QUICK = (
-    "steps=2",
-    "warmup_steps=0",
-    "log_every=1",
-    "gradient_log_every=2",
-    "batch_size=8",
-    "validate_every=0",
-    "keep=last",
-)
-"""Changes to every row of a quick study."""
+QUICK = {
+    "evaluation": (
+        "steps=2",
+        "warmup_steps=0",
+        "log_every=1",
+        "gradient_log_every=2",
+        "batch_size=8",
+        "validate_every=0",
+        "keep=last",
+    ),
+    "cost": ("batch_size=8",),
+}
+"""Changes to every row of a quick study, by its kind."""
 QUICK_REPEATS, QUICK_LIMIT = 1, 32
 
 EVALUATION = {"plan.repeats", "plan.limit", "plan.multimodality", "plan.evaluator"}
@@ -170,7 +173,7 @@ def plan_jobs(study: Study, plan: Plan, *settings: str) -> list[Job]:
     """
     jobs = []
     for seed in plan.seeds:
-        more = [*(QUICK if plan.quick and study.kind == "evaluation" else ()), *settings]
+        more = [*(QUICK[study.kind] if plan.quick else ()), *settings]
         fixed = [f"data={plan.data}", f"seed={seed}"]
         configs = {row.name: None if row.assembles else override(study.config(row, *more), fixed) for row in study.rows}
         if study.kind == "cost":

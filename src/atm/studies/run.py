@@ -7,9 +7,12 @@ from pathlib import Path
 
 from rich.console import Console
 
+from atm.data.humanml3d import open_dataset
 from atm.data.scripted.write import write_scripted
 from atm.errors import InputError
-from atm.storage import atomic
+from atm.evaluation.metrics import RANKED_WITHIN
+from atm.packaged import packaged
+from atm.storage import atomic, find_model, read_model
 from atm.studies.figure import draw, svg
 from atm.studies.jobs import QUICK_LIMIT, QUICK_REPEATS, Job, JobFolder, Plan, plan_jobs
 from atm.studies.launch import Cluster, Here, Launcher, Processes, run_jobs
@@ -72,7 +75,7 @@ def run_study(
     Raises:
         InputError: the settings do not fit the study, or the folder holds rows with other ones.
     """
-    study.check_base()
+    study.check(*settings)
     engine = engine or Engine()
     if plan.quick:
         plan = plan.model_copy(update={"repeats": QUICK_REPEATS, "limit": QUICK_LIMIT, "multimodality": False})
@@ -83,6 +86,8 @@ def run_study(
         raise InputError(f"cannot write to {out}: {error.strerror}") from None
     where = {"data": str(_data(plan, out, show_progress).resolve()), "scripted": not plan.data}
     plan = plan.model_copy(update=where)
+    if study.kind == "evaluation" and runner is None:
+        _check_evaluation(plan)
     jobs = {JobFolder(jobs_folder / job.name): job for job in plan_jobs(study, plan, *settings)}
     for folder, job in jobs.items():
         folder.prepare(job)
@@ -159,3 +164,17 @@ def _data(plan: Plan, out: Path, show_progress: bool) -> Path:
         clips = QUICK_CLIPS if plan.quick else CLIPS
         return write_scripted(out / "data", clips=clips, seed=0, progress=show_progress)
     return write_subset(Path(plan.data), out / "data") if plan.quick else Path(plan.data)
+
+
+def _check_evaluation(plan: Plan) -> None:
+    """Find out before rows are trained, not after, that they cannot be evaluated."""
+    split = open_dataset(plan.data, "test")
+    file = packaged("evaluator") if plan.evaluator is None else find_model(plan.evaluator)
+    features = read_model(file).config.get("features")
+    if features != split.skeleton.feature_width:
+        raise InputError(
+            f"{file.name} does not judge these data: it is no evaluator of {split.skeleton.feature_width} features a "
+            "frame; train one on them and give --evaluator RUN"
+        )
+    if len(split) < RANKED_WITHIN:
+        raise InputError(f"an evaluation needs at least {RANKED_WITHIN} motions, the test split has {len(split)}")

@@ -118,15 +118,21 @@ class Study(Config):
         ]
         return self.model_copy(update={"base": base if len(own) < len(self.rows) else self.base, "rows": tuple(rows)})
 
-    def check_base(self) -> None:
-        """Refuse a base without the losses for a study about them: its rows would say less than they seem to.
+    def check(self, *settings: str) -> None:
+        """Refuse what no row could be run by, before anything is made.
+
+        Args:
+            settings: the user's `key=value` changes to every row.
 
         Raises:
-            InputError: names a preset that has them.
+            InputError: an unknown key; or a base without the losses for a study about them, whose rows would say less
+                than they seem to.
         """
+        for row in self.rows:
+            self.config(row, *settings)
         on_base = [row for row in self.rows if row.base is None and row.assembles is None]
-        settings = [setting for row in on_base for setting in (*self.settings, *row.settings)]
-        if any(setting.startswith("alignment.") for setting in settings) and as_config(self.base).alignment is None:
+        varied = [setting for row in on_base for setting in (*self.settings, *row.settings)]
+        if any(setting.startswith("alignment.") for setting in varied) and as_config(self.base).alignment is None:
             raise InputError(
                 f"the study {self.name} varies the alignment losses, and its base has none: give --base a preset "
                 "that has them, such as mdm_small_atm"
