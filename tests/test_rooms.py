@@ -34,6 +34,7 @@ ROOMS = (
     "generate",  # from sentences to files
     "explain",
     "compare",  # models side by side
+    "retrieve",  # search in a data set
     "pack",  # makes the weights that come with the package
     "studies",  # the paper's tables and figures as commands
     "demo",

@@ -60,10 +60,10 @@ def test_a_highlight_outside_the_motion_is_refused(walk, span):
 
 
 def test_a_motion_may_begin_later_but_not_before_the_view(walk):
-    view = MotionView("", [Pane("a", walk), Pane("b", walk, begins=1.5)], trace=True)
+    view = MotionView("", [Pane("a", walk), Pane("b", walk, begins=1.5)], darkens=True)
     data = data_of(viewer_html(view))
     assert [pane["begins"] for pane in data["panes"]] == [0.0, 1.5]
-    assert data["trace"] is True
+    assert data["darkens"] is True
     with pytest.raises(ValueError, match="'a' must begin at 0 s or later, got -0.5"):
         viewer_html(MotionView("", [Pane("a", walk, begins=-0.5)]))
 

@@ -71,3 +71,32 @@ def explain(
         out=out, show_progress=not quiet,
     ):  # fmt: skip
         print(path)
+
+
+@app.command(
+    epilog=examples(
+        'atm retrieve "a person kicks twice" --data scripted',
+        "atm retrieve walk.npz --data HumanML3D --space runs/space_humanml3d-0 --split train --top 20",
+    )
+)
+def retrieve(
+    query: Annotated[str, typer.Argument(help="A sentence, or a motion file (.npz, .npy).")],
+    data: Annotated[Path, typer.Option(help="Data folder to search.")],
+    space: Annotated[Path | None, typer.Option(help="Space run or file; default: the packaged one.")] = None,
+    top: Annotated[int, typer.Option(help="Results.")] = 10,
+    split: Annotated[str, typer.Option(help="Split of the data folder.")] = "test",
+    out: Annotated[Path, typer.Option(help="Page to write.")] = Path("retrieve.html"),
+    quiet: Quiet = False,
+) -> None:
+    """Find the motions nearest to a sentence, or the captions nearest to a motion, by a text-motion space."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from atm.retrieve.command import retrieve as search
+
+    found = search(query, data=data, space=space, split=split, top=top, out=out, show_progress=not quiet)
+    table = Table("", "cosine", "motion", "caption")
+    for rank, hit in enumerate(found.hits, start=1):
+        table.add_row(str(rank), f"{hit.cosine:.3f}", hit.item.id, hit.text)
+    Console().print(table)
+    print(out)

@@ -62,7 +62,7 @@ def _inter_section(explanation: Explanation) -> str:
             "shows how different they should be."
         ),
         *_stand_in_note(explanation),
-        viewer_html(MotionView("", [_pane(figure) for figure in _four(explanation)], trace=True)),
+        viewer_html(MotionView("", [_pane(figure) for figure in _four(explanation)], darkens=True)),
         facts(
             {
                 "distance generated to generated": f"{inter.generated_distance:.3f}",
@@ -248,7 +248,7 @@ def _clip_view(intra: IntraExample, stand_in: str | None) -> MotionView:
     figures = _six(intra, stand_in)
     begin = [figure.shown.span[0] / figure.shown.skeleton.fps for figure in figures]
     panes = [_pane(figure, begins=max(begin) - own) for figure, own in zip(figures, begin, strict=True)]
-    return MotionView("", panes, columns=3, start=max(begin))
+    return MotionView("", panes, columns=3, start=max(begin), darkens=True)
 
 
 def _pane(figure: _Figure, *, begins: float = 0.0) -> Pane:

@@ -77,8 +77,8 @@ class MotionView:
     """Play as soon as the view is on screen (never for a reader who asked for reduced motion)."""
     start: float = 0.0
     """Seconds at which the view opens."""
-    trace: bool = False
-    """Open with pictures of the figure left behind every 0.6 s, darker with time; a button turns it on and off."""
+    darkens: bool = False
+    """A figure starts light and darkens to its own colour over its motion, or over its highlight where it has one."""
 
 
 def viewer_html(view: MotionView) -> str:
@@ -97,7 +97,7 @@ def viewer_html(view: MotionView) -> str:
         "columns": view.columns,
         "autoplay": view.autoplay,
         "start": view.start,
-        "trace": view.trace,
+        "darkens": view.darkens,
         "bodies": [_body_data(skeleton) for skeleton in skeletons],
         "panes": [_pane_data(pane, skeletons.index(pane.skeleton)) for pane in view.panes],
     }

@@ -9,7 +9,8 @@ const atmMotionView = (() => {
   const FOV = (32 * Math.PI) / 180;
   const AZIMUTH = 0.62, ELEVATION = 0.26; // three-quarter view from the figure's front left
   const ECHO_SECONDS = 0.6;
-  const NARROWEST = 208; // CSS pixels of a pane; where there is less room, half as many stand beside one another
+  const PALEST = 0.55; // share of white in a figure that darkens, at its start
+  const NARROWEST = 200; // CSS pixels of a pane; where there is less room, half as many stand beside one another
   const ICONS = {
     play: '<path d="M7 4.5v15l12-7.5z"/>',
     pause: '<path d="M6 4.5h4.2v15H6zM13.8 4.5H18v15h-4.2z"/>',
@@ -49,6 +50,11 @@ const atmMotionView = (() => {
       seconds: (frames - 1) / data.fps,
       /* Frame (not whole) at a time of the view: the first before the motion begins, the last after its end. */
       frameAt: (time) => clamp((time - data.begins) * data.fps, 0, frames - 1),
+      /* Share of the motion, or of its first highlight, that is over. */
+      progress(time) {
+        const { start, end } = highlights[0] || { start: 0, end: frames };
+        return clamp((this.frameAt(time) - start) / Math.max(end - 1 - start, 1), 0, 1);
+      },
       at(time) {
         const frame = this.frameAt(time), before = Math.floor(frame);
         const from = before * width, to = Math.min(before + 1, frames - 1) * width, share = frame - before;
@@ -142,8 +148,8 @@ const atmMotionView = (() => {
     function scene(seconds, theme, echo) {
       const capsules = [], trails = [];
       for (const f of figures) {
-        const lit = f.lit(seconds);
-        const tint = (colour) => (lit ? colour.map((c, k) => mix(c, lit.rgb[k], tinted(f))) : colour);
+        const lit = f.lit(seconds), pale = f.darkens ? PALEST * (1 - f.progress(seconds)) : 0;
+        const tint = (colour) => colour.map((c, k) => mix(lit ? mix(c, lit.rgb[k], tinted(f)) : c, 1, pale));
         addCapsules(capsules, f, f.at(seconds), tint, 0);
       }
       const solid = capsules.length / atmPainter.STRIDE;
@@ -176,14 +182,14 @@ const atmMotionView = (() => {
 
   function start(host) {
     const data = JSON.parse(host.querySelector('script[type="application/json"]').textContent);
-    const all = data.panes.map((pane) => figureOf(pane, data.bodies[pane.body]));
+    const all = data.panes.map((pane) => figureOf({ ...pane, darkens: data.darkens }, data.bodies[pane.body]));
     const groups = data.overlaid ? [all] : all.map((figure) => [figure]);
     const seconds = Math.max(...all.map((f) => f.begins + f.seconds), 0.05);
     const pose = all[0].at(0), front = facing(pose, all[0].body).forward;
     const home = { azimuth: Math.atan2(front[0], front[2]) + AZIMUTH, elevation: ELEVATION, zoom: 1, pan: [0, 0] };
     const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
     const state = {
-      time: clamp(data.start || 0, 0, seconds), playing: !calm && data.autoplay, speed: 1, loop: true, follow: true, echo: data.trace,
+      time: clamp(data.start || 0, 0, seconds), playing: !calm && data.autoplay, speed: 1, loop: true, follow: true, echo: false,
       visible: false, dirty: true, rough: false, calm: 0, rested: 0, ...home, pan: [0, 0],
     };
 
