@@ -43,7 +43,7 @@ def make(config: MLDConfig | None = None, *, normaliser: Normaliser | None = Non
 
 def make_stage(*, normaliser: Normaliser | None = None, **changes) -> VAEStage:
     torch.manual_seed(0)
-    config = mld_vae_small().model_copy(update=SIZES | changes)
+    config = mld_vae_small().model_copy(update=SIZES | {"frames_per_token": 1} | changes)
     return VAEStage(config, normaliser or Normaliser.identity(FEATURES)).eval()
 
 
@@ -152,6 +152,22 @@ def test_one_table_serves_tokens_and_frames():
     assert rows_that_matter(vae.query_pos_decoder.pe, lambda: vae.decode(z, mask)) == list(range(5))
 
 
+def test_patches_of_frames_share_a_row_of_the_table():
+    """Nine frames are three tokens of four; the last frame of a motion is in its reconstruction, its padding is not."""
+    stage, seen = make_stage(frames_per_token=4), []
+    stage.vae.decoder.register_forward_pre_hook(lambda module, args: seen.append(args[0].shape[1]))
+    batch = make_batch((9, 6))
+    step = stage.training_step(batch, seeded())
+    assert seen == [3] and step.motion.features.shape == batch.motion.features.shape
+    noise = torch.zeros(2, *stage.vae.latent_shape)
+    mask = batch.motion.mask
+    before = stage.vae.encode(batch.motion.features, mask).at(noise)
+    for frame, matters in ((5, True), (6, False)):
+        changed = batch.motion.features.clone()
+        changed[1, frame] += 1
+        assert torch.allclose(stage.vae.encode(changed, mask).at(noise)[1], before[1]) != matters
+
+
 def test_positions_are_learned():
     stage = make_stage()
     assert {name for name, _ in stage.named_parameters() if name.endswith(".pe")} == {
@@ -248,8 +264,8 @@ def test_a_perfect_guess_of_the_noise_gives_the_clean_latent_at_every_level():
 def test_a_steps_motion_is_in_the_units_of_the_data():
     """A decoder whose last layer gives 1 everywhere makes motions of 5 + 2."""
     model = make(normaliser=FIVE_UNITS)
-    nn.init.zeros_(model.vae.final_layer.weight)
-    nn.init.ones_(model.vae.final_layer.bias)
+    nn.init.zeros_(model.vae.final_layer.final.weight)
+    nn.init.ones_(model.vae.final_layer.final.bias)
     step = model.training_step(make_batch((9, 9)), seeded())
     torch.testing.assert_close(step.motion.features, torch.full((2, 9, FEATURES), 7.0))
 
@@ -340,10 +356,10 @@ def test_features_of_another_data_set_are_refused_by_name():
             model.training_step(make_batch(features=251), seeded())
 
 
-@pytest.mark.parametrize("length", [0, -3, 493])
+@pytest.mark.parametrize("length", [0, -3, 1969])
 def test_a_length_that_the_position_table_has_no_rows_for_is_refused(length):
-    """500 rows, of which four latent tokens take eight."""
-    with pytest.raises(InputError, match="1 to 492 frames"):
+    """500 rows, of which four latent tokens take eight; each of the others stands for four frames."""
+    with pytest.raises(InputError, match="1 to 1968 frames"):
         make().sample(["walk"], torch.tensor([length]), seeds=[0])
 
 

@@ -20,6 +20,7 @@ from atm.generators.momask.stages import (
     ResidualStage,
     RVQStage,
     build_stage,
+    frozen_tokens,
     load_tokeniser,
     masked_error,
 )
@@ -80,6 +81,15 @@ def tokeniser(config: RVQConfig = RVQ) -> RVQStage:
     stage = RVQStage(config, STATISTICS)
     stage.train().training_step(make_batch(), seeded())
     return stage.eval()
+
+
+def test_the_tokens_to_learn_are_found_in_full_precision_whatever_the_trainings():
+    """Rounded vectors near the border of two codes would be given another code than in generating."""
+    frozen, seen = tokeniser(), []
+    frozen.rvq.encoder.register_forward_hook(lambda _module, _given, made: seen.append(made.dtype))
+    with torch.autocast("cpu", torch.bfloat16):
+        frozen_tokens(frozen, make_batch().motion, 24)
+    assert seen == [torch.float32]
 
 
 def test_it_is_a_generator():

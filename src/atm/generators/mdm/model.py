@@ -63,7 +63,7 @@ class MDM(nn.Module):
             self.output_process = LinearHead(features, width)
         else:
             self.input_process = PatchStem(features, width, config.frame_width, patch)
-            self.output_process = PatchHead(features, width, config.frame_width, patch)
+            self.output_process = PatchHead(features, width, config.frame_width, patch, time_width=width)
         self.register_buffer("positions", sinusoid(POSITIONS, width), persistent=False)
         self.position_dropout = nn.Dropout(config.dropout)
         # Published keys, hence the names.

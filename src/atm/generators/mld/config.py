@@ -29,6 +29,10 @@ class MLDVAEConfig(Config):
     """Width inside a layer's feed-forward part."""
     layers: PositiveInt = 9
     """Layers of the encoder and of the decoder each; odd, for the skips pair all but the middle one."""
+    frames_per_token: PositiveInt = 1
+    """Frames that share a token. Over 1 a patch stem and head replace the published linear layers (ours)."""
+    frame_width: PositiveInt = 128
+    """Width per frame inside the patch stem and head; without effect at 1 frame per token."""
     dropout: float = Field(0.1, ge=0, lt=1)
     """Share of activations set to zero in training."""
     joint_weight: NonNegativeFloat = 1.0

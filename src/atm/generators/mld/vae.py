@@ -8,9 +8,11 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from atm.generators.mld.config import MLDVAEConfig
 from atm.generators.mld.transformer import POSITIONS, LearnedPositions, SkipTransformer
+from atm.generators.parts.patches import PatchHead, PatchStem, whole_patches
 
 
 class Posterior(NamedTuple):
@@ -34,7 +36,8 @@ class MotionVAE(nn.Module):
     def __init__(self, config: MLDVAEConfig, features: int):
         super().__init__()
         self.latent_shape = (config.latent_tokens, config.width)
-        self.longest = POSITIONS - 2 * config.latent_tokens
+        self.patch = config.frames_per_token
+        self.longest = self.patch * (POSITIONS - 2 * config.latent_tokens)
         """Frames of the longest motion: the position table has no more rows."""
         # Published keys, hence the names.
         self.global_motion_token = nn.Parameter(torch.randn(2 * config.latent_tokens, config.width))
@@ -42,8 +45,13 @@ class MotionVAE(nn.Module):
         self.query_pos_decoder = LearnedPositions(config.width)
         self.encoder = SkipTransformer("encoder", config, config.width)
         self.decoder = SkipTransformer("decoder", config, config.width)
-        self.skel_embedding = nn.Linear(features, config.width)
-        self.final_layer = nn.Linear(config.width, features)
+        if self.patch == 1:
+            self.skel_embedding = nn.Linear(features, config.width)
+            self.final_layer = nn.Linear(config.width, features)
+        else:
+            sizes = (features, config.width, config.frame_width, self.patch)
+            self.skel_embedding = PatchStem(*sizes)
+            self.final_layer = PatchHead(*sizes, time_width=None)
 
     def encode(self, features: Float[Tensor, "B T D"], mask: Bool[Tensor, "B T"]) -> Posterior:
         """The posterior of each motion.
@@ -53,17 +61,27 @@ class MotionVAE(nn.Module):
             mask: True inside a motion.
         """
         tokens = self.global_motion_token.expand(len(features), -1, -1)
+        if self.patch == 1:
+            frames = self.skel_embedding(features)
+        else:
+            features, mask = whole_patches(features, mask, self.patch)
+            frames, mask = self.skel_embedding(features, mask)[0], mask[:, :: self.patch]
         # One table for both: frame k has row k + 2n, while in the decoder it has row k.
-        sequence = self.query_pos_encoder(torch.cat([tokens, self.skel_embedding(features)], dim=1))
+        sequence = self.query_pos_encoder(torch.cat([tokens, frames], dim=1))
         seen = torch.cat([mask.new_ones(tokens.shape[:2]), mask], dim=1)
         mean, logvar = self.encoder(sequence, seen)[:, : tokens.shape[1]].float().chunk(2, dim=1)
         return Posterior(mean, logvar)
 
     def decode(self, z: Float[Tensor, "B N W"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
         """Motions as long as `mask` says, zero behind their ends."""
-        queries = self.query_pos_decoder(z.new_zeros(*mask.shape, z.shape[2]))
-        features = self.final_layer(self.decoder(queries, mask, z)).float()
-        return features.masked_fill(~mask[..., None], 0.0)
+        seen = mask[:, :: self.patch]
+        frames = self.decoder(self.query_pos_decoder(z.new_zeros(*seen.shape, z.shape[2])), seen, z)
+        if self.patch == 1:
+            features = self.final_layer(frames)
+        else:
+            inside = F.pad(mask, (0, -mask.shape[1] % self.patch))
+            features = self.final_layer(frames, None, inside, None)[:, : mask.shape[1]]
+        return features.float().masked_fill(~mask[..., None], 0.0)
 
 
 def kl_to_standard(posterior: Posterior) -> Float[Tensor, "B"]:

@@ -134,7 +134,9 @@ def begin(config: MLDConfig, text_encoder: TextEncoder, normaliser: Normaliser) 
     return model
 
 
-_ARCHITECTURE = ("latent_tokens", "width", "heads", "feed_forward", "layers")
+_ARCHITECTURE = (
+    "latent_tokens", "width", "heads", "feed_forward", "layers", "frames_per_token", "frame_width",
+)  # fmt: skip
 
 
 def weight_files(path: Path) -> list[Path]:

@@ -27,27 +27,29 @@ class PatchStem(nn.Module):
 class PatchHead(nn.Module):
     """Frames from tokens. Convolutions over time smooth the seams between patches.
 
-    The noisy frames come along past the transformer, so that it need not carry what is known of each frame; how much
-    of them to use depends on how noisy they are.
+    In a denoiser the noisy frames come along past the transformer, so that it need not carry what is known of each
+    frame; how much of them to use depends on how noisy they are.
     """
 
-    def __init__(self, features: int, width: int, frame_width: int, patch: int, *, time_width: int | None = None):
+    def __init__(self, features: int, width: int, frame_width: int, patch: int, *, time_width: int | None):
+        """`time_width` is that of the time embedding in a denoiser; None: nothing comes along."""
         super().__init__()
         self.patch = patch
         self.frames = nn.Linear(width, patch * frame_width)
-        self.gate = nn.Linear(time_width or width, frame_width)
+        self.gate = None if time_width is None else nn.Linear(time_width, frame_width)
         self.smooth = nn.ModuleList(nn.Conv1d(frame_width, frame_width, kernel_size=5, padding=2) for _ in range(2))
         self.final = nn.Linear(frame_width, features)
 
     def forward(
         self,
         tokens: Float[Tensor, "B N W"],
-        skip: Float[Tensor, "B T F"],
+        skip: Float[Tensor, "B T F"] | None,
         mask: Bool[Tensor, "B T"],
-        time: Float[Tensor, "B V"],
+        time: Float[Tensor, "B V"] | None,
     ) -> Float[Tensor, "B T D"]:
         frames = rearrange(self.frames(tokens), "b n (p f) -> b (n p) f", p=self.patch)
-        frames = frames + torch.sigmoid(self.gate(time))[:, None] * skip
+        if self.gate is not None:
+            frames = frames + torch.sigmoid(self.gate(time))[:, None] * skip
         for convolution in self.smooth:
             seen = rearrange(F.gelu(frames) * mask[..., None], "b t f -> b f t")
             frames = frames + rearrange(convolution(seen), "b f t -> b t f")

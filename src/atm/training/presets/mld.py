@@ -14,7 +14,7 @@ from atm.generators.mld.presets import (
 from atm.training.config import TrainConfig
 from atm.training.presets.row import HUMANML3D, KIT, Preset, aligned, epochs, small_aligned
 
-USABLE = 0.69
+USABLE = 0.67
 """Largest noise level, of 1, at which the losses look at the estimate. Beyond it an error of the predicted noise comes
 out more than three times as large in the latent (ours; the same bound as for MotionDiffuse)."""
 

@@ -4,11 +4,11 @@ from atm.generators.motiondiffuse.presets import motiondiffuse_humanml3d, motion
 from atm.training.config import TrainConfig
 from atm.training.presets.row import HUMANML3D, KIT, Preset, aligned, epochs, small_aligned
 
-USABLE = 0.48
-"""Largest noise level, of 1, at which the losses look at the estimate of the clean motion: there the schedule's own
-estimate multiplies an error of the noise by three, beyond it by up to 157, so that rows without a motion in them would
-drown the others. Where `MotionDiffuse.estimate` bounds the factor, it fades to the mean pose instead, which has
-nothing to align either. Half of the rows of a batch take part, so that at one lambda the losses weigh half as much."""
+USABLE = 0.47
+"""Largest noise level, of 1, at which the losses look at the estimate of the clean motion. Up to it an error of the
+predicted noise comes out at most three times as large in the estimate; beyond it up to 157 times, so that rows with no
+motion in them would drown the others. `MotionDiffuse.estimate` bounds that by fading to the mean pose, which there is
+nothing to align in either. So about half of the rows of a batch take part, and a lambda weighs half as much (ours)."""
 
 
 def published(model, motions: int) -> TrainConfig:
