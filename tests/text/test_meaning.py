@@ -82,6 +82,8 @@ def test_captions_that_no_one_motion_fits_contradict_in_that_attribute(a: str, b
         ("a man moves forward", "a man runs forward"),
         ("a person walks forward and then sits down", "a person walks forward"),
         ("a person dances", "a person walks"),
+        ("a man walks around a corner to the left", "a man walks ahead, then turns to the left"),
+        ("a man walks to the right", "a man walks forward while moving over to the right"),
         ("a person walks twice in a circle", "a person walks five steps in a circle"),
         ("a man swims", ""),
     ],

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from atm.interface import FineMeaning
-from atm.text.meaning.compare import Frame, event_differences, match_frames, sameness
+from atm.text.meaning.compare import Frame, Match, event_differences, match_frames, sameness
 from atm.text.meaning.counterfactual import counterfactuals
 from atm.text.meaning.parser import parse_meaning
 
@@ -62,8 +62,10 @@ class MeaningReader:
         return FineMeaning(torch.from_numpy(contradicts), torch.from_numpy(same), drawn)
 
     def _contradict(self, a: _Read, b: _Read) -> bool:
-        pairs = self._match(a.frame, b.frame)
-        return pairs is None or any(self._clash(a.events[i], b.events[j]) for i, j in pairs)
+        match = self._match(a.frame, b.frame)
+        if match.difference is not None:
+            return True
+        return any(self._clash(a.events[i], b.events[j], match.same_side) for i, j in match.pairs)
 
     def _read_caption(self, caption: str) -> _Read:
         meaning = parse_meaning(caption)
@@ -84,13 +86,11 @@ class MeaningReader:
             self._numbered.append(thing)
         return self._number[thing]
 
-    def _match_numbers(self, a: int, b: int) -> tuple[tuple[int, int], ...] | None:
-        """Places of the events to compare; None: the actions contradict."""
-        match = match_frames(self._numbered[a], self._numbered[b])
-        return None if match.difference else match.pairs
+    def _match_numbers(self, a: int, b: int) -> Match:
+        return match_frames(self._numbered[a], self._numbered[b])
 
-    def _clash_of_numbers(self, a: int, b: int) -> bool:
-        return bool(event_differences(self._numbered[a], self._numbered[b]))
+    def _clash_of_numbers(self, a: int, b: int, same_side: bool) -> bool:
+        return bool(event_differences(self._numbered[a], self._numbered[b], same_side=same_side))
 
 
 def _drawn(groups: tuple[tuple[str, ...], ...], rng: np.random.Generator) -> str | None:

@@ -12,6 +12,7 @@ MeaningAttribute = Literal["action", "count", "side", "direction", "path", "degr
 
 _OPPOSITE_ENOUGH = 30.0
 """Turns by degrees that differ by this much are two turns; annotators do not measure."""
+_SIDEWAYS = frozenset({"left", "right"})
 _PARTS_MATTER = {"raise", "lower", "lean", "bend"}
 """Actions that several parts of the body can do; a kick is a leg's however it is told."""
 
@@ -36,6 +37,8 @@ class Frame(NamedTuple):
     actions: tuple[str, ...]
     known: tuple[bool, ...]
     links: tuple[Link, ...]
+    sides: frozenset[str]
+    """The ways to a side that are gone or turned, by any event."""
 
     @staticmethod
     def of(meaning: Meaning) -> "Frame":
@@ -44,6 +47,7 @@ class Frame(NamedTuple):
             tuple(event.action for event in events),
             tuple(event.known for event in events),
             tuple(event.link for event in events),
+            frozenset(way for event in events for way in (*event.direction, event.turning) if way in _SIDEWAYS),
         )
 
 
@@ -54,6 +58,8 @@ class Match(NamedTuple):
     """Places of the events that stand for one another; none where the actions contradict."""
     difference: Difference | None
     """Other actions, or another order of them."""
+    same_side: bool
+    """Both go or turn to one side somewhere."""
 
 
 def differs(a: Meaning, b: Meaning) -> tuple[Difference, ...]:
@@ -65,7 +71,11 @@ def differs(a: Meaning, b: Meaning) -> tuple[Difference, ...]:
     match = match_frames(Frame.of(a), Frame.of(b))
     if match.difference:
         return (match.difference,)
-    return tuple(found for i, j in match.pairs for found in event_differences(a.events[i], b.events[j]))
+    return tuple(
+        found
+        for i, j in match.pairs
+        for found in event_differences(a.events[i], b.events[j], same_side=match.same_side)
+    )
 
 
 def same_meaning(a: Meaning, b: Meaning) -> bool:
@@ -103,7 +113,7 @@ def match_frames(a: Frame, b: Frame) -> Match:
         elif sorted(a.actions) == sorted(b.actions) and _in_sequence(a) and _in_sequence(b):
             difference = Difference("order", "", ", ".join(a.actions), ", ".join(b.actions))
     # Where whole actions are others or in another order, the rest would be matched by guess.
-    return Match(() if difference else pairs, difference)
+    return Match(() if difference else pairs, difference, bool(a.sides & b.sides))
 
 
 def _without_like(frame: Frame, places: list[int], other: Frame) -> list[str]:
@@ -156,8 +166,14 @@ def _aligned(a: tuple[str, ...], b: tuple[str, ...]) -> tuple[tuple[int, int], .
     return tuple(pair for pair in pairs if a.count(a[pair[0]]) == b.count(a[pair[0]]) or a[pair[0]] != b[pair[1]])
 
 
-def event_differences(a: Event, b: Event) -> list[Difference]:
-    """Contradictions of two events that stand for one another."""
+def event_differences(a: Event, b: Event, *, same_side: bool = False) -> list[Difference]:
+    """Contradictions of two events that stand for one another.
+
+    Args:
+        a, b: the events.
+        same_side: both captions go or turn to one side somewhere: "walks to the left" may then be the other's "walks
+            forward and turns left".
+    """
     found = []
 
     def add(attribute: MeaningAttribute, first: object, second: object) -> None:
@@ -167,7 +183,10 @@ def event_differences(a: Event, b: Event) -> list[Difference]:
         add("count", a.count, b.count)
     if a.side and b.side and a.side != b.side and not (a.part and b.part and a.part != b.part):
         add("side", a.side, b.side)
-    if a.direction and b.direction and not a.direction & b.direction:
+    turned_for_gone = (
+        same_side and (a.direction | b.direction) & {"forward"} and (a.direction | b.direction) & _SIDEWAYS
+    )
+    if a.direction and b.direction and not a.direction & b.direction and not turned_for_gone:
         add("direction", "/".join(sorted(a.direction)), "/".join(sorted(b.direction)))
     elif a.turning and b.turning and a.turning != b.turning:
         add("direction", a.turning, b.turning)

@@ -95,7 +95,7 @@ def counted_noun(r: Reading, i: int, word: str) -> int | None:
         _steps(r, i)
     elif word in ("circle", "lap", "loop") and (r.classes[i] == "NOUN" or number):
         _circle(r, i)
-    elif word in ("curve", "arc", "semicircle", "bend") and r.classes[i] == "NOUN":
+    elif word in ("curve", "arc", "semicircle", "bend", "corner") and r.classes[i] == "NOUN":
         r.say("path", "curve")
         r.number = None
     elif word == "uturn":
