@@ -8,8 +8,8 @@ from fakes import plan, small_study
 from atm.evaluation.report import REAL
 from atm.studies.agreement import comparisons, in_words
 from atm.studies.jobs import Result
+from atm.studies.known import find_study
 from atm.studies.outcome import Outcome
-from atm.studies.paper import find_study
 from atm.studies.study import Row
 
 

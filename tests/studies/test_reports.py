@@ -11,9 +11,9 @@ from PIL import Image
 from atm.errors import InputError
 from atm.studies.figure import draw, svg
 from atm.studies.jobs import Result
+from atm.studies.known import find_study
 from atm.studies.outcome import Outcome
 from atm.studies.page import report
-from atm.studies.paper import find_study
 from atm.studies.run import Engine, run_study
 from atm.studies.tables import QUICK_NOTE, comma_separated, markdown
 

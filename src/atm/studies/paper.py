@@ -6,8 +6,6 @@ second-hand: they were taken from a public reading note.
 
 from collections.abc import Callable, Sequence
 
-from atm.errors import unknown
-from atm.studies.beyond import meaning
 from atm.studies.study import Row, Said, Study
 
 H3D, KIT = "HumanML3D", "KIT-ML"
@@ -231,31 +229,6 @@ def _beside(row: Row, printed: dict[str, tuple[float, float]]) -> Row:
     published = {data: {"r_precision_1": top, "fid": fid} for data, (top, fid) in printed.items()}
     against = row.name.removesuffix("_atm") if row.measured and row.name.endswith("_atm") else None
     return row.model_copy(update={"published": published, "against": against})
-
-
-STUDIES: dict[str, Callable[[], Study]] = {
-    "generators": generators,
-    "losses": losses,
-    "margins": margins,
-    "metric-losses": metric_losses,
-    "examples": examples,
-    "rules": rules,
-    "cost": cost,
-    "weight": weight,
-    "batch": batch,
-    "clip": clip,
-    "epsilon": epsilon,
-    "gamma": gamma,
-    "meaning": meaning,
-}
-"""In the order of the paper; then those that go beyond it."""
-
-
-def find_study(name: str) -> Study:
-    """The study of this name; an InputError names the nearest."""
-    if name not in STUDIES:
-        raise unknown("study", name, STUDIES)
-    return STUDIES[name]()
 
 
 def _h3d(top: float, fid: float) -> dict[str, dict[str, float]]:
