@@ -14,10 +14,13 @@ from atm.embedding import Space, SpaceConfig, save_space
 from atm.errors import InputError
 from atm.explain.command import explain_model
 from atm.explain.subject import Subject, open_subject
-from atm.generators import save_generator
+from atm.generators import STAGE_KIND, save_generator
 from atm.generators.mdm.config import MDMConfig
 from atm.generators.mdm.model import MDM
+from atm.generators.momask.config import RVQConfig
+from atm.generators.momask.stages import RVQStage
 from atm.layers import Normaliser
+from atm.storage import save_model
 from atm.text import load_text_encoder
 from atm.training.config import TrainConfig
 from atm.training.record import RunFolder
@@ -136,6 +139,22 @@ def test_a_sentence_is_explained_among_the_most_alike_captions_and_a_real_motion
     assert explanation.inter.negative.id != own.id
     again = subject.explain_sentence("a person walks 8", seed=0, show_progress=False)
     np.testing.assert_array_equal(again.inter.own.generated, own.generated)
+
+
+def test_a_tokeniser_where_token_models_have_the_losses_is_explained_by_its_reconstruction(place, tmp_path):
+    config = RVQConfig(width=8, depth=1, levels=2, codes=8, code_width=4)
+    run = RunFolder(tmp_path / "tokeniser")
+    run.create()
+    save_model(run.model, RVQStage(config, Normaliser.identity(263)), config, STAGE_KIND)
+    save(TrainConfig(model=config, data=str(place / "data"), batch_size=8, window=64), run.config)
+    subject = open_subject(run.path, data=None, space=place / "space.safetensors", split="train")
+    batch, row = subject.batch(2, seed=0)
+    assert set(batch.motion.lengths.tolist()) == {64}
+    explanation = subject.explain(batch, row, seed=0, sampled=False, show_progress=False)
+    assert explanation.inter.own.id == subject.dataset.items[2].id
+    assert explanation.noise_level is None
+    with pytest.raises(InputError, match="a stage, which samples no motion"):
+        subject.explain_sentence("a person walks 8", seed=0, show_progress=False)
 
 
 @pytest.mark.parametrize(

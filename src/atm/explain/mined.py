@@ -7,6 +7,7 @@ beside it stand the candidates that came next.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -18,13 +19,20 @@ from atm.alignment.clips import Clips
 from atm.alignment.distances import pair_distances, row_distance
 from atm.alignment.negatives import Mined, mine_hard_negatives, mine_proxies
 from atm.errors import InputError
-from atm.interface import Batch, Generator
+from atm.interface import Batch, StepOutput
 from atm.motion import Motion, Skeleton
 
 SHOWN_CANDIDATES = 5
 """Candidates of each choice that are listed, best first."""
 SHOWN_BARRED = 3
 """Texts too alike to be negatives that are listed with them."""
+
+
+@runtime_checkable
+class Stepping(Protocol):
+    """A generator, or the stage of one: what is explained of it is a training step."""
+
+    def training_step(self, batch: Batch, rng: torch.Generator) -> StepOutput: ...
 
 
 @dataclass(frozen=True)
@@ -129,7 +137,7 @@ class Explanation:
 
 
 def explain_batch(
-    generator: Generator, alignment: Alignment, batch: Batch, *, seed: int = 0, row: int | None = None
+    generator: Stepping, alignment: Alignment, batch: Batch, *, seed: int = 0, row: int | None = None
 ) -> Explanation:
     """Run one training step on a batch, without training, and open it up.
 

@@ -10,9 +10,10 @@ import torch
 
 from atm.alignment import Alignment
 from atm.alignment.distances import row_distance
+from atm.explain.mined import Stepping
 from atm.export.charts import line_chart
 from atm.export.page import Column, Row, facts, figure, paragraph, quoted, section, side_by_side, table
-from atm.interface import Batch, Generator
+from atm.interface import Batch
 from atm.progress import progress
 from atm.text.meaning import parse_meaning
 
@@ -80,7 +81,7 @@ def actions_of(text: str) -> str:
 
 @torch.no_grad()
 def survey(
-    generator: Generator, alignment: Alignment, batches: Sequence[Batch], *, seed: int = 0, show_progress: bool = True
+    generator: Stepping, alignment: Alignment, batches: Sequence[Batch], *, seed: int = 0, show_progress: bool = True
 ) -> Survey:
     """Run a training step on each batch, without training, and note what is mined.
 
