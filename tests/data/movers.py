@@ -27,24 +27,35 @@ def offsets_of(skeleton: Skeleton) -> Tensor:
     return lengths * torch.tensor(skeleton.raw_directions)
 
 
-def moving(skeleton: Skeleton, frames: int, seed: int, *, height: Tensor | None = None) -> Tensor:
-    """(T, J, 3) joints of a body that goes ahead and swings its elbows and knees; with its pelvis at `height`, in
-    metres, it keeps its legs straight."""
+def moving(skeleton: Skeleton, height: Tensor, seed: int) -> Tensor:
+    """(T, J, 3) joints of a body that swings its elbows, with its pelvis at `height` (T), in metres."""
+    frames = len(height)
     rng = np.random.default_rng(seed)
     t = torch.arange(frames) / skeleton.fps
     # Every bone a little off its raw direction: exactly against it, features are undefined.
     leaning = torch.tensor(rng.uniform(-0.1, 0.1, (skeleton.n_joints, 4)), dtype=torch.float32)
     leaning[:, 0] = 1.0
     local = matrix_from_quaternion(leaning).repeat(frames, 1, 1, 1)
-    swinging = ("left_elbow", "right_elbow", *(("left_knee", "right_knee") if height is None else ()))
-    for joint in swinging:
+    for joint in ("left_elbow", "right_elbow"):
         angle = rng.uniform(0.4, 0.9) * torch.sin(2 * math.pi * rng.uniform(0.7, 1.2) * t + rng.uniform(0, 6))
         local[:, skeleton.index(joint)] = about_x(angle)
     # Facing neither way exactly: the reference pose of KIT faces -z, where features are undefined.
     local[:, 0] = matrix_from_quaternion(about_y(torch.tensor(2.0)))
-    height = torch.full((frames,), 0.9) if height is None else height
-    root = torch.stack([torch.zeros(frames), height, 0.8 * t], dim=-1) / skeleton.metres_per_unit
+    root = torch.stack([torch.zeros(frames), height, torch.zeros(frames)], dim=-1) / skeleton.metres_per_unit
     return forward_kinematics(local, root, offsets_of(skeleton), skeleton)
+
+
+def walking(skeleton: Skeleton, frames: int, seed: int, *, fps: float | None = None) -> Tensor:
+    """(T, J, 3) joints of a body that walks, captured at `fps`: 1.2 m a second in 1.8 steps, of 0.67 m."""
+    joints = moving(skeleton, torch.full((frames,), 0.9), seed)
+    t = torch.arange(frames) / (fps or skeleton.fps)
+    swing = 0.4 / skeleton.metres_per_unit * torch.sin(2 * math.pi * 0.9 * t)
+    front = joints.new_tensor([0.0, 0.0, 1.0])
+    joints[:, :, 2] += (1.2 * t / skeleton.metres_per_unit)[:, None]
+    for side, sign in (("left", 1.0), ("right", -1.0)):
+        for part, share in (("knee", 0.5), ("ankle", 1.0), ("foot", 1.0)):
+            joints[:, skeleton.index(f"{side}_{part}")] += share * sign * swing[:, None] * front
+    return joints
 
 
 def about_x(angle: Tensor) -> Tensor:
@@ -69,7 +80,7 @@ def make_moving_folder(folder: Path, skeleton: Skeleton, *, clips: int = 12) -> 
     moments = Moments.none(skeleton.feature_width)
     ids = [f"{i:06d}" for i in range(clips)]
     for i, clip in enumerate(ids):
-        features = features_of(moving(skeleton, 45 + 2 * i, seed=i), skeleton)
+        features = features_of(walking(skeleton, 45 + 2 * i, seed=i), skeleton)
         write_clip(folder, clip, features, skeleton)
         moments += Moments.of(features)
         said = [f"a person moves the {PARTS[i % 8]} {WAYS[i // 8]}", f"somebody swings a {PARTS[i % 8]} {WAYS[i // 8]}"]

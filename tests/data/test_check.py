@@ -10,11 +10,12 @@ import sys
 import numpy as np
 import pytest
 import torch
-from movers import BODIES, features_of, make_moving_folder, moving, write_clip
+from movers import BODIES, features_of, make_moving_folder, moving, walking, write_clip
 
 from atm import cli
 from atm.data.check import check_folder, repair_folder
-from atm.data.check.clips import falls, poses_of
+from atm.data.check.clips import poses_of
+from atm.data.check.movement import falls, walk_ratio
 from atm.data.check.statistics import BIASED, RAW
 from atm.data.check.texts import WORDS_READ
 from atm.data.humanml3d import open_dataset
@@ -109,9 +110,9 @@ DAMAGE = {
     "a clip without frames": (
         lambda f: np.save(vectors(f), np.load(vectors(f))[:0]), "error", "clips_no_frames", "000003 has no frames"),
     "a clip whose every second row was dropped": (
-        lambda f: change(f, lambda x: x[::2]), "error", "clips_resampled", "000003 .positions move (1.[89]|2.)"),
+        lambda f: change(f, lambda x: x[::2]), "error", "clips_resampled", "000003 .by velocities a way of 0.5"),
     "a clip whose rows are there three times": (
-        lambda f: change(f, lambda x: x.repeat(3, axis=0)), "error", "clips_resampled", "positions move 0.3"),
+        lambda f: change(f, lambda x: x.repeat(3, axis=0)), "error", "clips_resampled", "a way of (2.9|3.0)"),
     "joints at another frame rate": (
         lambda f: np.save(f / "new_joints" / f"{TRAIN}.npy", np.load(f / "new_joints" / f"{TRAIN}.npy").repeat(6, 0)),
         "error", "joints_differ", r"000003 has \d+ frames, the features \d+: 6.00 times as many"),
@@ -247,7 +248,7 @@ def jumping(fps, seed):
     """Two seconds at `fps`: the body stands, flies for 0.6 s, and stands again."""
     t = torch.arange(round(2 * fps)) / fps - 0.7
     flight = (4.905 * t * (0.6 - t)).clamp_min(0.0)  # g/2 t (0.6 - t): up 0.44 m and down
-    return moving(HUMANML3D, len(t), seed, height=0.9 + flight)
+    return moving(HUMANML3D, 0.9 + flight, seed)
 
 
 def test_a_body_in_the_air_falls_at_9_8_whatever_else_it_does():
@@ -271,6 +272,30 @@ def test_jumps_tell_the_frame_rate(human, tmp_path, fps):
     with pytest.raises(InputError, match="cannot be repaired.*fall at 1.1 m/s²"):
         repair_folder(human, tmp_path / "repaired", show_progress=False)
     assert not (tmp_path / "repaired").exists()
+
+
+def test_the_walk_ratio_is_a_step_over_steps_in_a_second():
+    """1 m a second, and the feet change places twice in a second: steps of 0.5 m, 0.5 m / 2 Hz = 0.25 m s."""
+    features = np.zeros((200, 263), np.float32)
+    features[:, HUMANML3D.columns["root_step"]] = 0.0, 1 / 20
+    lead = 0.3 * np.sin(2 * np.pi * (np.arange(200) + 0.5) / 20)
+    for side, sign in (("left", 1), ("right", -1)):
+        features[:, HUMANML3D.columns["positions"].start + 3 * (HUMANML3D.index(f"{side}_ankle") - 1) + 2] = sign * lead
+    assert walk_ratio(features, HUMANML3D) == pytest.approx(0.25, rel=0.01)
+    assert walk_ratio(features[:20], HUMANML3D) is None
+
+
+@pytest.mark.parametrize(("fps", "severity"), [(1, None), (1.6, "warning"), (3, "error"), (0.5, "error")])
+def test_steps_tell_the_frame_rate_where_nobody_jumps(folder, skeleton, fps, severity):
+    """Steps as captured, shown at the layout's frame rate: `fps` times as many frames make them slower."""
+    for file in sorted((folder / "new_joint_vecs").iterdir()):
+        joints = walking(skeleton, round(fps * 6 * skeleton.fps), int(file.stem), fps=fps * skeleton.fps)
+        write_clip(folder, file.stem, features_of(joints, skeleton), skeleton)
+    told = {finding.name: finding for finding in check(folder).findings if finding.name in ("frame_rate", "pace")}
+    assert {finding.severity for finding in told.values()} == ({severity} if severity else set())
+    for finding in told.values():
+        rate = float(re.search(r"(\d+) frames a second", finding.meaning).group(1))
+        assert rate == pytest.approx(fps * skeleton.fps, rel=0.15)
 
 
 def test_a_joint_that_leaps_is_told(human):
@@ -345,7 +370,7 @@ def test_captions_of_several_clips_are_counted_with_what_they_cost(human):
 def test_a_mirror_image_counts_with_its_clip_and_belongs_into_its_split(human):
     for part, suffix in (("new_joint_vecs", "npy"), ("new_joints", "npy"), ("texts", "txt")):
         shutil.copyfile(human / part / f"{TEST}.{suffix}", human / part / f"M{TEST}.{suffix}")
-    change(human, lambda _: features_of(moving(HUMANML3D, 50, seed=77), HUMANML3D), clip=f"M{TEST}")
+    change(human, lambda _: features_of(walking(HUMANML3D, 50, seed=77), HUMANML3D), clip=f"M{TEST}")
     list_also(human, "train", f"M{TEST}")
     list_also(human, "train_val", f"M{TEST}")
     report = check(human)

@@ -19,7 +19,7 @@ import numpy as np
 
 from atm.data.layout import CLIPS, Layout, find_layout
 from atm.data.scripted.program import Program
-from atm.data.store import Store, open_store, open_texts, read_text
+from atm.data.store import Store, open_store, open_texts, read_array, read_text
 from atm.errors import InputError
 from atm.motion import Skeleton, skeleton_of_width
 
@@ -132,9 +132,9 @@ def read_statistics(layout: Layout) -> tuple[np.ndarray, np.ndarray, Skeleton]:
 
 def _read_row(file: Path) -> np.ndarray:
     try:
-        return np.load(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"cannot read {file} as an array of numbers: {error}") from None
+        return read_array(file)
+    except InputError as error:
+        raise InputError(f"{file} {error}: expected an array of numbers") from None
 
 
 def read_split(folder: Path, split: str) -> list[str]:

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,14 +77,27 @@ class Fault(NamedTuple):
     """In words, to stand behind the clip's name."""
 
 
+def read_array(file: Path, *, mapped: bool = False) -> np.ndarray:
+    """A file of numbers; `mapped`: only its shape is wanted.
+
+    Raises:
+        InputError: what is wrong with it, to stand behind the file's name.
+    """
+    try:
+        array = np.load(file, mmap_mode="r" if mapped else None, allow_pickle=False)
+    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
+        raise InputError(f"cannot be read ({error})") from None
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
+        raise InputError("cannot be read (no array of numbers)")
+    return array
+
+
 def read_clip(file: Path, width: int) -> tuple[np.ndarray, Fault | None]:
     """One clip as float32 (T, D), or what is wrong with it."""
     try:
-        clip = np.load(file, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        return np.empty(0), Fault("unreadable", f"cannot be read ({error})")
-    if not isinstance(clip, np.ndarray) or clip.dtype.kind not in "fiu":
-        return np.empty(0), Fault("unreadable", "cannot be read (no array of numbers)")
+        clip = read_array(file)
+    except InputError as error:
+        return np.empty(0), Fault("unreadable", str(error))
     if clip.ndim != 2 or clip.shape[1] != width:
         return np.empty(0), Fault("wrong width", f"has shape {clip.shape}, expected (frames, {width})")
     if not len(clip):

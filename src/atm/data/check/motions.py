@@ -1,19 +1,27 @@
 """What is wrong with the motions of a folder."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
-from atm.data.check.clips import Clip, Movement
+from atm.data.check.clips import Clip
 from atm.data.check.findings import Finding
+from atm.data.check.movement import Movement
 from atm.data.check.scan import Scan
 from atm.data.humanml3d import FRAMES_LIMIT, MIN_FRAMES
 
 GRAVITY = 9.81
-_JUMPS = 8
-"""Jumps in as many clips, before their falling tells a frame rate."""
-_RATE_OFF = 1.35
-"""Factor by which the frame rate must be off to be told: landings and swinging arms blur less than this."""
+_FALLS_OFF = 1.35
+"""Factor by which the frame rate must be off for falling bodies to tell it: landings and swinging arms blur less."""
+WALK_RATIO = 0.38
+"""Metre seconds; the median over the walks of captured people."""
+_WALKS_DOUBT, _WALKS_OFF = 1.45, 1.9
+"""The same for steps: from the first on to be looked at, from the second on certain."""
+_CLIP_RATIOS = (0.1, 1.0)
+"""Metre seconds; between these lies the walk of nearly every clip."""
+_ENOUGH = 8
+"""Clips that must have a clock, before they tell the frame rate of all."""
 _LIMB_SPEEDS = (0.6, 5.0)
 """m/s; the median over the clips of a data set of everyday motion lies well inside: 2 to 3."""
 _TOP_SPEED = 20.0
@@ -80,7 +88,7 @@ def _pace(scan: Scan, usable: dict[str, Clip]) -> Iterator[Finding]:
     """Whether time runs as the frame rate says."""
     moving = {clip_id: clip.movement for clip_id, clip in usable.items()}
     off = [
-        f"{clip_id} (positions move {1 / movement.column_pace:.2f} times as fast as velocities)"
+        f"{clip_id} (by velocities a way of {movement.column_pace:.2f} times that of positions)"
         for clip_id, movement in moving.items()
         if movement.column_pace is not None and not 1 - _PACE_OFF < movement.column_pace < 1 + _PACE_OFF
     ]
@@ -103,25 +111,67 @@ def _pace(scan: Scan, usable: dict[str, Clip]) -> Iterator[Finding]:
     yield from _frame_rate(scan, moving)
 
 
+class _Clock(NamedTuple):
+    """What the motions of a folder tell of its frame rate."""
+
+    factor: float
+    """True frames per second over those that the features stand for."""
+    seen: str
+    clips: tuple[str, ...]
+    """That it was read from."""
+    doubtful: float
+    """Factor from which the frame rate is to be doubted."""
+    certain: float
+    """Factor from which it is wrong."""
+
+
+def _clock(moving: dict[str, Movement]) -> _Clock | None:
+    """By falling bodies where there are enough, else by steps."""
+    falls = {clip_id: float(np.median(movement.falls)) for clip_id, movement in moving.items() if movement.falls}
+    if len(falls) >= _ENOUGH:
+        fall = float(np.median(list(falls.values())))
+        seen = f"bodies fall at {fall:.1f} m/s² where gravity gives {GRAVITY}"
+        return _Clock((GRAVITY / max(fall, 1e-3)) ** 0.5, seen, tuple(falls), _FALLS_OFF, _FALLS_OFF)
+    ratios = {clip_id: m.walk_ratio for clip_id, m in moving.items() if m.walk_ratio is not None}
+    if len(ratios) >= _ENOUGH:
+        ratio = float(np.median(list(ratios.values())))
+        seen = f"steps of {ratio:.2f} m for one step a second, where people take {WALK_RATIO}"
+        return _Clock(ratio / WALK_RATIO, seen, tuple(ratios), _WALKS_DOUBT, _WALKS_OFF)
+    return None
+
+
 def _frame_rate(scan: Scan, moving: dict[str, Movement]) -> Iterator[Finding]:
     fps = scan.skeleton.fps
-    jumping = {clip_id: movement.falls for clip_id, movement in moving.items() if movement.falls}
-    if len(jumping) >= _JUMPS:
-        fall = float(np.median([np.median(own) for own in jumping.values()]))
-        factor = (GRAVITY / max(fall, 1e-3)) ** 0.5
-        if not 1 / _RATE_OFF < factor < _RATE_OFF:
-            yield Finding(
-                "error", "frame_rate", f"bodies fall at {fall:.1f} m/s² where gravity gives {GRAVITY}",
-                f"The clips have about {factor * fps:.0f} frames a second, not {fps:g}. No repair of files changes "
-                "that: resample the joint positions and make features of them.", tuple(jumping),
-            )  # fmt: skip
-        return
-    speeds = [movement.limb_speed for movement in moving.values()]
-    if len(speeds) >= _JUMPS and not _LIMB_SPEEDS[0] < (typical := float(np.median(speeds))) < _LIMB_SPEEDS[1]:
+    clock = _clock(moving)
+    if clock is not None and not 1 / clock.certain < clock.factor < clock.certain:
+        yield Finding(
+            "error", "frame_rate", clock.seen,
+            f"The clips have about {clock.factor * fps:.0f} frames a second, not {fps:g}. No repair of files changes "
+            "that: resample the joint positions and make features of them.", clock.clips,
+        )  # fmt: skip
+    elif clock is not None and not 1 / clock.doubtful < clock.factor < clock.doubtful:
+        yield Finding(
+            "warning", "pace", clock.seen,
+            f"As with {clock.factor * fps:.0f} frames a second in place of {fps:g}; but marching and shuffling look "
+            "so, too. Look at some clips.", clock.clips,
+        )  # fmt: skip
+    typical = float(np.median([movement.limb_speed for movement in moving.values()])) if moving else 0.0
+    if clock is None and len(moving) >= _ENOUGH and not _LIMB_SPEEDS[0] < typical < _LIMB_SPEEDS[1]:
         yield Finding(
             "warning", "pace", f"limbs typically move at {typical:.2f} m/s",
             f"Everyday motion has 1 to 4 m/s. If these clips were captured at another rate than {fps:g} frames a "
-            "second, they were not resampled. (Too few jumps to be sure.)", tuple(moving),
+            "second, they were not resampled. (Too few jumps and walks to be sure.)", tuple(moving),
+        )  # fmt: skip
+    odd = [
+        f"{clip_id} ({movement.walk_ratio:.2f} m for one step a second)"
+        for clip_id, movement in moving.items()
+        if movement.walk_ratio is not None and not _CLIP_RATIOS[0] < movement.walk_ratio < _CLIP_RATIOS[1]
+    ]
+    if odd and (clock is None or 1 / clock.doubtful < clock.factor < clock.doubtful):
+        yield Finding(
+            "note", "clips_pace", "clips with steps as nobody takes them",
+            f"People take steps of {WALK_RATIO} m for one step a second, 0.8 m for two. Some of these may have another "
+            "frame rate than the rest.", tuple(odd),
         )  # fmt: skip
 
 

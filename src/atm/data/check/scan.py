@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from atm.data.check.captions import Text, read_lines
 from atm.data.check.clips import Clip, look_at
 from atm.data.layout import Layout, find_layout
 from atm.data.statistics import Moments
+from atm.data.store import read_array
 from atm.errors import InputError
 from atm.motion import HUMANML3D, KIT, Skeleton
 from atm.progress import progress
@@ -110,8 +109,8 @@ def _skeleton(files: list[Path], layout: Layout) -> Skeleton:
 
 def _width(file: Path) -> int | None:
     try:
-        shape = np.load(file, mmap_mode="r", allow_pickle=False).shape
-    except (OSError, ValueError, EOFError):
+        shape = read_array(file, mapped=True).shape
+    except InputError:
         return None
     return shape[-1] if shape else None
 

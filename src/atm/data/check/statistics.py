@@ -8,6 +8,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from atm.data.statistics import Moments, averaged_in_groups
+from atm.data.store import read_array
+from atm.errors import InputError
 from atm.motion import Skeleton
 
 PUBLISHED = "averaged inside groups of columns, as published"
@@ -48,9 +50,9 @@ def read_row(file: Path | None, skeleton: Skeleton) -> tuple[Float[np.ndarray, "
     if file is None:
         return None, "is missing"
     try:
-        row = np.load(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        return None, f"cannot be read ({error})"
+        row = read_array(file)
+    except InputError as error:
+        return None, str(error)
     if row.shape != (skeleton.feature_width,):
         return None, f"has shape {row.shape}, expected ({skeleton.feature_width},)"
     if not np.isfinite(row).all():
