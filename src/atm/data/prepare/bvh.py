@@ -109,7 +109,8 @@ def joint_names(path: Path) -> tuple[str, ...]:
         head = b""
         while b"MOTION" not in head and (part := file.read(1 << 16)):
             head += part
-    return tuple(match["name"] for match in _NEXT.finditer(head.decode("utf-8", errors="replace")) if match["joint"])
+    hierarchy = head.partition(b"MOTION")[0].decode("utf-8", errors="replace")
+    return tuple(match["name"] for match in _NEXT.finditer(hierarchy) if match["joint"])
 
 
 def first_frame(bvh: Bvh, joints: list[int]) -> int:

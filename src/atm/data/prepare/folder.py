@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 
 from atm.data.humanml3d import MIN_FRAMES, TEST_SHARE, VAL_SHARE
-from atm.data.pool import in_order
+from atm.data.pool import cores, in_order
 from atm.data.prepare.records import (
     MIRRORED,
     RECORDS,
@@ -39,6 +39,8 @@ from atm.storage import atomic
 VERSION = 1
 """Goes up whenever the same file gives other clips; what an older version made is made anew."""
 SKIPPED = "skipped.txt"
+_WORTH_A_PROCESS = 32
+"""Files that take as long as the start of another process."""
 
 
 @dataclass(frozen=True)
@@ -231,6 +233,7 @@ def _made(
     }
     work = [(source, key) for source, key in zip(sources, keys, strict=True) if source.name not in known]
     make = partial(_make, out, read, bool(about["mirror"]))
+    jobs = jobs or min(cores(), -(-len(work) // _WORTH_A_PROCESS))
     clips = 0
     made = {}
     with progress_bar(show=show) as bar:

@@ -1,7 +1,6 @@
 """BVH files of any skeleton, with a captions file, as a data folder."""
 
 import re
-from collections import defaultdict
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,7 +13,7 @@ from atm.data.prepare.captions import Described, Part, read_captions_file
 from atm.data.prepare.folder import Clip, Reading, Source, Summary, drawn_splits, write_folder
 from atm.data.prepare.naming import Roles, find_roles, read_mapping
 from atm.data.prepare.records import MIRRORED, Fault
-from atm.data.prepare.retarget import UP_AXES, Upright, choose_up, look_up, measure_body, retarget
+from atm.data.prepare.retarget import UP_AXES, measure_body, retarget
 from atm.errors import InputError, unknown
 from atm.motion import HUMANML3D
 from atm.text import tag_words
@@ -27,8 +26,6 @@ _TRIMMED = 1.0
 """Seconds that may be left out at the end, where that saves a cut: 10.5 s are a clip of 10, not two of 5.25."""
 _LOOK_AT = 200
 """Frames that suffice to find out about a body."""
-_FILES_FOR_UP = 5
-"""Files of one skeleton that are asked which way is up."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +35,6 @@ class _Wanted:
     base: str
     """Id of its clip, or what the ids of its clips begin with."""
     parts: tuple[Part, ...]
-    up: str
 
 
 @dataclass(frozen=True)
@@ -46,6 +42,7 @@ class _Options:
     mapping: tuple[tuple[str, str], ...]
     fps: float
     window: float
+    up: str | None
 
 
 def prepare_bvh(
@@ -74,7 +71,7 @@ def prepare_bvh(
         fps: frames per second to write. Every reader of the layout expects 20.
         window: longest clip in seconds, at most 10; what is longer is cut into equal windows.
         mirror: write a mirrored copy of each clip, its captions with left and right exchanged.
-        up: upward axis of all files, one of `UP_AXES`; None: found out for each skeleton.
+        up: upward axis of all files, one of `UP_AXES`; None: found out for each file.
         seed: of the splits, where the captions file names none.
         jobs: processes; None: one for each core.
         progress: show a bar.
@@ -92,17 +89,15 @@ def prepare_bvh(
         raise InputError(f"fps = {fps:g}: expected 1 to 240 frames per second")
     if up is not None and up not in UP_AXES:
         raise unknown("axis", up, UP_AXES)
-    options = _Options(tuple(sorted(read_mapping(Path(mapping) if mapping else None).items())), fps, window)
+    options = _Options(tuple(sorted(read_mapping(Path(mapping) if mapping else None).items())), fps, window, up)
     files, missing = _files_of(folder, read_captions_file(Path(captions)))
     bases = _bases([described.file for described, _ in files], mirror)
-    names = {file: joint_names(file) for _, file in files}
-    _check_mapping(options, names)
-    ups = _ups(names, options) if up is None else dict.fromkeys(names, up)
+    _check_mapping(options, [file for _, file in files])
     sources = [
         Source(
             name=described.file,
             file=file,
-            wanted=_Wanted(bases[described.file], described.parts, ups[file]),
+            wanted=_Wanted(bases[described.file], described.parts),
             group=described.take or described.file,
             split=described.split,
         )
@@ -113,7 +108,7 @@ def prepare_bvh(
         sources,
         partial(_read, options),
         what="motions prepared from BVH files, in HumanML3D's layout",
-        options={"mapping": dict(options.mapping), "window": window},
+        options={"mapping": dict(options.mapping), "window": window, "up": up},
         mirror=mirror,
         fps=fps,
         splits=partial(drawn_splits, seed=seed),
@@ -130,7 +125,7 @@ def _read(options: _Options, source: Source) -> Reading:
     bvh = read_bvh(source.file)
     roles = find_roles(bvh, dict(options.mapping), source.name)
     first = first_frame(bvh, roles.joints)
-    body = measure_body(_some_poses(bvh, roles, first), bvh, roles, wanted.up)
+    body = measure_body(_some_poses(bvh, roles, first), bvh, roles, options.up)
     found: list[Clip | Fault] = []
     spans: list[tuple[Part, np.ndarray]] = []
     for part in wanted.parts:
@@ -205,35 +200,12 @@ def _bases(files: list[str], mirror: bool) -> dict[str, str]:
     return bases
 
 
-def _check_mapping(options: _Options, names: dict[Path, tuple[str, ...]]) -> None:
+def _check_mapping(options: _Options, files: list[Path]) -> None:
     """A name that no file has is a slip; one that some files lack is meant for the others."""
-    known = {name for of_file in names.values() for name in of_file}
+    known = {name for file in files for name in joint_names(file)} if options.mapping else set()
     for _, theirs in options.mapping:
         if theirs not in known:
             raise unknown("joint in the mapping, no file has", theirs, known)
-
-
-def _ups(names: dict[Path, tuple[str, ...]], options: _Options) -> dict[Path, str]:
-    """The upward axis of each file, the same for all files of one skeleton."""
-    of_skeleton: dict[tuple[str, ...], list[Path]] = defaultdict(list)
-    for file, of_file in names.items():
-        of_skeleton[of_file].append(file)
-    ups = {}
-    for same in of_skeleton.values():
-        asked = same[:: max(len(same) // _FILES_FOR_UP, 1)][:_FILES_FOR_UP]
-        seen = [one for file in asked if (one := _upright(file, options)) is not None]
-        ups |= dict.fromkeys(same, choose_up(seen) if seen else "y")
-    return ups
-
-
-def _upright(file: Path, options: _Options) -> Upright | None:
-    """None: the file cannot be read; its turn to be reported comes later."""
-    try:
-        bvh = read_bvh(file)
-        roles = find_roles(bvh, dict(options.mapping), file.name)
-        return look_up(_some_poses(bvh, roles, first_frame(bvh, roles.joints)), bvh, roles)
-    except (InputError, OSError):
-        return None
 
 
 def _notes(folder: Path, files: list[tuple[Described, Path]], fps: float) -> list[str]:

@@ -5,7 +5,6 @@ the captured rotations of pelvis, spine, chest, neck and collars, since every pr
 The pelvis goes where the feet come to stand as they stood. Source: the steps of our own; the field has no standard.
 """
 
-from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise, permutations, product
 from typing import NamedTuple
@@ -49,6 +48,10 @@ _HANGS = -0.8
 """An upper arm that points down this far, as a cosine, hangs."""
 _NEARLY_AN_AXIS = np.radians(15)
 """Who draws a rest pose draws it along the axes; the lean of its spine is anatomy."""
+_UPRIGHT = 0.8
+"""Length of the mean direction from feet to head, of 1, from which on a body stands most of the time."""
+_FLOOR = (-0.06, 0.12)
+"""Metres between which the lowest joint is when the floor is at 0."""
 _SUPPORT = 0.05
 """Metres by which a foot must be lower than the other to bear most of the weight."""
 
@@ -68,32 +71,22 @@ class Body(NamedTuple):
     """What the file does not say and was concluded from the body, in words."""
 
 
-@dataclass(frozen=True)
-class Upright:
-    """Which way is up, as far as one file can tell."""
-
-    motion: Float[np.ndarray, "3"]
-    """Mean direction from feet to head while it moves; shorter the more that turns."""
-    rest: Float[np.ndarray, "3"] | None
-    """Upward axis of the rest pose, where that stands."""
-    frames: int
-
-
-def measure_body(poses: Poses, bvh: Bvh, roles: Roles, up: str) -> Body:
+def measure_body(poses: Poses, bvh: Bvh, roles: Roles, up: str | None = None) -> Body:
     """Size and axes of a captured body.
 
     Args:
         poses: some frames of the file, the more different the better.
         bvh: the file, for its rest pose.
         roles: which joint is which.
-        up: the file's upward axis, one of `UP_AXES`.
+        up: the file's upward axis, one of `UP_AXES`; None: found out.
 
     Raises:
         InputError: legs or spine have no length, or the feet point backwards: left and right are swapped.
     """
+    leg = _leg_length(poses.positions, roles)
+    up = find_up(poses.positions * (_LEG / leg), bvh, roles) if up is None else up
     to_y_up = _rotation_to_y(up)
     positions, turns = poses.positions @ to_y_up.T, to_y_up @ poses.turns
-    leg = _leg_length(positions, roles)
     collars = np.array([[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0]])
     if roles.body is not None:
         axes, counted = {}, "positions as they are, SMPL's own joints"
@@ -132,32 +125,29 @@ def retarget(poses: Poses, body: Body) -> Float[np.ndarray, "T 22 3"]:
     return joints + _place_by_feet(joints, positions[:, roles.ankle])[:, None]
 
 
-def look_up(poses: Poses, bvh: Bvh, roles: Roles) -> Upright:
-    """What a file tells of its upward axis."""
-    feet = poses.positions[:, roles.ankle].mean(axis=1)
-    standing = _standing_rest(bvh.rest, roles)
-    return Upright(
-        _unit(poses.positions[:, roles.head] - feet).mean(axis=0),
-        None if standing is None else standing[:, 1],
-        len(feet),
-    )
+def find_up(positions: Float[np.ndarray, "T J 3"], bvh: Bvh, roles: Roles) -> str:
+    """The upward axis of a file.
 
+    The axis along which the body mostly stands, unless the floor speaks for another: who lies all the time stands
+    along some axis, too, but the floor of most files is at 0. A rest pose that stands decides where these do not.
 
-def choose_up(seen: list[Upright]) -> str:
-    """The upward axis of files of one skeleton.
-
-    The axis along which bodies mostly stand; where they mostly lie or turn over, that of the rest pose; where that
-    does not stand, y.
+    Args:
+        positions: of some frames, in metres as far as the legs tell, in the file's axes.
+        bvh: the file, for its rest pose.
+        roles: which joint is which.
     """
-    motion = np.average([one.motion for one in seen], axis=0, weights=[one.frames for one in seen])
-    rest = next((one.rest for one in seen if one.rest is not None), None)
-    strength = np.abs(motion).max()
-    if rest is not None and (strength < 0.8 or np.abs(rest).argmax() == np.abs(motion).argmax()):
-        return _axis_name(rest)
-    if strength < 0.5:
-        return "y"
-    # Heads below feet over whole files are handstands, or y down; without a rest pose only a strong case counts.
-    return _axis_name(motion if strength > 0.8 else np.abs(motion))
+    standing = _standing_rest(bvh.rest, roles)
+    rest = None if standing is None else _axis_name(standing[:, 1])
+    stands = _unit(positions[:, roles.head] - positions[:, roles.ankle].mean(axis=1)).mean(axis=0)
+    along = _axis_name(stands) if np.abs(stands).max() > _UPRIGHT else None
+    lowest = {up: np.quantile((positions[:, roles.joints] @ _rotation_to_y(up)[1]).min(axis=1), 0.02) for up in UP_AXES}
+    grounded = [up for up in UP_AXES if _FLOOR[0] < lowest[up] < _FLOOR[1]]
+    likely = [up for up in grounded if up in ("y", "z")]
+    if along is not None and (along == rest or along in grounded or not likely):
+        return along
+    if rest is not None and (rest in grounded or not likely):
+        return rest
+    return likely[0] if likely else "y"
 
 
 def _axis_name(direction: Float[np.ndarray, "3"]) -> str:
