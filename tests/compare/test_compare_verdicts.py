@@ -40,7 +40,7 @@ def said(sentence: str, *actions: Action) -> str:
             [Action("walk", 4, direction="forward")],
             "✗ asked 5 steps backwards, made 4 forwards",
         ),
-        ("he claps 3 times", [Action("bow", 1)], "✗ asked 3 claps, made none"),
+        ("he claps 3 times", [Action("bow", 1)], "✗ asked 3 claps, made none · seen instead: 1 bow"),
         (
             "she kicks twice with her left leg",
             [Action("kick", 2, side="right")],
@@ -52,7 +52,12 @@ def said(sentence: str, *actions: Action) -> str:
             [Action("wave", 3, side="left")],
             "✗ asked to wave with the right hand, did it with the left hand",
         ),
-        ("a person bows", [Action("clap", 3)], "✗ asked to bow, did not"),
+        ("a person bows", [Action("clap", 3)], "✗ asked to bow, did not · seen instead: 3 claps"),
+        (
+            "a person takes 3 steps to the left",
+            [Action("run", 6, direction="forward", path="straight")],
+            "✗ asked 3 steps to the left, made none · seen instead: 6 running steps straight forwards",
+        ),
         (
             "he raises both arms",
             [Action("raise_arms", 1, side="left")],

@@ -161,7 +161,7 @@ def test_a_page_and_its_data_are_written(model, tmp_path):
     rows = json.loads(out.with_suffix(".json").read_text())
     assert [(row["prompt"], row["model"]) for row in rows] == [(answer.prompt.text, "first") for answer in answers]
     assert rows[0]["program"] == [{"verb": "clap", "count": 3, "speed": "normal"}]
-    assert rows[0]["findings"][0]["text"] == str(answers[0].examined)[2:]
+    assert rows[0]["findings"][0]["text"] == answers[0].examined.findings[0].text
     assert rows[1]["right"] is None and rows[1]["not judged"] == ["juggle"]
     page = out.read_text()
     assert "Not judged, since the oracles do not know it: juggle." in page

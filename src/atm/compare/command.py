@@ -80,6 +80,7 @@ def _as_data(answer: Answer) -> dict:
         "model": answer.model,
         "sample": answer.sample,
         "right": None if examined is None else examined.verdict.right,
+        "seen besides": None if examined is None else list(examined.seen),
         "findings": None if examined is None else [finding._asdict() for finding in examined.findings],
     }
 

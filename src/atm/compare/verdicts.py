@@ -41,8 +41,19 @@ class Examined(NamedTuple):
     verdict: Verdict
     """The checks behind the findings, for scores."""
 
+    @property
+    def seen(self) -> tuple[str, ...]:
+        """What was done and not asked for: it is told and not judged."""
+        return tuple(
+            _phrase(Action(one.verb, one.count, one.side, one.direction, one.path, one.degrees, one.speed or "normal"))
+            for one in self.verdict.extra
+        )
+
     def __str__(self) -> str:
-        return " · ".join(map(str, self.findings))
+        said = [str(finding) for finding in self.findings]
+        if self.seen and not self.verdict.right:
+            said.append(f"seen instead: {', '.join(self.seen)}")
+        return " · ".join(said)
 
 
 def examine(joints: Float[ndarray, "T J 3"], asked: Asked) -> Examined | None:
@@ -64,6 +75,7 @@ def examine(joints: Float[ndarray, "T J 3"], asked: Asked) -> Examined | None:
     actions, per_action = asked.program.actions, _per_action(verdict.checks)
     findings: list[Finding] = []
     checks: list[Check] = []
+    counted: set[str] = set()
     all_done = all(check.made for check in verdict.checks if check.attribute == "occurs")
     for place, action in enumerate(actions):
         own = per_action[place]
@@ -73,13 +85,15 @@ def examine(joints: Float[ndarray, "T J 3"], asked: Asked) -> Examined | None:
             same = [other for other, its in zip(actions, per_action, strict=True) if other == action for other in its]
             action, own = _many_times(action, same, verdict)
             all_done = all_done and own[1].right
+            counted.add(action.verb)
         findings.append(_finding(action, own))
         checks += own
     order = [check for check in verdict.checks if check.attribute == "order"] if asked.ordered else []
     if order and not order[0].right and all_done:
         asked_for, made = (names.replace("_", " ") for names in (order[0].asked, order[0].made))
         findings.append(Finding(f"asked for {asked_for}, in this order; made {made}", False))
-    return Examined(tuple(findings), Verdict((*checks, *order), verdict.extra))
+    extra = tuple(one for one in verdict.extra if one.verb not in counted)
+    return Examined(tuple(findings), Verdict((*checks, *order), extra))
 
 
 def _per_action(checks: Sequence[Check]) -> list[list[Check]]:
