@@ -191,6 +191,19 @@ def test_counterfactuals_only_add_negatives():
         assert compare(space.training_step(read, rng_of()).parts["nce"], plain)
 
 
+def test_crops_have_no_counterfactual():
+    """All motions are cropped to 1 s: a number that the caption counts is no longer what they show."""
+    batch, itself = batch_of([60, 50, 40]), torch.eye(3, dtype=torch.bool)
+    read = replace(batch, meaning=FineMeaning(~itself, itself, ["a false caption"] * 3))
+    cropped = {"dropout": 0.0, "sample_latents": False, "min_crop_seconds": 1.0, "crop_probability": 1.0}
+    torch.manual_seed(0)
+    space = space_of(**cropped).train()
+    parts = [space.training_step(read, rng_of()).parts]
+    space.config = space.config.model_copy(update={"counterfactuals": True})
+    parts.append(space.training_step(read, rng_of()).parts)
+    assert parts[0]["nce"] == parts[1]["nce"]
+
+
 @pytest.mark.parametrize("change", [{"similarity": "meaning"}, {"counterfactuals": True}])
 def test_a_space_that_reads_meaning_refuses_a_batch_without(change):
     with pytest.raises(ValueError, match="meaning"):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from atm.alignment import AlignmentConfig
 from atm.config import override
 from atm.errors import InputError
 from atm.generators.mdm.config import MDMConfig
@@ -30,6 +31,13 @@ def test_the_cosine_is_half_way_down_at_half_time():
     assert learning_rate(decaying, 0) == pytest.approx(2.0)
     assert learning_rate(decaying, 50) == pytest.approx(1.1)
     assert learning_rate(decaying, 99) == pytest.approx(0.2, abs=0.002)
+
+
+def test_windows_do_not_show_what_captions_count():
+    losses = AlignmentConfig(counterfactual_weight=0.1)
+    with pytest.raises(InputError, match="does not show all that its caption counts"):
+        override(config().model_copy(update={"alignment": losses}), ["window=64"])
+    assert override(config().model_copy(update={"alignment": AlignmentConfig()}), ["window=64"]).window == 64
 
 
 def test_windows_and_padding_exclude_each_other():

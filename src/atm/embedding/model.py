@@ -72,7 +72,7 @@ class Space(nn.Module):
         x = self._normalised(motion)
         of_motion, of_text = self._read_motion(x, motion.lengths), self._read_text(batch.text)
         z_motion, z_text = (self._latent(gaussian, rng) for gaussian in (of_motion, of_text))
-        false = self._counterfactuals(batch, rng)
+        false = self._counterfactuals(batch, motion.lengths == batch.motion.lengths, rng)
         from_motion, from_text = self._decode(torch.cat([z_motion, z_text]), motion.lengths.repeat(2)).chunk(2)
         # Half precision would round away what the contrastive term compares.
         with torch.autocast(x.device.type, enabled=False):
@@ -96,8 +96,11 @@ class Space(nn.Module):
             means = torch.stack([value.detach().mean() for value in logged.values()]).tolist()
         return StepOutput(loss=loss, parts=dict(zip(logged, means, strict=True)))
 
-    def _counterfactuals(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
-        """Latents of the captions that are false of their rows' motions, where they are asked for."""
+    def _counterfactuals(self, batch: Batch, whole: Bool[Tensor, "B"], rng: torch.Generator) -> dict[str, Tensor]:
+        """Latents of the captions that are false of their rows' motions, where they are asked for.
+
+        Of whole motions only: "four steps" may be what a crop of five shows.
+        """
         if not self.config.counterfactuals:
             return {}
         false = batch.meaning.counterfactual
@@ -106,7 +109,7 @@ class Space(nn.Module):
         z = self._latent(self._read_text(read), rng)
         return {
             "z_counterfactual": z,
-            "has_counterfactual": torch.tensor([other is not None for other in false], device=z.device),
+            "has_counterfactual": torch.tensor([other is not None for other in false], device=z.device) & whole,
         }
 
     def _cropped(self, motion: Motion, rng: torch.Generator) -> Motion:

@@ -69,6 +69,16 @@ class TrainConfig(Config):
         return self
 
     @model_validator(mode="after")
+    def _windows_show_what_captions_count(self) -> "TrainConfig":
+        weighed = self.alignment is not None and self.alignment.counterfactual_weight > 0
+        if self.window is not None and (weighed or getattr(self.model, "counterfactuals", False)):
+            raise ValueError(
+                f"a window of {self.window} frames does not show all that its caption counts: set either window or "
+                "counterfactual captions"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _windows_are_not_padded(self) -> "TrainConfig":
         if self.window is not None and self.pad_to is not None:
             raise ValueError(f"windows of {self.window} frames leave nothing to pad: set either window or pad_to")
