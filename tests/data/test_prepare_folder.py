@@ -275,6 +275,7 @@ def test_json_lines_say_the_same_as_csv(tmp_path):
         ("c.csv", "file,caption,start\na,b,soon\n", "start is 'soon', expected seconds"),
         ("c.csv", "file,caption,split\na,b,dev\n", "unknown split in c.csv, line 2: 'dev'"),
         ("c.csv", "file,caption,split\na,b,train\na,c,val\n", "line 3: a had another split"),
+        ("c.csv", "file,caption,split,take\na,b,train,1\nc,d,val,1\n", "line 3: take '1' is in train further up"),
         ("c.csv", "file,caption\n", "holds no captions"),
         ("c.jsonl", '{"file": "a", "caption": "b"\n', "c.jsonl, line 1: no JSON"),
         ("c.jsonl", '["a", "b"]\n', "c.jsonl, line 1: expected"),

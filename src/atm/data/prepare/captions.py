@@ -47,6 +47,7 @@ def read_captions_file(path: Path) -> list[Described]:
     """
     found: dict[str, dict[tuple[float, float | None], list[str]]] = {}
     said: dict[str, tuple[str | None, str | None]] = {}
+    split_of: dict[str, str] = {}
     for where, row in _rows(path):
         file, caption, span = _text(row, "file", where), _text(row, "caption", where), _span(row, where)
         if not file or not caption:
@@ -58,6 +59,10 @@ def read_captions_file(path: Path) -> list[Described]:
             raise unknown(f"split in {where}:", split, SPLITS)
         if said.setdefault(file, (split, take)) != (split, take):
             raise InputError(f"{where}: {file} had another split or take further up; all its lines need the same")
+        if take is not None and split is not None and split_of.setdefault(take, split) != split:
+            raise InputError(
+                f"{where}: take {take!r} is in {split_of[take]} further up; a take cannot be in two splits"
+            )
         captions = found.setdefault(file, {}).setdefault(span, [])
         if caption not in captions:
             captions.append(caption)

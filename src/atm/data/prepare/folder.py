@@ -149,7 +149,7 @@ def write_folder(
         fps: of the clips.
         splits: from what was written to lists of ids for train, val and test; mirrored copies may be in them.
         missing: faults known before.
-        jobs: processes; None: one for each core.
+        jobs: processes; None: one for each core, as far as there are files enough.
         progress: show a bar.
 
     Raises:

@@ -87,7 +87,7 @@ def prepare_amass(
             recording.
         mirror: write mirrored copies, as published.
         seed: of drawn splits.
-        jobs: processes; None: one for each core.
+        jobs: processes; None: one for each core, as far as there are files enough.
         progress: show a bar.
 
     Raises:

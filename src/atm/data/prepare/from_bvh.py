@@ -73,7 +73,7 @@ def prepare_bvh(
         mirror: write a mirrored copy of each clip, its captions with left and right exchanged.
         up: upward axis of all files, one of `UP_AXES`; None: found out for each file.
         seed: of the splits, where the captions file names none.
-        jobs: processes; None: one for each core.
+        jobs: processes; None: one for each core, as far as there are files enough.
         progress: show a bar.
 
     Raises:

@@ -2,7 +2,9 @@
 
 Legs and arms keep the captured directions of their bones. The trunk is laid out as in a standing body and turned with
 the captured rotations of pelvis, spine, chest, neck and collars, since every program cuts a spine into other joints.
-The pelvis goes where the feet come to stand as they stood. Source: the steps of our own; the field has no standard.
+The pelvis goes where the feet come to stand as they stood.
+
+Source: our own; the field has no standard for this.
 """
 
 from functools import cache
