@@ -105,6 +105,8 @@ DAMAGE = {
     "a clip that is no array": (
         lambda f: vectors(f).write_bytes(b"no array"), "error", "clips_unreadable", "000003 cannot be read"),
     "a clip with NaN": (lambda f: change(f, with_nan), "error", "clips_not_finite", "000003 holds NaN"),
+    "a clip with numbers of no body": (
+        lambda f: change(f, lambda x: x * np.float32(1e12)), "error", "clips_impossible", "000003 holds values up to"),
     "a clip of another width": (
         lambda f: np.save(vectors(f), np.zeros((60, 77))), "error", "clips_wrong_width", r"000003 has shape .60, 77"),
     "a clip without frames": (
@@ -314,6 +316,15 @@ def test_kit_features_in_metres_are_told(sound, tmp_path):
         change(folder, lambda x: x / np.float32(1000), clip=file.stem)
     finding = found(check(folder), "unit")
     assert finding.severity == "warning" and "millimetres" in finding.meaning
+
+
+def test_features_that_were_normalised_are_told_and_not_repaired(human, tmp_path):
+    mean, std = np.load(human / "Mean.npy"), np.load(human / "Std.npy")
+    for file in (human / "new_joint_vecs").iterdir():
+        change(human, lambda x: (x - mean) / std, clip=file.stem)
+    assert "clips_normalised" in names(check(human), "error")
+    with pytest.raises(InputError, match="cannot be repaired.*normalised already"):
+        repair_folder(human, tmp_path / "repaired", show_progress=False)
 
 
 def test_a_body_of_another_size_is_told(human):

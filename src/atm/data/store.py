@@ -23,6 +23,9 @@ from atm.errors import InputError
 from atm.progress import progress
 from atm.storage import atomic
 
+_LARGEST = 1e6
+"""Of a number that a frame may hold: a kilometre in millimetres."""
+
 
 @dataclass(frozen=True)
 class Store:
@@ -72,7 +75,7 @@ def open_texts(texts: Path) -> dict[str, str]:
 class Fault(NamedTuple):
     """Why a clip cannot be used."""
 
-    kind: Literal["unreadable", "wrong width", "no frames", "not finite"]
+    kind: Literal["unreadable", "wrong width", "no frames", "not finite", "impossible"]
     said: str
     """In words, to stand behind the clip's name."""
 
@@ -104,6 +107,8 @@ def read_clip(file: Path, width: int) -> tuple[np.ndarray, Fault | None]:
         return np.empty(0), Fault("no frames", "has no frames")
     if not np.isfinite(clip).all():
         return np.empty(0), Fault("not finite", "holds NaN or infinite values")
+    if (largest := float(np.abs(clip).max())) > _LARGEST:
+        return np.empty(0), Fault("impossible", f"holds values up to {largest:.1e}")
     return np.ascontiguousarray(clip, dtype=np.float32), None
 
 
@@ -121,7 +126,7 @@ def _listed(folder: Path, suffix: str, made: int | str) -> tuple[list[str], str]
         stamps = sorted(
             (entry.name, (stat := entry.stat()).st_size, stat.st_mtime_ns)
             for entry in entries
-            if entry.name.endswith(suffix)
+            if entry.name.endswith(suffix) and entry.is_file()
         )
     key = hashlib.sha256(json.dumps([made, stamps]).encode()).hexdigest()[:16]
     return [name for name, _, _ in stamps], key

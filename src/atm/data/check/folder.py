@@ -87,7 +87,23 @@ def _facts(scan: Scan) -> dict[str, str | int | float]:
     return facts
 
 
+def _normalised(scan: Scan) -> bool:
+    """Whether the clips have mean 0 and deviation 1, as models see them, and not as they are stored."""
+    if not scan.moments["all"].frames:
+        return False
+    mean, std = (row[scan.skeleton.columns["positions"]] for row in scan.moments["all"].statistics())
+    # Heights over the ground are about a metre, or a thousand millimetres.
+    return bool(np.median(np.abs(mean[1::3])) < 0.4 and 0.4 < np.median(std) < 2)
+
+
 def _statistics_findings(scan: Scan) -> Iterator[Finding]:
+    if _normalised(scan):
+        yield Finding(
+            "error", "clips_normalised", "clips that are normalised already",
+            "Models do that themselves, and positions come out wrong: multiply by the deviations that were divided by, "
+            "and add the means.", (f"all {len(scan.clips):,} clips",),
+        )  # fmt: skip
+        return
     repair = "computes both again"
     broken = []
     for name, path in (("Mean.npy", scan.layout.mean), ("Std.npy", scan.layout.std)):

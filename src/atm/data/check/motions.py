@@ -38,6 +38,7 @@ _KINDS = {
     "wrong width": ("clips of another width", "Other features, or another body."),
     "no frames": ("clips without frames", "Nothing in them."),
     "not finite": ("clips with NaN or infinite values", "One such frame turns a whole training into NaN."),
+    "impossible": ("clips with impossible values", "They are no positions of a body, in whatever unit."),
 }
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from atm.data.check.captions import Line, mended
-from atm.data.check.findings import Report
+from atm.data.check.findings import Finding, Report
 from atm.data.check.folder import check_folder, programs_findings, report_of, verdict_of
 from atm.data.check.likeness import family
 from atm.data.check.scan import SPLITS, Scan, scan_folder
@@ -27,6 +27,7 @@ from atm.storage import appearing
 
 DROPPED = "dropped.csv"
 """In the copy: everything that was left out, and why."""
+_BEYOND_REPAIR = ("frame_rate", "clips_normalised")
 
 
 @dataclass(frozen=True)
@@ -64,16 +65,21 @@ def repair_folder(folder: Path, out: Path, *, show_progress: bool = True) -> tup
         raise InputError(f"{out} exists already: --fix writes a new folder")
     scan = scan_folder(folder, show_progress=show_progress)
     before = report_of(scan)
+    _refuse(folder, [finding for finding in before.findings if finding.name in _BEYOND_REPAIR])
     plan = plan_of(scan, before)
     if not plan.listed.get("train"):
         raise InputError(f"nothing of {folder} is left to train on: `atm data check {folder}` says what is wrong")
     with appearing(out) as part:
         _write(scan, plan, part, show_progress=show_progress)
         after = check_folder(part, show_progress=show_progress)
-        if not after.sound:
-            left = "; ".join(f"{finding.what}. {finding.meaning}" for finding in after.of("error"))
-            raise InputError(f"{folder} cannot be repaired, and no copy was written: {left}")
+        _refuse(folder, after.of("error"))
     return before, replace(after, folder=str(out))
+
+
+def _refuse(folder: Path, findings: list[Finding]) -> None:
+    if findings:
+        left = " ".join(f"{finding.what}. {finding.meaning}" for finding in findings)
+        raise InputError(f"{folder} cannot be repaired, and no copy was written: {left}")
 
 
 def plan_of(scan: Scan, report: Report) -> Plan:
@@ -118,7 +124,7 @@ def _share_out(scan: Scan, listed: dict[str, list[str]], clips: list[str]) -> It
     """Make train, val and test disjoint, in ids and in motions; yields what leaves a list."""
     if not any(name in listed for name in SPLITS):
         listed |= _drawn(clips)
-    elif "train" not in listed:
+    elif not listed.get("train"):
         elsewhere = {clip_id for name in SPLITS[1:] for clip_id in listed.get(name, [])}
         listed["train"] = [clip_id for clip_id in clips if clip_id not in elsewhere]
     found = leaks(replace(scan, listed=listed))

@@ -48,13 +48,13 @@ class Scan:
 def spellings(line: str) -> list[str]:
     """The names that a line of a list may stand for, the line itself first.
 
-    `000001.npy` and `new_joint_vecs/000001.npy` are 000001; KIT's raw names `3_1_gt` and `M_03950_gt` are 31 and
-    M03950, as the published features are named.
+    `000001.npy` and `new_joint_vecs/000001.npy` are 000001, `m000001` is M000001; KIT's raw names `3_1_gt` and
+    `M_03950_gt` are 31 and M03950, as the published features are named.
     """
     stem = line.replace("\\", "/").rpartition("/")[2]
     for suffix in (".npy", ".txt"):
         stem = stem.removesuffix(suffix)
-    return list(dict.fromkeys([line, stem, stem.removesuffix("_gt").replace("_", "")]))
+    return list(dict.fromkeys([line, stem, stem.upper(), stem.removesuffix("_gt").replace("_", "")]))
 
 
 def scan_folder(folder: Path, *, show_progress: bool = True) -> Scan:
@@ -71,7 +71,7 @@ def scan_folder(folder: Path, *, show_progress: bool = True) -> Scan:
             "(or motions/<id>.npy)"
         )
     skeleton = _skeleton(files, layout)
-    listed = {file.stem: _lines(file) for file in sorted(layout.folder.glob("*.txt"))}
+    listed = {file.stem: _lines(file) for file in sorted(layout.folder.glob("*.txt")) if file.is_file()}
     names = {file.stem for file in files}
     listed = {name: ids for name, ids in listed.items() if name in SPLITS or _lists_clips(ids, names)}
     train = {spelling for line in listed.get("train", []) for spelling in spellings(line)}
@@ -87,7 +87,7 @@ def scan_folder(folder: Path, *, show_progress: bool = True) -> Scan:
                 moments["train"] += own
     texts = {}
     if layout.texts is not None and layout.texts.is_dir():
-        text_files = sorted(layout.texts.glob("*.txt"))
+        text_files = sorted(file for file in layout.texts.glob("*.txt") if file.is_file())
         texts = {file.stem: read_lines(file) for file in progress(text_files, "checking captions", show=show_progress)}
     return Scan(layout, skeleton, clips, texts, listed, moments)
 

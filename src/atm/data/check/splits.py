@@ -46,7 +46,7 @@ def _lists(scan: Scan) -> Iterator[Finding]:
     if empty:
         yield Finding(
             "error" if "train.txt" in empty else "warning", "split_empty", "lists without an id", "Nothing is in them.",
-            tuple(empty),
+            tuple(empty), "puts into train what is in no other split, else drops them",
         )  # fmt: skip
     spelled = [
         f"{name}.txt: {line}, the file is {scan.file_id(line)}"
