@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from atm.alignment import Alignment, AlignmentConfig
 from atm.config import load, validate
 from atm.data.batches import MAX_FRAMES, UNIT, collate
-from atm.data.humanml3d import Caption, MotionDataset, open_dataset
+from atm.data.humanml3d import Item, MotionDataset, open_dataset
 from atm.embedding import SpaceConfig, find_space
 from atm.errors import InputError
 from atm.evaluation.replication import padded
@@ -23,6 +23,7 @@ from atm.generate import row_seed, sample_rows
 from atm.generators import STAGE_KIND, load_generator
 from atm.interface import Batch, TextEncoder
 from atm.layers import Normaliser
+from atm.motion import Motion
 from atm.packaged import packaged
 from atm.storage import find_model, load_state, read_model
 from atm.text import OFFLINE, CachedTextEncoder, load_text_encoder
@@ -31,6 +32,8 @@ from atm.training.config import TrainConfig
 from atm.training.record import RunFolder
 from atm.training.table import find_trainable
 
+AT_ONCE = 512
+"""Captions that are compared at once."""
 BATCH = 64
 """Motions of a batch, for a model whose run does not say: the paper's."""
 ALIKE_SHARE = 0.5
@@ -91,49 +94,51 @@ class Subject:
         picked = self._most_alike(text, show_progress)
         items = [item for item, _ in picked]
         motion = padded([self.dataset.features(item)[: _whole_units(item.frames)] for item in items])
-        texts = [text, *(caption.text for _, caption in picked[1:])]
+        texts = [text, *(caption for _, caption in picked[1:])]
         batch = self._here(Batch(motion, texts, self.sentences(texts).sentence, [item.id for item in items]))
         return explain_motions(
-            self._sampled(batch, seed, show_progress), self.alignment, batch, row=0, stand_in=picked[0][1].text
+            self._sampled(batch, seed, show_progress), self.alignment, batch, row=0, stand_in=picked[0][1]
         )
 
-    def _most_alike(self, text: str, show_progress: bool) -> list[tuple[Any, Caption]]:
+    def _most_alike(self, text: str, show_progress: bool) -> list[tuple[Item, str]]:
         """Motions of the data set, each with its most alike caption: the first stands in, the others fill the batch.
 
         Of the most alike ones that stands in which contradicts the sentence least: a language model barely hears a
         number or a side.
         """
-        self.sentences.prepare(self.dataset.captions(), progress=show_progress)
-        best = []
+        captions = self.dataset.captions()
+        self.sentences.prepare(captions, progress=show_progress)
         own = self._likeness([text])[0]
+        parts = [self._likeness(captions[start : start + AT_ONCE]) @ own for start in range(0, len(captions), AT_ONCE)]
+        cosine = dict(zip(captions, torch.cat(parts).tolist(), strict=True))
+        best = []
         for item in self.dataset.items:
-            cosine = self._likeness([caption.text for caption in item.captions]) @ own
-            best.append((cosine.max().item(), item, item.captions[int(cosine.argmax())]))
+            nearest = max((caption.text for caption in item.captions), key=cosine.__getitem__)
+            best.append((cosine[nearest], item, nearest))
         best.sort(key=lambda found: -found[0])
         size = BATCH if self.run is None else self.run.batch_size
-        nearest = max(1, round(size * ALIKE_SHARE))
+        half = max(1, round(size * ALIKE_SHARE))
         epsilon = self.alignment.config.epsilon
-        others = [found for found in best[nearest:] if found[0] <= epsilon and found[2].text != text]
-        picked = [(item, caption) for _, item, caption in [*best[:nearest], *others][:size]]
+        others = [found for found in best[half:] if found[0] <= epsilon and found[2] != text]
+        picked = [(item, caption) for _, item, caption in [*best[:half], *others][:size]]
         meaning = parse_meaning(text)
-        stand_in = min(picked[:nearest], key=lambda one: len(differs(meaning, parse_meaning(one[1].text))))
+        stand_in = min(picked[:half], key=lambda one: len(differs(meaning, parse_meaning(one[1]))))
         return [stand_in, *(one for one in picked if one is not stand_in)]
 
     def _likeness(self, text: list[str]) -> Float[Tensor, "B S"]:
-        """Unit vectors whose products are what epsilon is compared with."""
+        """Unit vectors whose products are compared with epsilon."""
         if self.alignment.config.similarity != "space":
             return F.normalize(self.sentences(text).sentence.cpu(), dim=-1)
         with torch.no_grad():
             return F.normalize(self.alignment.space.encode_text(text).cpu(), dim=-1)
 
-    def _sampled(self, batch: Batch, seed: int, show_progress: bool):
+    def _sampled(self, batch: Batch, seed: int, show_progress: bool) -> Motion:
         if not hasattr(self.generator, "sample"):
             raise InputError(f"{self.name} is a stage, which samples no motion: explain a training step of it")
         lengths = batch.motion.lengths.cpu()
         seeds = [row_seed(seed, row) for row in range(len(batch))]
-        return sample_rows(self.generator, batch.text, lengths, seeds=seeds, show_progress=show_progress).to(
-            self.device
-        )
+        made = sample_rows(self.generator, batch.text, lengths, seeds=seeds, show_progress=show_progress)
+        return made.to(self.device)
 
     def _here(self, batch: Batch) -> Batch:
         meaning = None
