@@ -91,9 +91,10 @@ def _normalised(scan: Scan) -> bool:
     """Whether the clips have mean 0 and deviation 1, as models see them, and not as they are stored."""
     if not scan.moments["all"].frames:
         return False
-    mean, std = (row[scan.skeleton.columns["positions"]] for row in scan.moments["all"].statistics())
-    # Heights over the ground are about a metre, or a thousand millimetres.
-    return bool(np.median(np.abs(mean[1::3])) < 0.4 and 0.4 < np.median(std) < 2)
+    _, std = scan.moments["all"].statistics()
+    heights = std[scan.skeleton.columns["positions"]][1::3]
+    # Stored, they are a tenth of a metre or a hundred millimetres.
+    return bool(0.6 < np.median(heights) < 1.6)
 
 
 def _statistics_findings(scan: Scan) -> Iterator[Finding]:
