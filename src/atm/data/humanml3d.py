@@ -9,9 +9,11 @@ the caption belongs to the whole motion. Otherwise it belongs to frames int(from
 entry of their own. The published code takes 20 for KIT-ML too.
 """
 
+import gc
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,8 +106,9 @@ def open_dataset(folder: str | Path, split: str, *, min_frames: int | None = Non
     ids = read_split(layout.folder, split)
     store = open_store(layout.clips, skeleton.feature_width)
     least = MIN_FRAMES[skeleton.feature_width] if min_frames is None else min_frames
-    source = _Source(layout.texts, open_texts(layout.texts), read_programs(layout.folder, ids), store)
-    items = [item for clip_id in ids if clip_id in store.span for item in _items(source, clip_id, least)]
+    with _without_collector():
+        source = _Source(layout.texts, open_texts(layout.texts), read_programs(layout.folder, ids), store)
+        items = [item for clip_id in ids if clip_id in store.span for item in _items(source, clip_id, least)]
     if not items:
         raise InputError(
             f"split {split!r} of {folder} has no usable motion: {len(ids)} ids are listed, motions of {least} to "
@@ -113,6 +116,19 @@ def open_dataset(folder: str | Path, split: str, *, min_frames: int | None = Non
         )
     skipped = {clip_id: store.skipped.get(clip_id, "has no file") for clip_id in ids if clip_id not in store.span}
     return MotionDataset(skeleton, items, mean=mean, std=std, store=store, skipped=skipped)
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Ten thousands of small objects are made here, and all stay: looking for garbage among them again and again would
+    cost a third of a run's start."""
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
 
 
 def read_statistics(layout: Layout) -> tuple[np.ndarray, np.ndarray, Skeleton]:
