@@ -74,6 +74,12 @@ def _bvh(path: Path, motion: MotionFile) -> None:
     save_bvh(path, motion.joints, motion.skeleton)
 
 
+def _glb(path: Path, motion: MotionFile) -> None:
+    from atm.export.glb import save_glb
+
+    save_glb(path, motion.joints, motion.skeleton, text=motion.text)
+
+
 def _film(path: Path, motion: MotionFile) -> None:
     from atm.export.video import save_video
 
@@ -102,6 +108,7 @@ _WRITERS: dict[str, Callable[[Path, MotionFile], None]] = {
     ".npz": save_npz,
     ".npy": _npy,
     ".bvh": _bvh,
+    ".glb": _glb,
     ".mp4": _film,
     ".gif": _film,
     ".png": _picture,
