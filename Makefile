@@ -35,10 +35,10 @@ clean:
 
 # The weights that come with the package; how the shipped ones were made stands in src/atm/weights/README.md.
 weights: .venv/.ready
-	$(BIN)/atm data scripted build/weights/data --clips 6000 --seed 1
+	$(BIN)/atm data scripted build/weights/data --clips 12000 --seed 1
 	$(BIN)/atm train space_scripted data=build/weights/data --out build/weights/space
 	$(BIN)/atm train evaluator_scripted data=build/weights/data --out build/weights/evaluator
-	$(BIN)/atm train mdm_small data=build/weights/data steps=1000 --out build/weights/early
+	$(BIN)/atm train mdm_small data=build/weights/data steps=1000 cosine_to=none --out build/weights/early
 	$(BIN)/atm train mdm_small data=build/weights/data --out build/weights/mdm
 	$(BIN)/atm pack build/weights/space src/atm/weights/space_scripted.safetensors
 	$(BIN)/atm pack build/weights/evaluator src/atm/weights/evaluator_scripted.safetensors

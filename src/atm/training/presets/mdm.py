@@ -14,7 +14,7 @@ def published(model, **changes) -> TrainConfig:
 def scripted() -> TrainConfig:
     """The small MDM without the losses: the baseline."""
     return TrainConfig(
-        model=mdm_small(), steps=20_000, batch_size=64, learning_rate=5e-4, warmup_steps=200, ema=0.9995,
+        model=mdm_small(), steps=7500, batch_size=64, learning_rate=5e-4, warmup_steps=200, cosine_to=0.02, ema=0.9995,
         gradient_clip=1.0, sort_over=8, precision="bf16-mixed",
     )  # fmt: skip
 
