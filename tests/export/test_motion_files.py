@@ -52,8 +52,8 @@ def test_published_kit_joints_in_millimetres_become_metres(tmp_path):
 def test_every_suffix_writes_a_file_of_its_kind(walk, tmp_path, suffix):
     path = save_motion(tmp_path / f"walk{suffix}", walk[:6], text="a person walks")
     beginnings = {
-        ".npz": b"PK", ".npy": b"\x93NUMPY", ".bvh": b"HIERARCHY", ".glb": b"glTF", ".mp4": b"\x00\x00\x00", ".gif": b"GIF89a",
-        ".png": b"\x89PNG", ".html": b"<!doctype html>",
+        ".npz": b"PK", ".npy": b"\x93NUMPY", ".bvh": b"HIERARCHY", ".glb": b"glTF",
+        ".mp4": b"\x00\x00\x00", ".gif": b"GIF89a", ".png": b"\x89PNG", ".html": b"<!doctype html>",
     }  # fmt: skip
     assert path.read_bytes().startswith(beginnings[suffix])
 
