@@ -40,7 +40,7 @@ def generate(
     samples: Annotated[int, typer.Option(min=1, help="Motions per sentence.")] = 1,
     seed: Seed = 0,
     guidance: Annotated[float | None, typer.Option(help="Guidance scale; default: the model's.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder, or .npz .bvh .glb .mp4 .gif .html .png file.")] = Path("motion.npz"),
+    out: Annotated[Path, typer.Option(help="Folder or file: npz bvh glb mp4 gif html png.")] = Path("motion.npz"),
     suffix: Annotated[str, typer.Option("--format", help="Format of the files when --out is a folder.")] = "npz",
     quiet: Quiet = False,
 ) -> None:
