@@ -150,9 +150,7 @@ def survey_html(found: Survey) -> str:
     """What was mined now as a section."""
     shares = {_SHARES[name]: f"{100 * share:.0f} %" for name, share in found.shares.items()}
     parts = [
-        paragraph(
-            f"{found.motions} motions of the training split, in the model's present state, each in one training step."
-        ),
+        paragraph(f"{found.motions} motions of the data, in the model's present state, each in one training step."),
         facts(shares),
     ]
     if not found.pairs:
