@@ -91,4 +91,4 @@ def test_slurm_without_a_slurm_is_refused(tmp_path, monkeypatch):
     pytest.importorskip("submitit")
     monkeypatch.setenv("PATH", "")
     with pytest.raises(InputError, match="submitit refuses"):
-        run_study(small_study(), plan(tmp_path), tmp_path, engine=Engine("slurm"), show_progress=False)
+        run_study(small_study(), plan(tmp_path), tmp_path, runner=run_fake, engine=Engine("slurm"), show_progress=False)

@@ -14,11 +14,13 @@ from atm.errors import InputError
 def presets() -> None:
     """What can be trained: names for `atm train`, with steps and expected time."""
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from atm.training.presets import all_presets
 
-    table = Table("preset", "what", "steps", "expected time")
+    # Names stand whole in a narrow window, too: they are what one types.
+    longest = max(map(len, all_presets()))
+    table = Table(Column("preset", no_wrap=True, min_width=longest), "what", "steps", "expected time")
     for name, row in all_presets().items():
         table.add_row(name, row.what, f"{row.config().steps:,}", row.time)
     Console().print(table)
