@@ -1,6 +1,7 @@
 """`atm evaluate` of a space."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ import torch
 from atm.embedding import Space, save_space, space_small
 from atm.evaluation.commands import evaluate_space, kind_of
 from atm.layers import Normaliser
+from atm.packaged import named, packaged
 from atm.text import load_text_encoder
 from folders import make_folder
 
@@ -36,3 +38,11 @@ def test_every_protocol_is_reported_in_both_directions_for_motions_and_clips(fil
     assert set(report) == {"all", "threshold", "nsim", "clips", "clips threshold", "hearing"}
     assert {"t2m/R@1", "t2m/MedR", "m2t/R@10"} <= set(report["all"])
     assert "epsilon 0.85 drops" in text
+
+
+def test_a_packaged_model_goes_by_its_name_where_no_file_has_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert named(Path("space")) == packaged("space")
+    assert named(Path("runs/space")) == Path("runs/space")
+    (tmp_path / "space").mkdir()
+    assert named(Path("space")) == Path("space")
