@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from atm.alignment.distances import Distance
 from atm.alignment.negatives import Rule
@@ -57,6 +57,10 @@ class AlignmentConfig(Config):
     """How negative proxies are chosen (table 7)."""
     proxies_from: Literal["batch", "motion"] = "batch"
     """Proxies among all other clips of the batch, or among those of the same motion."""
+    gather: bool = False
+    """Where several devices train together (`--devices`): hard negatives and proxies are chosen among the motions and
+    clips of all of them, as if their rows were one batch, and the gradient reaches them all. False: each device
+    chooses among its own rows. On one device it changes nothing."""
     clip_seconds: Positive = 2.0
     """Length of a clip (figure 6)."""
     min_clip_seconds: Positive = 1.0
@@ -71,6 +75,12 @@ class AlignmentConfig(Config):
     """Mean over all rows, or over the rows whose loss is not 0 (the paper leaves it open)."""
     floor: Positive = 1e-4
     """Smallest real distance in a ratio's denominator, in units of the distance."""
+
+    @model_validator(mode="after")
+    def _meanings_stay_on_their_device(self) -> "AlignmentConfig":
+        if self.gather and self.similarity == "meaning":
+            raise ValueError("gather compares texts of several devices, meanings are read on each: give one of them up")
+        return self
 
     def weighs_anything(self) -> bool:
         """Whether any of the losses is on."""

@@ -1,6 +1,7 @@
 """The two losses put together: embed, mine, compare, weigh. This is what plugs into a generator's training step."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -9,6 +10,7 @@ from torch import Tensor
 from atm.alignment.clips import Clips, find_clips, least_aligned
 from atm.alignment.config import AlignmentConfig
 from atm.alignment.distances import row_distance
+from atm.alignment.gather import gather_rows, gather_texts, mean_over_processes, processes
 from atm.alignment.losses import contrastive_loss, counterfactual_loss, inter_motion_loss, intra_motion_loss
 from atm.alignment.negatives import (
     Mined,
@@ -67,6 +69,18 @@ class AlignmentOutput:
     intra_detail: IntraDetail | None = None
 
 
+class _Seen(NamedTuple):
+    """The rows that negatives are chosen among."""
+
+    z_text: Float[Tensor, "B E"]
+    z_generated: Float[Tensor, "B E"]
+    z_real: Float[Tensor, "B E"]
+    batch: Batch
+    """Texts and sentence embeddings of these rows."""
+    own: slice
+    """Those of this process."""
+
+
 class Alignment:
     """The alignment objective (the paper's eq. 8 without L_mse) in a frozen space.
 
@@ -118,16 +132,18 @@ class Alignment:
         takes_part = torch.ones(len(batch), dtype=torch.bool, device=z_text.device)
         if noise_level is not None:
             takes_part = noise_level <= self.config.max_noise
+        seen = self._see(z_text, z_generated, z_real, batch)
 
-        zero = z_generated.sum() * 0  # keeps the graph whole where no loss is active
+        # Keeps the graph whole where no loss is active: with `gather`, the other processes wait for this one's part.
+        zero = seen.z_generated.sum() * 0
         inter, intra, counterfactual, log, inter_detail, intra_detail = zero, zero, zero, {}, None, None
         if self.config.inter_weight > 0:
-            inter, inter_detail = self._inter(z_text, z_generated, z_real, batch, takes_part, rng, log)
+            inter, inter_detail = self._inter(seen, takes_part, rng, log)
         if self.config.intra_weight > 0:
             alike = 1 - row_distance(z_generated, z_real, "cosine").detach()
             is_open = (alike < self.config.gamma) & takes_part
             log["intra/under_gamma"] = is_open.float().mean().item()
-            intra, intra_detail = self._intra(motion, batch.motion, is_open, zero, log)
+            intra, intra_detail = self._intra(motion, batch.motion, z_generated, seen.own, is_open, zero, log)
         total = self.config.inter_weight * inter + self.config.intra_weight * intra
         log["inter/loss"], log["intra/loss"] = inter.item(), intra.item()
         if self.config.counterfactual_weight > 0:
@@ -135,14 +151,28 @@ class Alignment:
             total = total + self.config.counterfactual_weight * counterfactual
         return AlignmentOutput(total, inter, intra, counterfactual, log, inter_detail, intra_detail)
 
-    def _inter(self, z_text, z_generated, z_real, batch, takes_part, rng, log):
-        config = self.config
-        admissible = self.admissible(batch, z_text)
+    @property
+    def _gathers(self) -> bool:
+        return self.config.gather and processes() > 1
+
+    def _see(self, z_text, z_generated, z_real, batch) -> "_Seen":
+        """The rows that negatives are chosen among: those of this process, or with `gather` of all."""
+        if not self._gathers:
+            return _Seen(z_text, z_generated, z_real, batch, slice(0, len(batch)))
+        every_generated, own = gather_rows(z_generated)
+        sentence, _ = gather_rows(batch.sentence)
+        every = replace(batch, text=gather_texts(batch.text), sentence=sentence)
+        return _Seen(gather_rows(z_text)[0], every_generated, gather_rows(z_real)[0], every, own)
+
+    def _inter(self, seen, takes_part, rng, log):
+        config, own = self.config, seen.own
+        z_text, z_generated, z_real = seen.z_text, seen.z_generated, seen.z_real
+        admissible = self.admissible(seen.batch, z_text)
         log["inter/admissible"] = admissible.sum(1).float().mean().item()
         margin = None if config.margin == "adaptive" else config.margin
         if config.inter_loss == "contrastive":
             loss = contrastive_loss(z_text, z_generated, admissible, temperature=config.temperature)
-            loss = loss * takes_part
+            loss = loss[own] * takes_part
             log["inter/active"] = (loss > 0).float().mean().item()
             return self._mean(loss), None
         if config.inter_loss == "triplet":
@@ -157,16 +187,18 @@ class Alignment:
             z_text, z_generated, z_real, mined.index,
             margin=margin, distance=config.distance, detach_negative=config.detach_negative,
         )  # fmt: skip
+        mined = Mined(*(part[own] for part in mined))
+        z_text, z_own_real = z_text[own], z_real[own]
         valid = mined.valid & takes_part[:, None]
-        loss = _mean_of_valid(each, valid)
+        loss = _mean_of_valid(each[own], valid)
         log["inter/active"] = (loss > 0).float().mean().item()
         log["inter/without_negative"] = (~mined.valid.any(1)).float().mean().item()
         _quantiles(log, "inter/ratio", mined.ratio[valid])
         text = z_text[:, None].expand(-1, mined.index.shape[1], -1)
         real = row_distance(text, z_real[mined.index], config.distance)
-        own = row_distance(z_text, z_real, config.distance)
-        _quantiles(log, "inter/margin", (real - own[:, None])[valid])
-        _quantiles(log, "inter/distance_to_text", row_distance(z_text, z_generated, config.distance))
+        to_own = row_distance(z_text, z_own_real, config.distance)
+        _quantiles(log, "inter/margin", (real - to_own[:, None])[valid])
+        _quantiles(log, "inter/distance_to_text", row_distance(z_text, z_generated[own], config.distance))
         return self._mean(loss), InterDetail(mined.index, valid, mined.ratio, loss.detach())
 
     def similarity(self, batch: Batch, z_text: Float[Tensor, "B E"]) -> Float[Tensor, "B B"]:
@@ -201,19 +233,25 @@ class Alignment:
         log["counterfactual/loss"] = mean.item()
         return mean
 
-    def _intra(self, generated: Motion, real: Motion, is_open, zero, log):
+    def _intra(self, generated: Motion, real: Motion, z_whole, own, is_open, zero, log):
         config = self.config
         fps = real.skeleton.fps
         clip_frames = max(1, round(config.clip_seconds * fps))
         min_frames = min(clip_frames, max(1, round(config.min_clip_seconds * fps)))
         clips = find_clips(real.lengths, clip_frames=clip_frames, min_frames=min_frames)
         log["intra/active"] = 0.0
-        if clips is None or not is_open.any():
+        if (clips is None or not is_open.any()) and not self._gathers:
             return zero, None
-        with torch.no_grad():
-            z_real = self.space.encode_motion(clips.cut(real)).float()
-        z_generated = self.space.encode_motion(clips.cut(generated)).float()
-        row, anchor = least_aligned(z_generated, z_real, clips.owner, distance=config.distance)
+        if clips is None:  # the other processes have some, and wait for what this one has to say
+            none = torch.zeros(0, dtype=torch.long, device=z_whole.device)
+            clips, row, anchor, z_generated, z_real = Clips(none, none, none), none, none, z_whole[:0], z_whole[:0]
+        else:
+            with torch.no_grad():
+                z_real = self.space.encode_motion(clips.cut(real)).float()
+            z_generated = self.space.encode_motion(clips.cut(generated)).float()
+            row, anchor = least_aligned(z_generated, z_real, clips.owner, distance=config.distance)
+        if self._gathers:
+            clips, anchor, z_generated, z_real = _with_all_clips(clips, anchor, z_generated, z_real, own.start)
         candidate = torch.ones(len(anchor), len(clips.owner), dtype=torch.bool, device=anchor.device)
         if config.proxies_from == "motion":
             candidate = clips.owner[anchor][:, None] == clips.owner[None, :]
@@ -241,7 +279,10 @@ class Alignment:
     def _mean(self, loss: Float[Tensor, "B"]) -> Float[Tensor, ""]:
         if self.config.average == "batch":
             return loss.mean()
-        return loss.sum() / (loss > 0).sum().clamp_min(1)
+        active = (loss > 0).sum()
+        if self._gathers:
+            return loss.sum() / mean_over_processes(active).clamp_min(1 / processes())
+        return loss.sum() / active.clamp_min(1)
 
     def _random_negative(self, z_generated, z_real, admissible, rng) -> Mined:
         """One admissible row at random for each row: the plain triplet of table 5."""
@@ -253,6 +294,13 @@ class Alignment:
         generated = row_distance(z_generated[own], z_generated[index], self.config.distance).detach()
         real = row_distance(z_real[own], z_real[index], self.config.distance)
         return Mined(index, (admissible & ~itself).gather(1, index), generated / real.clamp_min(self.config.floor))
+
+
+def _with_all_clips(clips: Clips, anchor, z_generated, z_real, first_row: int):
+    """Clips and embeddings of all processes, rows counted over all batches; and the own anchors among them."""
+    every_generated, here = gather_rows(z_generated)
+    places, _ = gather_rows(torch.stack([clips.owner + first_row, clips.start, clips.length], dim=1))
+    return Clips(*places.unbind(1)), anchor + here.start, every_generated, gather_rows(z_real.detach())[0]
 
 
 def _mean_of_valid(each: Float[Tensor, "A K"], valid: Bool[Tensor, "A K"]) -> Float[Tensor, "A"]:

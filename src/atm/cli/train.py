@@ -32,6 +32,7 @@ def presets() -> None:
         "atm train mdm_small_atm data=scripted alignment.space=runs/space_scripted-0 seed=7 --minutes 30",
         "atm train mdm_small_atm data=scripted --from runs/mdm_small-0 --out runs/continued",
         "atm train --resume runs/mdm_small-0",
+        "atm train mdm_humanml3d_atm data=HumanML3D batch_size=16 alignment.gather=true --devices 4",
     )
 )
 def train(
@@ -41,6 +42,8 @@ def train(
     minutes: Annotated[float | None, typer.Option(help="Stop after this time; the run can be resumed.")] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder.")] = None,
     from_model: Annotated[Path | None, typer.Option("--from", help="Run or model file to start from.")] = None,
+    devices: Annotated[int, typer.Option(min=1, help="GPUs of each machine; without any, processes.")] = 1,
+    nodes: Annotated[int, typer.Option(min=1, help="Machines, each of which runs this command.")] = 1,
     quiet: Quiet = False,
 ) -> None:
     """Train a space, an evaluator or a generator, without or with the alignment losses."""
@@ -52,14 +55,17 @@ def train(
     if resume is not None:
         if preset is not None or from_model is not None or out is not None:
             raise InputError("--resume goes on by what the run holds: give it no preset, key=value, --from or --out")
-        outcome = start.resume(resume, minutes=minutes, show_progress=not quiet)
+        outcome = start.resume(resume, minutes=minutes, devices=devices, machines=nodes, show_progress=not quiet)
         out = resume
     elif preset is None:
         raise InputError("what to train? give a name that `atm presets` lists, or --resume RUN")
     else:
         config = override(find_preset(preset), settings or [])
         out = out or Path("runs") / f"{preset}-{config.seed}"
-        outcome = start.start(config, out, minutes=minutes, from_model=from_model, show_progress=not quiet)
+        outcome = start.start(
+            config, out, minutes=minutes, from_model=from_model, devices=devices, machines=nodes,
+            show_progress=not quiet,
+        )  # fmt: skip
     if not outcome.finished:
         print(f"at step {outcome.step} of {outcome.steps}; go on with: atm train --resume {out}", file=sys.stderr)
     print(out)

@@ -23,7 +23,7 @@ class TrainConfig(Config):
     steps: Annotated[int, Field(gt=0)] = 400_000
     """Optimiser steps in all."""
     batch_size: Annotated[int, Field(gt=0)] = 64
-    """Motions per step (and per device)."""
+    """Motions of a step on each device: `--devices 4` with 16 trains on 64 motions a step."""
     pad_to: Annotated[int, Field(gt=0)] | None = None
     """Frames of every batch; none: its longest motion. Models that attend to padding need the published 196."""
     window: Annotated[int, Field(gt=0)] | None = None

@@ -5,7 +5,7 @@ import signal
 import time
 import warnings
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,7 @@ from atm.training.config import TrainConfig
 from atm.training.optimise import Optimisation, step_generator, to_device
 from atm.training.record import RunFolder
 from atm.training.table import find_trainable
+from atm.training.team import Team
 
 BAD_STEPS_LIMIT = 20
 """Steps in a row without a finite loss after which a run gives up."""
@@ -55,6 +56,7 @@ def train(
     validation: Callable[[int], Batch] | None = None,
     minutes: float | None = None,
     resume: bool = False,
+    team: Team | None = None,
     show_progress: bool = True,
 ) -> Outcome:
     """Train `model` into a run folder, to `config.steps` or until the time is over.
@@ -71,31 +73,37 @@ def train(
         validation: batches for the validation loss, where `config.validate_every` asks for one.
         minutes: stop after this time (and leave a checkpoint and a model); None: no limit.
         resume: go on from the folder's checkpoint.
+        team: the processes that train together, all of which call this; None: this one alone. A step then takes as
+            many batches as there are processes, one for each. The first writes all files; what it logs is of its rows.
         show_progress: a bar on standard error.
 
     Raises:
         InputError: nothing to resume, the losses ask for a motion that the model does not give, or twenty steps in a
             row had no finite loss.
     """
-    optimisation = Optimisation(config, model, alignment)
+    optimisation = Optimisation(config, model, alignment, team)
+    team = optimisation.team
     optimizer = optimisation.optimizer
     average = MovingAverage(model, config.ema) if config.ema else None
     state: dict[str, Any] = {"step": 0, "seconds": 0.0, "best": math.inf, "pending": {}, "skipped": {}}
     if resume:
         state = _restore(run, model, optimizer, average)
-        run.drop_metrics_after(state["step"])
-    else:
+        if team.first:
+            run.drop_metrics_after(state["step"])
+    elif team.first:
         run.create()
         with atomic(run.config) as part:
             save(config, part)
-        run.write_record(seed=config.seed, data=config.data)
+        run.write_record(seed=config.seed, data=config.data, processes=team.size)
 
     step, begun = state["step"], time.monotonic()
     best, already = state["best"], state["seconds"]
-    journal = _Journal(run, pending=state["pending"], skipped=state["skipped"])
+    journal = _Journal(run if team.first else None, pending=state["pending"], skipped=state["skipped"])
     bad_in_a_row = 0
 
     def checkpoint() -> None:
+        if not team.first:
+            return
         seconds = already + time.monotonic() - begun
         save_checkpoint(
             run.checkpoint,
@@ -119,15 +127,21 @@ def train(
         _stop_on_interrupt() as interrupted,
         ThreadPoolExecutor(1) as ahead,
         closing(journal),
-        progress_bar(show=show_progress) as bar,
+        progress_bar(show=show_progress and team.first) as bar,
     ):
         task = bar.add_task("training", total=config.steps, completed=step, note="")
-        coming = ahead.submit(sampler, step)
-        while step < config.steps and not interrupted():
-            if minutes is not None and time.monotonic() - begun > minutes * 60:
-                break
+
+        def draw(at: int) -> Future[Batch]:
+            return ahead.submit(sampler, at * team.size + team.rank)
+
+        def is_over() -> bool:
+            late = minutes is not None and time.monotonic() - begun > minutes * 60
+            return team.any(late or interrupted())
+
+        coming = draw(step)
+        while step < config.steps and not is_over():
             batch = coming.result()
-            coming = ahead.submit(sampler, step + 1)
+            coming = draw(step + 1)
             stepped = optimisation.step(batch, step)
             if stepped.skipped is None:
                 bad_in_a_row = 0
@@ -147,7 +161,7 @@ def train(
                 line = journal.write(step, already + time.monotonic() - begun)
                 bar.update(task, note=f"loss {line.get('loss', math.nan):.4f}")
             bar.update(task, completed=step)
-            if validation is not None and config.validate_every and step % config.validate_every == 0:
+            if team.first and validation is not None and config.validate_every and step % config.validate_every == 0:
                 loss_val = validation_loss(model, validation, config.seed, optimisation.device, average)
                 journal.run.append_metrics({"step": step, "validation_loss": loss_val})
                 if config.keep == "best" and loss_val < best:
@@ -204,14 +218,15 @@ def _save_averaged(path: Path, model: nn.Module, average: MovingAverage | None, 
 class _Journal:
     """Means of what the steps logged, into metrics.jsonl and TensorBoard; and the rows that had no finite loss."""
 
-    def __init__(self, run: RunFolder, *, pending: dict[str, list[float]], skipped: dict[str, int]):
+    def __init__(self, run: RunFolder | None, *, pending: dict[str, list[float]], skipped: dict[str, int]):
+        """`run` None: nothing is written."""
         from torch.utils.tensorboard import SummaryWriter
 
         self.run = run
         self.pending = dict(pending)
         """Values since the last line; in the checkpoint, so that a resumed run's next line is the mean it would be."""
         self.skipped = dict(skipped)
-        self._board = SummaryWriter(str(run.path / "tensorboard"))
+        self._board = SummaryWriter(str(run.path / "tensorboard")) if run is not None else None
 
     def add(self, log: dict[str, float]) -> None:
         for name, value in log.items():
@@ -226,6 +241,8 @@ class _Journal:
         line = {"step": step, "seconds": round(seconds, 2)}
         line |= {name: float(np.mean(values)) for name, values in self.pending.items()}
         self.pending.clear()
+        if self.run is None:
+            return line
         self.run.append_metrics(line)
         for name, value in line.items():
             if name != "step":
@@ -233,7 +250,8 @@ class _Journal:
         return line
 
     def close(self) -> None:
-        self._board.close()
+        if self._board is not None:
+            self._board.close()
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """One step of training: forward, the losses, backward, update. The loop takes it, and the study of costs times it."""
 
-import logging
 import math
 import warnings
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
@@ -16,6 +16,7 @@ from atm.errors import InputError
 from atm.interface import Batch, StepOutput
 from atm.training.config import TrainConfig
 from atm.training.schedule import learning_rate
+from atm.training.team import Team
 
 GRADIENT_RATIO_LIMIT = 5.0
 """|weighted alignment gradient| / |own gradient| above which a run warns: the losses then fool the space instead of
@@ -39,38 +40,37 @@ class Optimisation:
         config: the model must have been built from it.
         model: has `training_step(batch, rng)`.
         alignment: the losses to add; None is the baseline.
+        team: the processes that train it together; None: this one alone. Each has rows of its own; gradients are
+            averaged over all.
     """
 
-    def __init__(self, config: TrainConfig, model: nn.Module, alignment: Alignment | None = None):
-        from lightning.fabric import Fabric
-
-        # It tells which arithmetic it uses, on each start; the config says that.
-        logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    def __init__(
+        self, config: TrainConfig, model: nn.Module, alignment: Alignment | None = None, team: Team | None = None
+    ):
         self.config = config
         self.model = model
         self.alignment = alignment
-        self._fabric = Fabric(accelerator="auto", devices=1, precision=config.precision)
-        self.device = self._fabric.device
-        model.requires_grad_(True)
-        optimizer = torch.optim.AdamW(
+        self.team = team or Team(config.precision)
+        self.device = self.team.fabric.device
+        model.to(self.device).requires_grad_(True)
+        self.optimizer = torch.optim.AdamW(
             model.parameters(), lr=config.learning_rate, betas=config.betas, weight_decay=config.weight_decay
         )
-        self._wrapped, self.optimizer = self._fabric.setup(model, optimizer)
-        self._wrapped.mark_forward_method("training_step")
+        self._forward = model.training_step if self.team.size == 1 else _over_processes(model, self.device)
         if alignment is not None and isinstance(alignment.space, nn.Module):
             alignment.space.to(self.device)
         self._warned = False
 
     def step(self, batch: Batch, number: int) -> Stepped:
-        """Step `number`, counted from 0, on a batch anywhere. Its random numbers come from (seed, number) alone."""
+        """Step `number`, counted from 0, on a batch anywhere. Random numbers come from (seed, number, rank) alone."""
         config, model = self.config, self.model
         batch = to_device(batch, self.device)
-        rng = step_generator(config.seed, number)
+        rng = step_generator(config.seed, number, self.team.rank)
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(config, number)
 
         model.train()
-        output = self._wrapped.training_step(batch, rng)
+        output = self._forward(batch, rng)
         own = output.loss.mean()
         loss, log = own, {"loss": own.item(), **output.parts}
         if self.alignment is not None:
@@ -80,18 +80,19 @@ class Optimisation:
             loss = own + aligned.total
             log |= {f"alignment/{name}": value for name, value in aligned.log.items()}
         norm = math.nan
-        if torch.isfinite(loss):
-            self._fabric.backward(loss)
+        if not self.team.any(not torch.isfinite(loss).item()):
+            loss.backward()
             norm = _gradient_norm(model)
         moves = math.isfinite(norm)
         if moves:
             if config.gradient_clip:
-                self._fabric.clip_gradients(self._wrapped, self.optimizer, max_norm=config.gradient_clip)
+                nn.utils.clip_grad_norm_(model.parameters(), config.gradient_clip)
             self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         if moves:
             return Stepped(log | {"gradient_norm": norm, "total": loss.item()})
-        return Stepped({}, [i for i, row in zip(batch.ids, output.loss, strict=True) if not torch.isfinite(row)])
+        at_fault = [i for i, row in zip(batch.ids, output.loss, strict=True) if not torch.isfinite(row)]
+        return Stepped({}, self.team.together(at_fault))
 
     def attention(self):
         """A block in which attention is computed as is quickest here.
@@ -119,11 +120,40 @@ class Optimisation:
         return {"gradient/own": norms[0], "gradient/alignment": norms[1], "gradient/ratio": ratio}
 
 
-def step_generator(seed: int, step: int) -> torch.Generator:
+def step_generator(seed: int, step: int, rank: int = 0) -> torch.Generator:
     """The random numbers of a step; also sets the global state that dropout draws from."""
-    state = np.random.SeedSequence([seed, step]).generate_state(2)
+    state = np.random.SeedSequence([seed, step, *([rank] if rank else [])]).generate_state(2)
     torch.manual_seed(int(state[0]))
     return torch.Generator().manual_seed(int(state[1]))
+
+
+class _AsForward(nn.Module):
+    """A model's training step as `forward`, which is what DDP watches, with tensors that it finds."""
+
+    def __init__(self, model: nn.Module):
+        super().__init__()
+        self.model = model
+
+    def forward(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, Tensor | None, StepOutput]:
+        output = self.model.training_step(batch, rng)
+        return output.loss, None if output.motion is None else output.motion.features, output
+
+
+def _over_processes(model: nn.Module, device: torch.device) -> Callable[[Batch, torch.Generator], StepOutput]:
+    """The model's training step, after which a backward pass averages the gradients of all processes."""
+    parallel = nn.parallel.DistributedDataParallel(
+        _AsForward(model),
+        device_ids=[device] if device.type == "cuda" else None,
+        # Some generators have parameters that a step does not use, by chance or by design.
+        find_unused_parameters=True,
+    )
+
+    def training_step(batch: Batch, rng: torch.Generator) -> StepOutput:
+        loss, features, output = parallel(batch, rng)
+        motion = None if features is None else replace(output.motion, features=features)
+        return replace(output, loss=loss, motion=motion)
+
+    return training_step
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:

@@ -22,6 +22,7 @@ from atm.training.loop import Outcome, train
 from atm.training.optimise import step_generator
 from atm.training.record import RunFolder
 from atm.training.table import find_trainable
+from atm.training.team import Team
 
 ENOUGH_MINUTES = 0.02
 """A run whose time is over but for this is done."""
@@ -33,6 +34,8 @@ def start(
     *,
     minutes: float | None = None,
     from_model: Path | None = None,
+    devices: int = 1,
+    machines: int = 1,
     show_progress: bool = True,
 ) -> Outcome:
     """A new run.
@@ -42,11 +45,14 @@ def start(
         out: run folder; must not hold a run.
         minutes: time budget.
         from_model: run folder or model file whose weights (and model config) the run starts with.
+        devices, machines: see `Team`. With more than one process, only the first returns.
     """
-    run = RunFolder(out)
-    if run.holds_something():
-        raise InputError(f"{out} holds a run already: go on with `atm train --resume {out}`, or give another --out")
-    run.forget()
+    run, team = RunFolder(out), Team(config.precision, devices=devices, machines=machines)
+    if team.first:
+        if run.holds_something():
+            raise InputError(f"{out} holds a run already: go on with `atm train --resume {out}`, or give another --out")
+        run.forget()
+    team.launch()
     if from_model is not None:
         stored = read_model(find_model(from_model))
         name = stored.config.get("name", stored.kind)
@@ -56,16 +62,20 @@ def start(
             )
         model = validate(type(config.model), stored.config, source=str(from_model))
         config = config.model_copy(update={"model": model})
-    return _run(config, run, minutes=minutes, from_model=from_model, resume=False, show_progress=show_progress)
+    return _run(config, run, team, minutes=minutes, from_model=from_model, resume=False, show_progress=show_progress)
 
 
-def resume(out: Path, *, minutes: float | None = None, show_progress: bool = True) -> Outcome:
-    """Go on with the run in this folder, by the config that it holds."""
+def resume(
+    out: Path, *, minutes: float | None = None, devices: int = 1, machines: int = 1, show_progress: bool = True
+) -> Outcome:
+    """Go on with the run in this folder, by the config that it holds; arguments as for `start`."""
     run = RunFolder(out)
     if not run.config.is_file():
         raise InputError(f"{out} is not a run folder: there is no {run.config.name} in it")
     config = load(TrainConfig, run.config)
-    return _run(config, run, minutes=minutes, from_model=None, resume=True, show_progress=show_progress)
+    team = Team(config.precision, devices=devices, machines=machines)
+    team.launch()
+    return _run(config, run, team, minutes=minutes, from_model=None, resume=True, show_progress=show_progress)
 
 
 def start_or_resume(
@@ -143,15 +153,20 @@ def prepare(config: TrainConfig, *, new: bool = True, show_progress: bool = True
     return Prepared(config, model, BatchSampler(dataset, sentences, **sizes), alignment, validation)
 
 
-def _run(config: TrainConfig, run: RunFolder, *, minutes, from_model, resume, show_progress) -> Outcome:
-    ready = prepare(config, new=not resume and from_model is None, show_progress=show_progress)
+def _run(config: TrainConfig, run: RunFolder, team: Team, *, minutes, from_model, resume, show_progress) -> Outcome:
+    with team.one_after_another():
+        ready = prepare(
+            config, new=not resume and from_model is None, show_progress=show_progress and team.first
+        )  # fmt: skip
     if from_model is not None:
         load_state(ready.model, read_model(find_model(from_model)).state, source=str(from_model))
-    return train(
+    outcome = train(
         ready.config, ready.model, ready.sampler, run,
-        alignment=ready.alignment, validation=ready.validation, minutes=minutes, resume=resume,
+        alignment=ready.alignment, validation=ready.validation, minutes=minutes, resume=resume, team=team,
         show_progress=show_progress,
     )  # fmt: skip
+    team.part_ways()
+    return outcome
 
 
 def build_model(
