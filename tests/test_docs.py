@@ -20,6 +20,7 @@ SMALLER = {
     "train": ["steps=2", "batch_size=4", "validate_every=2", "--quiet"],
     "evaluate": ["--repeats", "1", "--limit", "32", "--no-multimodality", "--quiet"],
     "generate": ["--seconds", "1", "--quiet"],
+    "study": ["--rows", "none", "--quiet"],
     "explain": ["--batches", "1", "--quiet"],
     "compare": ["--quiet"],
     "retrieve": ["--quiet"],

@@ -73,6 +73,8 @@ class Job(Config):
     assembles: str | None = None
     """The generator that is put together from the runs of `of`."""
     of: tuple[str, ...] = ()
+    database: bool = False
+    """See `Row`."""
     measured: bool = True
     from_model: str | None = None
     """What the row starts from; none: random weights."""
@@ -182,7 +184,7 @@ def plan_jobs(study: Study, plan: Plan, *settings: str) -> list[Job]:
         jobs += [
             Job(
                 name=job_name(row.name, seed), kind=study.kind, seed=seed, configs={row.name: configs[row.name]},
-                assembles=row.assembles, of=row.of, measured=row.measured,
+                assembles=row.assembles, of=row.of, database=row.database, measured=row.measured,
                 from_model=_start(plan, configs[row.name]), plan=plan,
             )
             for row in study.rows

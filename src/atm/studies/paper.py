@@ -6,11 +6,16 @@ second-hand: they were taken from a public reading note.
 
 from collections.abc import Callable, Sequence
 
-from atm.studies.study import Row, Said, Study
+from atm.studies.study import DATABASE, Row, Said, Study
 
 H3D, KIT = "HumanML3D", "KIT-ML"
 WITHOUT = ("alignment=none",)
 """Of rows whose preset has no losses, too: a user's `alignment.space=RUN` would turn them on."""
+BUILDS_ON = {
+    "mld": ("model.vae=run:mld_vae",),
+    "remodiffuse": (f"model.database=run:remodiffuse_database/{DATABASE}",),
+}
+"""Rows of `generators` that take what an earlier row has made."""
 SECOND_HAND = "Its figures are second-hand."
 
 
@@ -191,12 +196,12 @@ def generators() -> Study:
     plain = {name: f"{name}_small" for name in ("mdm", "mld", "motiondiffuse", "remodiffuse")}
     rows = [
         Row(name="mld_vae", what="MLD's first stage", base="mld_vae_small", settings=WITHOUT, measured=False),
+        Row(name="remodiffuse_database", base="remodiffuse_small", settings=WITHOUT, measured=False, database=True),
         Row(name="momask_length", base="momask_length_small", settings=WITHOUT, measured=False),
     ]
     for arm, losses in (("", WITHOUT), ("_atm", ())):
         for name, base in plain.items():
-            vae = ("model.vae=run:mld_vae",) if name == "mld" else ()
-            rows.append(Row(name=f"{name}{arm}", base=f"{base}{arm}", settings=(*losses, *vae)))
+            rows.append(Row(name=f"{name}{arm}", base=f"{base}{arm}", settings=(*losses, *BUILDS_ON.get(name, ()))))
         on_it = f"model.tokeniser=run:momask_rvq{arm}"
         rows.append(Row(name=f"momask_rvq{arm}", base=f"momask_rvq_small{arm}", settings=losses, measured=False))
         rows += [

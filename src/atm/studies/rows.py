@@ -5,8 +5,10 @@ from pathlib import Path
 
 from atm.evaluation.commands import evaluate_path
 from atm.evaluation.report import REAL
+from atm.generators.remodiffuse.database import database_of_folder
 from atm.studies.cost import time_steps
 from atm.studies.jobs import Job, JobFolder, Result, run_config, run_folder
+from atm.studies.study import DATABASE
 from atm.training import start
 from atm.training.assembly import assemble_run
 
@@ -21,17 +23,8 @@ def run_row(job: Job, folder: JobFolder, *, show_progress: bool = True) -> Resul
     if job.kind == "cost":
         return time_steps(job, folder, show_progress=show_progress)
     (row,) = job.configs
-    run, jobs = folder.run, folder.path.parent
-    if job.assembles is None:
-        start.start_or_resume(
-            run_config(job, row, jobs), run.path, minutes=job.plan.minutes,
-            from_model=job.from_model and Path(job.from_model), show_progress=show_progress,
-        )  # fmt: skip
-    elif not run.record.is_file():
-        shutil.rmtree(run.path, ignore_errors=True)
-        assemble_run(job.assembles, [run_folder(job, name, jobs) for name in job.of], run.path)
-    record = run.read_record()
-    facts = {key: record[key] for key in ("step", "minutes", "machine", "commit") if key in record}
+    run = folder.run
+    facts = _make(job, row, folder, show_progress)
     if not job.measured:
         return Result(facts=facts)
     plan = job.plan
@@ -49,3 +42,26 @@ def run_row(job: Job, folder: JobFolder, *, show_progress: bool = True) -> Resul
         for shown, name in named.items()
     }
     return Result(values=values, facts=facts)
+
+
+def _make(job: Job, row: str, folder: JobFolder, show_progress: bool) -> dict[str, float | int | str]:
+    """Train the row's run, or put it together; what is known of it then."""
+    run, jobs = folder.run, folder.path.parent
+    if job.database:
+        config = job.configs[row]
+        run.create()
+        database_of_folder(
+            Path(config.data), run.path / DATABASE, split="train", text_encoder=config.model.text_encoder,
+            show_progress=show_progress,
+        )  # fmt: skip
+        return {}
+    if job.assembles is None:
+        start.start_or_resume(
+            run_config(job, row, jobs), run.path, minutes=job.plan.minutes,
+            from_model=job.from_model and Path(job.from_model), show_progress=show_progress,
+        )  # fmt: skip
+    elif not run.record.is_file():
+        shutil.rmtree(run.path, ignore_errors=True)
+        assemble_run(job.assembles, [run_folder(job, name, jobs) for name in job.of], run.path)
+    record = run.read_record()
+    return {key: record[key] for key in ("step", "minutes", "machine", "commit") if key in record}

@@ -13,7 +13,9 @@ from atm.training.config import TrainConfig
 from atm.training.presets import preset
 
 REFERENCE = "run:"
-"""A setting `model.vae=run:NAME` stands for the run folder of row NAME, of the same study and seed."""
+"""A setting `model.vae=run:NAME` stands for the run folder of row NAME, of the same study and seed, and
+`model.database=run:NAME/FILE` for a file in it."""
+DATABASE = "database.safetensors"
 
 Said = Literal["better", "worse", "no better"]
 
@@ -41,6 +43,9 @@ class Row(Config):
     """A generator that is put together from the runs of the rows in `of`, and not trained; none: the row is trained."""
     of: tuple[str, ...] = ()
     """See `assembles`."""
+    database: bool = False
+    """The row is no training, but what a ReMoDiffuse like its base retrieves from: `database.safetensors` in its run
+    folder, made of the training split."""
 
 
 class Study(Config):
@@ -166,7 +171,7 @@ def _of_size(preset_name: str, size: str) -> str:
 
 def needs(config: TrainConfig) -> set[str]:
     """The rows whose run folders a config names."""
-    return {value.removeprefix(REFERENCE) for value in _strings(config.model_dump(mode="json"))}
+    return {_parted(value)[0] for value in _strings(config.model_dump(mode="json"))}
 
 
 def referring(config: TrainConfig, folder_of: dict[str, Path]) -> TrainConfig:
@@ -178,10 +183,17 @@ def referring(config: TrainConfig, folder_of: dict[str, Path]) -> TrainConfig:
         if isinstance(value, list):
             return [replaced(one) for one in value]
         if isinstance(value, str) and value.startswith(REFERENCE):
-            return str(folder_of[value.removeprefix(REFERENCE)])
+            name, rest = _parted(value)
+            return str(folder_of[name] / rest)
         return value
 
     return TrainConfig.model_validate(replaced(config.model_dump(mode="json")))
+
+
+def _parted(reference: str) -> tuple[str, str]:
+    """Row and file of `run:NAME/FILE`."""
+    name, _, rest = reference.removeprefix(REFERENCE).partition("/")
+    return name, rest
 
 
 def _strings(value: Any) -> list[str]:
