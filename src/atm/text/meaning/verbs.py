@@ -8,6 +8,7 @@ _RETURN_VERBS = {"come", "stand", "get", "go", "rise", "return"}
 _PLACING = {"put", "putt", "bring", "hold", "reach"}
 """Verbs that raise an arm where "up" stands behind them ("putting" is "putt" to the tagger)."""
 
+_PATHS = {"curve": "curve", "veer": "curve", "circle": "circle"}
 _MANNERS = {"position", "pose", "stance", "motion", "movement", "pace", "speed", "manner"}
 """Nouns that make a verb before them a way of doing something else: "at a walking pace"."""
 
@@ -32,18 +33,8 @@ def verb(r: Reading, i: int, word: str) -> int | None:
         return i + 2
     if word in PHASES:
         return i + 1
-    if word == "bend" and before not in ("that", "which"):
-        pass  # the body, not the path
-    elif word in ("curve", "veer", "circle", "bend") and r.current and r.current.action in TRAVEL:
-        r.current.said["path"] = "circle" if word == "circle" else "curve"
-        r.number = None
-        return i + 1
-    if r.link == "and" and word in ("curve", "veer"):
-        r.drafts[-1].said["path"] = "curve"
-        return i + 1
-    if r.link == "while" and word in ("curve", "veer", "circle") and r.drafts[-1].action in TRAVEL:
-        r.link = "first"
-        r.drafts[-1].said["path"] = "circle" if word == "circle" else "curve"
+    if word in _PATHS or (word == "bend" and before in ("that", "which")):
+        _shape(r, _PATHS.get(word, "curve"))
         return i + 1
     after = _phrasal(r, i, word)
     if after is not None:
@@ -54,10 +45,6 @@ def verb(r: Reading, i: int, word: str) -> int | None:
         return i + 1
     r.number = None
     action = ACTION_OF.get(word)
-    if word in ("curve", "veer", "circle"):
-        r.begin("move")
-        r.drafts[-1].said["path"] = "circle" if word == "circle" else "curve"
-        return i + 1
     r.begin(action or word, known=action is not None)
     if word in STEPS or word == "turn":
         r.drafts[-1].said["verb"] = word
@@ -67,6 +54,17 @@ def verb(r: Reading, i: int, word: str) -> int | None:
         r.drafts[-1].action = "jumping_jack"
         return i + 2
     return i + 1
+
+
+def _shape(r: Reading, path: str) -> None:
+    """A verb that gives the path of what is told ("runs forward while curving"), or of going anywhere."""
+    r.resolve_light()
+    r.number = None
+    if r.drafts and r.drafts[-1].action in TRAVEL and r.link != "then":
+        r.link = "first" if r.link == "while" else r.link
+    else:
+        r.begin("move")
+    r.drafts[-1].said["path"] = path
 
 
 def _phrasal(r: Reading, i: int, word: str) -> int | None:
