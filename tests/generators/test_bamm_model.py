@@ -132,7 +132,9 @@ def tiny(config: BAMMConfig) -> BAMMConfig:
 
 
 @pytest.mark.parametrize(
-    ("preset", "features"), [(bamm_humanml3d, 263), (bamm_kit, 251), (bamm_small, 263)], ids=lambda one: str(one)
+    ("preset", "features"),
+    [(bamm_humanml3d, 263), (bamm_kit, 251), (bamm_small, 263)],
+    ids=["humanml3d", "kit", "small"],
 )
 def test_every_preset_passes_every_check(preset, features):
     model = make(tiny(preset()), normaliser=Normaliser.identity(features)).train()
