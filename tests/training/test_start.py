@@ -88,6 +88,22 @@ def test_a_run_from_a_model_takes_its_config_and_continues_its_weights(tmp_path,
         torch.testing.assert_close(second.state[name], value)
 
 
+def test_a_run_that_starts_from_a_model_takes_its_config_and_the_changes_to_it(tmp_path, data):
+    """The second preset has another guidance and another dropout of the text: the changed one alone counts."""
+    train(mdm(data, "model.guidance_scale=3.5", "model.condition_dropout=0.2"), tmp_path / "first")
+    changed = mdm(data, "model.guidance_scale=1.5")
+    options = {"from_model": tmp_path / "first", "model_settings": ["model.guidance_scale=1.5"]}
+    train(changed, tmp_path / "second", **options)
+    model = load(TrainConfig, RunFolder(tmp_path / "second").config).model
+    assert (model.guidance_scale, model.condition_dropout) == (1.5, 0.2)
+
+
+def test_changes_that_the_weights_do_not_fit_are_refused(tmp_path, data):
+    train(mdm(data), tmp_path / "first")
+    with pytest.raises(InputError, match="first"):
+        train(mdm(data), tmp_path / "second", from_model=tmp_path / "first", model_settings=["model.layers=2"])
+
+
 def test_an_evaluator_that_goes_on_keeps_its_words(tmp_path, data):
     """Row i of its table belongs to word i, whatever the new data says."""
     config = override(preset("evaluator_scripted"), [f"data={data}", *SHORT, "model.motion_width=8"])

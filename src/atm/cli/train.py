@@ -62,9 +62,10 @@ def train(
     else:
         config = override(find_preset(preset), settings or [])
         out = out or Path("runs") / f"{preset}-{config.seed}"
+        of_model = [setting for setting in settings or [] if setting.startswith("model.")]
         outcome = start.start(
-            config, out, minutes=minutes, from_model=from_model, devices=devices, machines=nodes,
-            show_progress=not quiet,
+            config, out, minutes=minutes, from_model=from_model, model_settings=of_model, devices=devices,
+            machines=nodes, show_progress=not quiet,
         )  # fmt: skip
     if not outcome.finished:
         print(f"at step {outcome.step} of {outcome.steps}; go on with: atm train --resume {out}", file=sys.stderr)

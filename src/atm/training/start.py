@@ -1,6 +1,7 @@
 """From a config to a running loop: data, text embeddings, model, space."""
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,7 +9,7 @@ import torch
 from torch import nn
 
 from atm.alignment import Alignment
-from atm.config import load, validate
+from atm.config import load, override, validate
 from atm.data.batches import BatchSampler
 from atm.data.humanml3d import MotionDataset, open_dataset
 from atm.embedding import Space, find_space
@@ -34,6 +35,7 @@ def start(
     *,
     minutes: float | None = None,
     from_model: Path | None = None,
+    model_settings: Sequence[str] = (),
     devices: int = 1,
     machines: int = 1,
     show_progress: bool = True,
@@ -45,6 +47,7 @@ def start(
         out: run folder; must not hold a run.
         minutes: time budget.
         from_model: run folder or model file whose weights (and model config) the run starts with.
+        model_settings: `model.key=value` changes to that model config.
         devices, machines: see `Team`. With more than one process, only the first returns.
     """
     run, team = RunFolder(out), Team(config.precision, devices=devices, machines=machines)
@@ -61,7 +64,7 @@ def start(
                 f"{from_model} holds a model of kind {name!r}, but the preset trains {config.model.name!r}"
             )
         model = validate(type(config.model), stored.config, source=str(from_model))
-        config = config.model_copy(update={"model": model})
+        config = override(config.model_copy(update={"model": model}), list(model_settings))
     return _run(config, run, team, minutes=minutes, from_model=from_model, resume=False, show_progress=show_progress)
 
 
