@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.progress import track
 
 from atm.data.humanml3d import MIN_FRAMES, TEST_SHARE, VAL_SHARE, Caption, write_text
 from atm.data.pool import in_order
@@ -20,6 +19,7 @@ from atm.data.scripted.sampling import HELD_OUT, Combination, held_out, sample_p
 from atm.data.statistics import Moments
 from atm.errors import InputError
 from atm.motion import HUMANML3D, features_from_joints, joints_from_features
+from atm.progress import progress_bar
 from atm.storage import appearing
 from atm.text import tag_words
 
@@ -90,9 +90,12 @@ def write_scripted(
         programs: dict[str, Program] = {}
         moments = Moments.none(HUMANML3D.feature_width)
         parts = in_order(partial(_write_chunk, folder, seed), chunks, jobs)
-        for part in track(parts, "writing scripted motions", total=len(chunks), disable=not progress):
-            programs |= part.programs
-            moments += part.moments
+        with progress_bar(show=progress) as bar:
+            task = bar.add_task("writing scripted motions", total=clips, note="")
+            for part, chunk in zip(parts, chunks, strict=True):
+                programs |= part.programs
+                moments += part.moments
+                bar.advance(task, len(chunk))
         moments.write(folder, HUMANML3D)
         held = {clip for clip, program in programs.items() if held_out(program, hold_out)}
         _write_splits(folder, programs, held, np.random.default_rng([seed, _OF_SPLITS]))
