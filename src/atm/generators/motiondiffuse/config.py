@@ -53,7 +53,7 @@ class MotionDiffuseConfig(Config):
     """Noise levels that `sample` visits, evenly spread; None: all, as published."""
     sampler: Literal["ddpm", "ddim"] = "ddpm"
     """`ddpm` adds fresh noise in each step; `ddim` is deterministic after the first noise."""
-    least_signal: float = Field(0.3, gt=0, le=1)
+    least_signal: float = Field(0.1, gt=0, le=1)
     """Signal (the root of its share of the variance) below which a step's estimate of the clean motion fades to the
     mean pose; see `MotionDiffuse.estimate`."""
 

@@ -181,7 +181,7 @@ class MotionDiffuse(nn.Module):
         With s = 0 this is the schedule's own estimate, which multiplies the network's error by 157 at the noisiest
         level: no motion, and a gradient that drowns all others. `least_signal` s (None: the config's) bounds both by
         1 / s. Where the signal is weaker than s, the estimate fades to the mean pose (zero, normalised) as the motion
-        in x_t does; `alignment.max_noise` can keep such rows out of the losses (at s = 0.3 those above 0.49).
+        in x_t does; `alignment.max_noise` can keep such rows out of the losses (at s = 0.1 those above 0.67).
 
         Source: Ho et al. 2020, eq. 15; the bound is ours.
         """
