@@ -17,12 +17,9 @@ if TYPE_CHECKING:
 INK, OURS, PAPER = "#232120", "#c25a2c", "#2e7fa3"
 
 
-ACROSS = 2
-"""Panels beside one another: ours and the paper's, where it prints figures."""
-
-
 def draw(outcome: Outcome) -> "Figure | None":
-    """A panel for each metric, with 95 % intervals; a line where the rows are values of one quantity.
+    """A panel for each metric, the paper's beside ours, with 95 % intervals; a line where the rows are values of one
+    quantity.
 
     Returns:
         None while there is no figure to draw.
@@ -34,7 +31,7 @@ def draw(outcome: Outcome) -> "Figure | None":
     if not rows or not panels:
         return None
     upright = bool(outcome.study.x_label)
-    across = min(ACROSS, len(panels))
+    across = min(max(2, 1 + len({one.data for one in panels if isinstance(one, Printed)})), len(panels))
     down = -(-len(panels) // across)
     height = 2.7 if upright else 1.0 + 0.34 * len(rows)
     figure = Figure(figsize=(1.2 + 3.9 * across, height * down + 0.3), layout="constrained")

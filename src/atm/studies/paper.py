@@ -11,6 +11,8 @@ from atm.studies.study import DATABASE, Row, Said, Study
 H3D, KIT = "HumanML3D", "KIT-ML"
 WITHOUT = ("alignment=none",)
 """Of rows whose preset has no losses, too: a user's `alignment.space=RUN` would turn them on."""
+ARMS = {"": WITHOUT, "_atm": ()}
+"""Endings of the names of presets and rows, and what their rows change."""
 BUILDS_ON = {
     "mld": ("model.vae=run:mld_vae",),
     "remodiffuse": (f"model.database=run:remodiffuse_database/{DATABASE}",),
@@ -193,26 +195,32 @@ def gamma() -> Study:
 
 def generators() -> Study:
     """Tables 1 and 2: each generator without the losses and with them."""
-    plain = {name: f"{name}_small" for name in ("mdm", "mld", "motiondiffuse", "remodiffuse")}
-    rows = [
+    stages = [
         Row(name="mld_vae", what="MLD's first stage", base="mld_vae_small", settings=WITHOUT, measured=False),
         Row(name="remodiffuse_database", base="remodiffuse_small", settings=WITHOUT, measured=False, database=True),
         Row(name="momask_length", base="momask_length_small", settings=WITHOUT, measured=False),
     ]
-    for arm, losses in (("", WITHOUT), ("_atm", ())):
-        for name, base in plain.items():
-            rows.append(Row(name=f"{name}{arm}", base=f"{base}{arm}", settings=(*losses, *BUILDS_ON.get(name, ()))))
-        on_it = f"model.tokeniser=run:momask_rvq{arm}"
-        rows.append(Row(name=f"momask_rvq{arm}", base=f"momask_rvq_small{arm}", settings=losses, measured=False))
-        rows += [
-            Row(name=f"{stage}{arm}", base=f"{stage}_small", settings=(*WITHOUT, on_it), measured=False)
+    for arm, losses in ARMS.items():
+        tokeniser = f"momask_rvq{arm}"
+        stages.append(Row(name=tokeniser, base=f"momask_rvq_small{arm}", settings=losses, measured=False))
+        stages += [
+            Row(name=f"{stage}{arm}", base=f"{stage}_small",
+                settings=(*WITHOUT, f"model.tokeniser=run:{tokeniser}"), measured=False)
             for stage in ("momask_mask", "momask_residual", "bamm_transformer")
-        ]
-        shared = (f"momask_rvq{arm}", f"momask_residual{arm}")
-        rows += [
-            Row(name=f"momask{arm}", assembles="momask", of=(*shared, f"momask_mask{arm}", "momask_length")),
-            Row(name=f"bamm{arm}", assembles="bamm", of=(*shared, f"bamm_transformer{arm}")),
-        ]
+        ]  # fmt: skip
+    whole = [
+        Row(name=f"{name}{arm}", base=f"{name}_small{arm}", settings=(*losses, *BUILDS_ON.get(name, ())))
+        for name in ("mdm", "mld", "motiondiffuse", "remodiffuse")
+        for arm, losses in ARMS.items()
+    ]
+    assembled = [
+        Row(name=f"{name}{arm}", assembles=name, of=tuple(f"{stage}{arm}" for stage in stages_of) + shared)
+        for name, stages_of, shared in (
+            ("momask", ("momask_rvq", "momask_mask", "momask_residual"), ("momask_length",)),
+            ("bamm", ("momask_rvq", "bamm_transformer", "momask_residual"), ()),
+        )
+        for arm in ARMS
+    ]
     printed = {
         "mdm": {H3D: (0.425, 0.570), KIT: (0.392, 0.566)},
         "mdm_atm": {H3D: (0.519, 0.320), KIT: (0.434, 0.354)},
@@ -225,7 +233,7 @@ def generators() -> Study:
             "Tables 1 and 2 of the paper: each generator without and with the losses. In token models they act on the "
             f"tokeniser, and the rest is trained on it unchanged (eq. 10, 11). {SECOND_HAND}"
         ),
-        rows=tuple(_beside(row, printed.get(row.name, {})) for row in rows),
+        rows=tuple(_beside(row, printed.get(row.name, {})) for row in (*stages, *whole, *assembled)),
     )
 
 

@@ -1,5 +1,6 @@
 """A study from its name to its report: data, jobs, and the files that are written as they fill."""
 
+import itertools
 import sys
 from dataclasses import dataclass, field
 from functools import partial
@@ -96,12 +97,14 @@ def run_study(
         if show_progress:
             print(line, file=sys.stderr)
 
+    done = itertools.count(1)
+
     def ended(folder: JobFolder) -> None:
         outcome = gather(study, plan, list(jobs))
         _write_tables(outcome, out)
-        done = len(jobs) - len(outcome.waiting)
+        number = next(done)
         for line in _lines(outcome, jobs[folder]):
-            say(f"{line}  ({done} of {len(jobs)})")
+            say(f"{line}  ({number} of {len(jobs)})")
 
     if runner is None:
         runner = partial(run_row, show_progress=show_progress and engine.launcher == "local" and engine.jobs == 1)
