@@ -218,7 +218,8 @@ class Cluster:
         return _Submitted(self.executor.submit(Resumable(self.runner), path))
 
     def stop(self) -> None:
-        """Nothing: submitted jobs go on, and the next call meets them."""
+        """Submitted jobs go on."""
+        print("what was submitted goes on; the same command meets it again", file=sys.stderr)
 
 
 class _Submitted:

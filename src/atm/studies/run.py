@@ -43,7 +43,7 @@ class Engine:
     def start(self, runner: Runner, out: Path) -> Launcher:
         """The launcher."""
         if self.launcher == "slurm":
-            return Cluster(runner, out / "slurm", self.submit)
+            return Cluster(runner, (out / "slurm").resolve(), self.submit)
         return Here(runner) if self.jobs == 1 else Processes(runner, self.jobs)
 
 
@@ -80,7 +80,7 @@ def run_study(
     engine = engine or Engine()
     if plan.quick:
         plan = plan.model_copy(update={"repeats": QUICK_REPEATS, "limit": QUICK_LIMIT, "multimodality": False})
-    jobs_folder = out / "rows"
+    jobs_folder = (out / "rows").resolve()
     try:
         jobs_folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

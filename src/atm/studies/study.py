@@ -20,11 +20,14 @@ DATABASE = "database.safetensors"
 Said = Literal["better", "worse", "no better"]
 
 
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+_-]*$")]
+"""Names a folder, so letters, digits and . + _ - only."""
+
+
 class Row(Config):
     """One line of a study's table: a training run that differs from the base by its settings."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+_-]*$")]
-    """Names a folder, so letters, digits and . + _ - only."""
+    name: Name
     what: str = ""
     """In words, for the reader of a table."""
     base: str | TrainConfig | None = None
@@ -51,7 +54,7 @@ class Row(Config):
 class Study(Config):
     """Rows to be run and compared."""
 
-    name: str
+    name: Name
     title: str
     about: str = ""
     """What is varied, where the paper has it, and how its figures have to be read."""
