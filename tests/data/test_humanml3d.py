@@ -243,6 +243,21 @@ def test_sorting_by_length_puts_motions_of_like_length_together(folder):
     assert spread[4] < spread[1] / 2
 
 
+def test_putting_like_actions_together_fills_batches_with_motions_that_differ_in_numbers_alone(folder):
+    """Sixteen motions of four actions, four times each: whole epochs sorted by action give batches of one action."""
+    for clip in range(18):
+        said = ["walks", "jumps", "waves", "sits down"][clip % 4]
+        (folder / "texts" / f"{clip:06d}.txt").write_text(f"a person {said} {clip + 2} times#a/DET#0.0#0.0\n")
+    ways = {}
+    for alike_over in (1, 4):
+        draw = sampler(folder, alike_over=alike_over)
+        texts = [draw(step).text for step in range(4)]
+        assert len({text for batch in texts for text in batch}) == 16
+        ways[alike_over] = [len({text.split()[2] for text in batch}) for batch in texts]
+    assert sum(ways[4]) < sum(ways[1])
+    assert max(ways[4]) <= 2
+
+
 def test_a_fixed_number_of_frames_is_padded_to(folder):
     assert sampler(folder, pad_to=196)(0).motion.features.shape == (4, 196, 263)
 

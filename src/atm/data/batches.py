@@ -8,11 +8,12 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from atm.data.humanml3d import MotionDataset
+from atm.data.humanml3d import Item, MotionDataset
 from atm.errors import InputError
 from atm.interface import Batch, TextEncoder
 from atm.motion import Motion
-from atm.text.meaning import MeaningReader
+from atm.progress import progress
+from atm.text.meaning import MeaningReader, parse_meaning
 
 UNIT = 4
 """Lengths are multiples of this many frames, and a third of the draws is one unit shorter (as published)."""
@@ -34,7 +35,11 @@ class BatchSampler:
             out (as published for MoMask's tokeniser). Its caption is one of the whole motion. None: whole motions.
         sort_over: number of batches among whose motions those of like length are put together: less padding, so
             faster; but the motions of a batch are then alike in length. 1: not sorted (as published).
+        alike_over: number of batches among whose motions those that do the same actions are put together (ours), by
+            what their first captions name: batches of hard negatives, which differ in numbers, sides, directions.
+            1: as they come. Not together with `sort_over`.
         read_meaning: give batches with what their captions say in detail. Nothing else of them changes.
+        show_progress: a bar while captions are read for `alike_over`.
     """
 
     def __init__(
@@ -47,7 +52,9 @@ class BatchSampler:
         pad_to: int | None = None,
         window: int | None = None,
         sort_over: int = 1,
+        alike_over: int = 1,
         read_meaning: bool = False,
+        show_progress: bool = False,
     ):
         self.dataset = dataset
         self.text_encoder = text_encoder
@@ -60,7 +67,10 @@ class BatchSampler:
         self.seed = seed
         self.pad_to = pad_to
         self.window = window
-        self.sort_over = sort_over
+        self._together = max(sort_over, alike_over)
+        self._kind = self._frames
+        if alike_over > 1:
+            self._kind = _numbered_actions([dataset.items[row] for row in self._rows], show_progress)
         self._reader = MeaningReader() if read_meaning else None
         longest = window or _longest_crop(int(frames.max()))
         if pad_to is not None and pad_to < longest:
@@ -88,14 +98,22 @@ class BatchSampler:
     def _shuffle(self, rng: np.random.Generator, batches: int) -> np.ndarray:
         """An epoch in order, as places in `_rows`; where sorted, whole batches are shuffled again in each group."""
         order = rng.permutation(len(self._rows))[: batches * self.batch_size]
-        if self.sort_over == 1:
+        if self._together == 1:
             return order
         groups = []
-        for start in range(0, len(order), self.batch_size * self.sort_over):
-            group = order[start : start + self.batch_size * self.sort_over]
-            by_length = group[np.argsort(self._frames[group], kind="stable")].reshape(-1, self.batch_size)
-            groups.append(rng.permutation(by_length).ravel())
+        for start in range(0, len(order), self.batch_size * self._together):
+            group = order[start : start + self.batch_size * self._together]
+            by_kind = group[np.argsort(self._kind[group], kind="stable")].reshape(-1, self.batch_size)
+            groups.append(rng.permutation(by_kind).ravel())
         return np.concatenate(groups)
+
+
+def _numbered_actions(items: list[Item], show_progress: bool) -> np.ndarray:
+    """Motions that do the same actions in the same order have the same number, those that begin alike a near one."""
+    read = progress(items, "reading captions", show=show_progress)
+    actions = [tuple(event.action for event in parse_meaning(item.captions[0].text).events) for item in read]
+    number = {done: place for place, done in enumerate(sorted(set(actions)))}
+    return np.array([number[done] for done in actions])
 
 
 def collate(

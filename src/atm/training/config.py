@@ -31,6 +31,9 @@ class TrainConfig(Config):
     None: whole motions."""
     sort_over: Annotated[int, Field(ge=1)] = 1
     """Batches among whose motions those of like length are put together, to compute less padding; 1: none."""
+    alike_over: Annotated[int, Field(ge=1)] = 1
+    """Batches among whose motions those that do the same actions are put together (ours): negatives that differ in a
+    number, a side or a direction; 1: none. Not together with `sort_over`."""
     learning_rate: Annotated[float, Field(gt=0)] = 1e-4
     """After the warm-up; constant, unless the fields below say otherwise."""
     warmup_steps: Annotated[int, Field(ge=0)] = 0
@@ -76,6 +79,12 @@ class TrainConfig(Config):
                 f"a window of {self.window} frames does not show all that its caption counts: set either window or "
                 "counterfactual captions"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _one_order_of_batches(self) -> "TrainConfig":
+        if self.sort_over > 1 and self.alike_over > 1:
+            raise ValueError("batches are put together by length or by action: set either sort_over=1 or alike_over=1")
         return self
 
     @model_validator(mode="after")

@@ -142,7 +142,9 @@ def prepare(config: TrainConfig, *, new: bool = True, show_progress: bool = True
         "pad_to": config.pad_to,
         "window": config.window,
         "sort_over": config.sort_over,
+        "alike_over": config.alike_over,
         "read_meaning": _reads_meaning(config),
+        "show_progress": show_progress,
     }
     sentences = encoder
     if sentence_encoder_name(config) != encoder.name:
