@@ -1,4 +1,4 @@
-"""MoMask against its published code: tokeniser, both token models, decoding, editing, length, the whole way.
+"""MoMask against its published code: tokeniser, both token models, decoding, editing, length, the whole way, BVH.
 
 Weights are filled by rule under the published keys and come in through the key map of published checkpoints. Text
 vectors are given. Tolerance is the fact sheet's: rtol 1e-4 with atol 1e-4, token ids exactly.
@@ -6,11 +6,14 @@ vectors are given. Tolerance is the fact sheet's: rtol 1e-4 with atol 1e-4, toke
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
+from scipy.spatial.transform import Rotation
 from token_models import TEXT_WIDTH, Alone, assert_ids, assert_published, published_state, tensor, uniforms
 from torch import Tensor, nn
 
+from atm.export.template import NAMES, OFFSETS, ORDER, PARENTS, fit_template, planted
 from atm.generators.momask.config import RVQConfig
 from atm.generators.momask.draws import gumbel
 from atm.generators.momask.length import LengthEstimator
@@ -321,3 +324,28 @@ def test_the_whole_way_from_text_to_joints_is_the_published_one(golden):
     features = model.rvq.decode(codes)
     assert_published(features, file["features"])
     assert_published(Motion(0.1 * features, 4 * lens).joints, file["joints_of_tenth"])
+
+
+@pytest.mark.parametrize(("run", "iterations"), [("plain", 10), ("plain100", 100), ("foot_ik", 10)])
+def test_the_template_body_moves_as_the_published_program_moves_it(golden, run, iterations):
+    """Joints within a millimetre, as the fact sheet asks; rotations and the file's angles within 0.1 degrees."""
+    file = golden("momask_bvh.npz")
+    given = file["joints"][:, ORDER].astype(np.float64)
+    pose = fit_template(planted(given) if run == "foot_ik" else given, given[:, 0], iterations=iterations)
+    np.testing.assert_allclose(pose.joints[:, file["re_order_inv"]], file[f"{run}_joints"], rtol=0, atol=1e-3)
+    rows, quaternions = file[f"{run}_motion_rows"], file[f"{run}_rotations_wxyz"].reshape(-1, 4)
+    np.testing.assert_allclose(given[:, 0], rows[:, :3], rtol=0, atol=1e-6)
+    turned = Rotation.from_matrix(pose.rotations.reshape(-1, 3, 3)).inv()
+    for published in (
+        Rotation.from_quat(quaternions, scalar_first=True),
+        Rotation.from_euler("ZYX", rows[:, 3:].reshape(-1, 3), degrees=True),
+    ):
+        assert np.degrees((turned * published).magnitude()).max() < 0.1
+
+
+def test_the_template_body_is_the_published_one(golden):
+    file = golden("momask_bvh.npz")
+    assert file["names"].tolist() == list(NAMES)
+    assert file["parents"].tolist() == list(PARENTS)
+    assert file["re_order"].tolist() == list(ORDER)
+    np.testing.assert_allclose(OFFSETS, file["offsets"], rtol=0, atol=1e-6)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from atm.cli.app import Quiet, Seed, app, examples, positive
+from atm.errors import InputError
 
 
 @app.command(epilog=examples("atm demo", "atm demo --full --out demo-full    (hours: everything is trained here)"))
@@ -54,16 +55,31 @@ def generate(
         print(path)
 
 
-@app.command(epilog=examples("atm export motion.npz motion.bvh", "atm export 000021.npy 000021.html"))
+@app.command(
+    epilog=examples(
+        "atm export motion.npz motion.bvh",
+        "atm export motion.npz motion.bvh --template --fix-feet",
+        "atm export 000021.npy 000021.html",
+    )
+)
 def export(
     source: Annotated[Path, typer.Argument(help="Motion: .npz or .npy, joints or features.")],
     out: Annotated[Path, typer.Argument(help="File to write; its suffix says the format.")],
     text: Annotated[str, typer.Option(help="Caption, for formats that show one; default: the motion's own.")] = "",
+    template: Annotated[bool, typer.Option("--template", help="BVH on one fixed body, as MoMask writes it.")] = False,
+    fix_feet: Annotated[bool, typer.Option("--fix-feet", help="Hold feet that nearly stand; for --template.")] = False,
 ) -> None:
     """Turn a motion file into BVH, video, a page, or a film strip."""
     from atm.export import load_motion, save_motion
 
+    if fix_feet and not template:
+        raise InputError("--fix-feet goes with --template: other files hold the motion as it is")
     motion = load_motion(source)
+    if template:
+        from atm.export.template import save_template_bvh
+
+        print(save_template_bvh(out, motion.joints, motion.skeleton, fix_feet=fix_feet))
+        return
     print(
         save_motion(
             out, motion.joints, skeleton=motion.skeleton, features=motion.features, text=text or motion.text,

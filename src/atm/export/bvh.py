@@ -36,8 +36,22 @@ def rotation_order(joint_name: str) -> str:
     return "ZXY" if joint_name.endswith(("collar", "shoulder", "elbow", "wrist")) else "XYZ"
 
 
+class Figure(NamedTuple):
+    """What a BVH file says of a body, whatever its motion."""
+
+    names: tuple[str, ...]
+    parents: tuple[int, ...]
+    """Of each joint the one it hangs on; -1 for the root, which comes first."""
+    offsets: Float[np.ndarray, "J 3"]
+    """Each joint from its parent in the rest pose, in metres."""
+    orders: tuple[str, ...]
+    """Of each joint's rotation channels, such as "ZXY"."""
+    tips: dict[int, Float[np.ndarray, "3"]]
+    """From each joint that nothing hangs on to the end of its limb."""
+
+
 class Rig(NamedTuple):
-    """What a BVH file says."""
+    """How a body of given joint positions stands and moves."""
 
     offsets: Float[np.ndarray, "J 3"]
     """Each joint from its parent in the rest pose, in metres."""
@@ -58,13 +72,31 @@ def save_bvh(path: Path | str, joints: Float[np.ndarray, "T J 3"], skeleton: Ske
         skeleton: names the joints; its frame rate is the file's.
     """
     rig = fit_rig(np.asarray(joints, dtype=np.float64), skeleton)
-    Path(path).write_text(_hierarchy(rig, skeleton) + _motion(rig, skeleton), encoding="ascii")
+    names = skeleton.joint_names
+    ends = {joint: names[joint] for joint, below in children_of(skeleton.parents).items() if not below}
+    tips = {joint: _rest_direction(name) * _END_SITES[name.rpartition("_")[2]] for joint, name in ends.items()}
+    figure = Figure(names, skeleton.parents, rig.offsets, tuple(map(rotation_order, names)), tips)
+    Path(path).write_text(bvh_text(figure, rig.rotations, rig.places, skeleton.fps), encoding="ascii")
+
+
+def bvh_text(
+    figure: Figure, rotations: Float[np.ndarray, "T J 3 3"], places: dict[int, Float[np.ndarray, "T 3"]], fps: float
+) -> str:
+    """The file of a figure that moves.
+
+    Args:
+        figure: names, rest pose, channels.
+        rotations: of each joint, relative to its parent.
+        places: joints that move in their parent's frame (always the root), with their positions there, in metres.
+        fps: frames per second.
+    """
+    return _hierarchy(figure, places) + _motion(figure, rotations, places, fps)
 
 
 def fit_rig(joints: Float[np.ndarray, "T J 3"], skeleton: Skeleton) -> Rig:
     """Rest pose and rotations for joint positions (inverse kinematics in closed form)."""
-    children = children_of(skeleton)
     parents = list(skeleton.parents)
+    children = children_of(parents)
     bones = joints - joints[:, parents]  # the root's own row is never read
     offsets = np.zeros((skeleton.n_joints, 3))
     for below in children.values():
@@ -99,12 +131,9 @@ def fit_rig(joints: Float[np.ndarray, "T J 3"], skeleton: Skeleton) -> Rig:
     return Rig(offsets, local, places)
 
 
-def children_of(skeleton: Skeleton) -> dict[int, list[int]]:
+def children_of(parents: Sequence[int]) -> dict[int, list[int]]:
     """The joints that hang on each joint."""
-    return {
-        joint: [child for child, parent in enumerate(skeleton.parents) if parent == joint]
-        for joint in range(skeleton.n_joints)
-    }
+    return {joint: [child for child, above in enumerate(parents) if above == joint] for joint in range(len(parents))}
 
 
 def _rest_offsets(bones: np.ndarray, names: list[str]) -> np.ndarray:
@@ -177,45 +206,41 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
     return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
 
 
-def _hierarchy(rig: Rig, skeleton: Skeleton) -> str:
-    children, lines = children_of(skeleton), ["HIERARCHY"]
+def _hierarchy(figure: Figure, places: dict[int, np.ndarray]) -> str:
+    children, lines = children_of(figure.parents), ["HIERARCHY"]
 
     def write(joint: int, depth: int) -> None:
         indent, inner = "  " * depth, "  " * (depth + 1)
-        name = skeleton.joint_names[joint]
-        place = "6 Xposition Yposition Zposition" if joint in rig.places else "3"
-        lines.append(f"{indent}{'JOINT' if joint else 'ROOT'} {name}")
+        place = "6 Xposition Yposition Zposition" if joint in places else "3"
+        lines.append(f"{indent}{'JOINT' if joint else 'ROOT'} {figure.names[joint]}")
         lines.append(f"{indent}{{")
-        lines.append(f"{inner}OFFSET {_numbers(rig.offsets[joint])}")
-        lines.append(f"{inner}CHANNELS {place} " + " ".join(f"{axis}rotation" for axis in rotation_order(name)))
+        lines.append(f"{inner}OFFSET {_numbers(figure.offsets[joint])}")
+        lines.append(f"{inner}CHANNELS {place} " + " ".join(f"{axis}rotation" for axis in figure.orders[joint]))
         for child in children[joint]:
             write(child, depth + 1)
         if not children[joint]:
-            tip = _rest_direction(name) * _END_SITES[name.rpartition("_")[2]]
-            lines.extend([f"{inner}End Site", f"{inner}{{", f"{inner}  OFFSET {_numbers(tip)}", f"{inner}}}"])
+            tip = _numbers(figure.tips[joint])
+            lines.extend([f"{inner}End Site", f"{inner}{{", f"{inner}  OFFSET {tip}", f"{inner}}}"])
         lines.append(f"{indent}}}")
 
     write(0, 0)
     return "\n".join(lines) + "\n"
 
 
-def _motion(rig: Rig, skeleton: Skeleton) -> str:
-    frames = len(rig.rotations)
+def _motion(figure: Figure, rotations: np.ndarray, places: dict[int, np.ndarray], fps: float) -> str:
     columns = []
-    for joint in _written_order(skeleton):
-        if joint in rig.places:
-            columns.append(rig.places[joint])
-        angles = Rotation.from_matrix(rig.rotations[:, joint]).as_euler(
-            rotation_order(skeleton.joint_names[joint]), degrees=True
-        )
+    for joint in _written_order(figure.parents):
+        if joint in places:
+            columns.append(places[joint])
+        angles = Rotation.from_matrix(rotations[:, joint]).as_euler(figure.orders[joint], degrees=True)
         # A turn over 180 degrees goes on counting, so that curves in an editor have no jumps.
         columns.append(np.unwrap(angles, period=360, axis=0))
     rows = "\n".join(_numbers(row) for row in np.concatenate(columns, axis=1))
-    return f"MOTION\nFrames: {frames}\nFrame Time: {1 / skeleton.fps:.6f}\n{rows}\n"
+    return f"MOTION\nFrames: {len(rotations)}\nFrame Time: {1 / fps:.6f}\n{rows}\n"
 
 
-def _written_order(skeleton: Skeleton) -> list[int]:
-    children, order, waiting = children_of(skeleton), [], [0]
+def _written_order(parents: Sequence[int]) -> list[int]:
+    children, order, waiting = children_of(parents), [], [0]
     while waiting:
         order.append(waiting.pop())
         waiting.extend(reversed(children[order[-1]]))

@@ -98,7 +98,7 @@ class _File:
 
 def _rest_pose(rig: Rig, skeleton: Skeleton) -> Float[np.ndarray, "J 3"]:
     """Where the joints are in the T-pose, the lowest on the floor."""
-    rest, below, waiting = np.zeros((skeleton.n_joints, 3)), children_of(skeleton), [0]
+    rest, below, waiting = np.zeros((skeleton.n_joints, 3)), children_of(skeleton.parents), [0]
     while waiting:
         joint = waiting.pop()
         for child in below[joint]:
@@ -110,7 +110,7 @@ def _rest_pose(rig: Rig, skeleton: Skeleton) -> Float[np.ndarray, "J 3"]:
 def _joints(rig: Rig, rest: Float[np.ndarray, "J 3"], skeleton: Skeleton) -> list[dict[str, Any]]:
     """A node for each joint in the rest pose, numbered as in the skeleton."""
     nodes = []
-    for joint, below in children_of(skeleton).items():
+    for joint, below in children_of(skeleton.parents).items():
         place = rig.offsets[joint] if joint else rest[0]
         node = {"name": skeleton.joint_names[joint], "translation": place.tolist()}
         nodes.append(node | ({"children": below} if below else {}))
