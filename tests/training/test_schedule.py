@@ -43,3 +43,8 @@ def test_windows_do_not_show_what_captions_count():
 def test_windows_and_padding_exclude_each_other():
     with pytest.raises(InputError, match="windows of 64 frames leave nothing to pad"):
         override(config(), ["window=64", "pad_to=196"])
+
+
+def test_batches_are_sorted_by_length_or_by_action():
+    with pytest.raises(InputError, match="set either sort_over=1 or alike_over=1"):
+        override(config(), ["sort_over=8", "alike_over=8"])
