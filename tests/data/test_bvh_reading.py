@@ -71,6 +71,11 @@ def test_the_same_file_as_other_programs_write_it(variant, write):
     np.testing.assert_array_equal(places(other), places(plain))
 
 
+def test_a_file_of_one_frame_is_read(write):
+    one = ARM.replace("Frames: 2", "Frames: 1").replace("1 0 0 90 90 0 90\n", "")
+    np.testing.assert_array_equal(places(read_bvh(write(one))), places(read_bvh(write(ARM)))[:1])
+
+
 def test_names_may_hold_spaces_and_words_of_the_format(write):
     bvh = read_bvh(write(ARM.replace("JOINT Arm", "JOINT Bip01 L Joint").replace("ROOT Hips", "ROOT root")))
     assert bvh.names == ("root", "Bip01 L Joint", "Bip01 L Joint end")
@@ -92,13 +97,16 @@ def test_a_rounded_frame_time_is_the_rate_that_it_stands_for(frame_time, rate, w
     [
         ("nothing", "no BVH file"),
         (ARM.replace("HIERARCHY", "SKELETON"), "no BVH file: expected it to start with HIERARCHY"),
-        (ARM[:-20], "says 2 frames of 7 channels, 14 numbers, but holds"),
-        (ARM.replace("Frames: 2", "Frames: 3"), "the file is cut short"),
+        (ARM[:-10], "says 2, but 1 frames of 7 channels and 4 numbers more follow: the file is cut short"),
+        (ARM.replace("Frames: 2", "Frames: 3"), "says 3, but 2 frames of 7 channels follow"),
+        (ARM.replace("Frames: 2", "Frames: 1"), "says 1, but 2 frames of 7 channels follow"),
+        (ARM.partition("1 0 0")[0].replace("Frames: 2", "Frames: 0"), "0 frames of 7 channels are no motion"),
         (ARM.replace("90 90 0 90", "90 nan 0 90"), "NaN"),
-        (ARM.replace("90 90 0 90", "90 1,5 0 90"), "1,5"),
+        (ARM.replace("90 90 0 90", "90 1,5 0 90"), "below MOTION, number 12 is '1,5': .*decimals need a point"),
         (ARM.replace("OFFSET 0 2 0", "OFFSET 0 two 0"), "OFFSET of Arm"),
         (ARM.replace("1 Zrotation", "1 Wrotation"), "channel 'Wrotation'"),
-        (ARM.replace("Frame Time: 0.05", "Frame Time: 0"), "expected seconds > 0"),
+        (ARM.replace("Frame Time: 0.05", "Frame Time: 0"), "expected the seconds of one frame"),
+        (ARM.replace("Frame Time: 0.05", "Frame Time: 20"), "expected the seconds of one frame"),
         (ARM.replace("    }\n}\nMOTION", "MOTION"), "braces are not closed"),
         (ARM.replace("OFFSET 0 2 0", "PLACE 0 2 0"), "cannot read the hierarchy at 'PLACE"),
     ],
@@ -128,6 +136,12 @@ NAMES = {
     "ours": "left_hip left_knee left_ankle left_foot left_shoulder left_elbow left_wrist head | left_collar pelvis",
     "Xsens": "LeftUpperLeg LeftLowerLeg LeftFoot LeftToe LeftUpperArm LeftForeArm LeftHand Head | LeftShoulder Chest2",
     "Blender": "thigh.L shin.L foot.L toe.L upper_arm.L forearm.L hand.L head | shoulder.L heel.L",
+    "VRoid": "J_Bip_L_UpperLeg J_Bip_L_LowerLeg J_Bip_L_Foot J_Bip_L_ToeBase J_Bip_L_UpperArm J_Bip_L_LowerArm "
+    "J_Bip_L_Hand J_Bip_C_Head | J_Bip_C_Hips J_Bip_L_Shoulder J_Sec_Hair1_01 J_Sec_Hair2_01 J_Sec_L_Bust1",
+    "DAZ Genesis": "lThighBend lShin lFoot lToe lShldrBend lForearmBend lHand head | lThighTwist lShldrTwist "
+    "lForearmTwist lMetatarsals abdomenLower",
+    "a suffix": "l_upleg_JNT l_leg_JNT l_foot_JNT l_toebase_JNT l_arm_JNT l_forearm_JNT l_hand_JNT head_JNT | "
+    "hips_JNT l_shoulder_JNT l_handIndex1_JNT",
 }
 
 

@@ -134,6 +134,16 @@ def test_who_lies_down_all_the_time_is_not_stood_up(name, tmp_path):
     assert np.ptp(joints[0, :, 1]) < 0.5 < np.ptp(joints[0, :, [0, 2]])
 
 
+@pytest.mark.parametrize("degrees", [12, 40, 200])
+def test_a_rest_pose_may_face_anywhere(degrees, tmp_path):
+    """A recording whose rest pose is a first frame faces as the actor did. If the trunk were counted from the axes
+    nearest to it, who walks straight ahead would walk askew by so many degrees: 2 m at 12 degrees are 40 cm."""
+    facing = Rotation.from_euler("Y", degrees, degrees=True).as_matrix()
+    skeleton = SKELETONS["mixamo"]()
+    skeleton = replace(skeleton, joints=bvh_skeletons.in_world_axes(skeleton.joints, facing.T))
+    assert distance(prepared(tmp_path, skeleton), stored(motion())) < 0.01
+
+
 def test_files_of_one_skeleton_may_have_other_upward_axes(tmp_path):
     z_up = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
     somewhere = motion() + np.array([3.0, 0, 4.0])

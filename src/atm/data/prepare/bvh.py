@@ -29,6 +29,8 @@ _CHANNEL = re.compile(r"([XYZ])(position|rotation)", re.IGNORECASE)
 _APART_DEGREES, _APART_RATIO = 5.0, 8.0
 """A first frame that is this far from the second (mean over joints), and so many times as far as one frame usually is
 from the next, is no part of the motion."""
+_SLOWEST = 1.0
+"""Seconds of a frame; what is more was meant as frames per second or milliseconds."""
 
 
 @dataclass(frozen=True)
@@ -94,13 +96,18 @@ def read_bvh(path: Path) -> Bvh:
         raise InputError(f"{path.name} is no BVH file: expected HIERARCHY, then MOTION with Frames: and Frame Time:")
     names, parents, offsets, channels = _hierarchy(text[: motion.start()], path.name)
     frames, width = int(motion["frames"]), sum(map(len, channels))
-    values = _numbers(text[motion.end() :].split(), f"{path.name}, below MOTION")
-    if frames < 1 or width == 0 or len(values) != frames * width:
+    frame_time = _frame_time(motion["time"], path.name)
+    values = _numbers(text[motion.end() :].split(), f"{path.name}: below MOTION")
+    if frames < 1 or width == 0:
+        raise InputError(f"{path.name}: {frames} frames of {width} channels are no motion")
+    if len(values) != frames * width:
+        whole, rest = divmod(len(values), width)
+        more = f" and {rest} numbers more" if rest else ""
         raise InputError(
-            f"{path.name} says {frames} frames of {width} channels, {frames * width} numbers, but holds "
-            f"{len(values)}: the file is cut short or damaged"
+            f"{path.name}: Frames: says {frames}, but {whole} frames of {width} channels{more} follow: the file is cut "
+            "short, or its header is not its own"
         )
-    return Bvh(names, parents, offsets, channels, values.reshape(frames, width), _frame_time(motion["time"], path.name))
+    return Bvh(names, parents, offsets, channels, values.reshape(frames, width), frame_time)
 
 
 def joint_names(path: Path) -> tuple[str, ...]:
@@ -191,7 +198,7 @@ def _local(
 def _flipped(turns: Float[np.ndarray, "T K 4"]) -> Bool[np.ndarray, "T K"]:
     """q and -q are one rotation; which quaternions to negate so that each is near the one before."""
     away = (turns[1:] * turns[:-1]).sum(-1) < 0
-    return np.concatenate([np.zeros_like(away[:1]), np.cumsum(away, axis=0) % 2 == 1])
+    return np.concatenate([np.zeros((1, turns.shape[1]), bool), np.cumsum(away, axis=0) % 2 == 1])
 
 
 def _hierarchy(text: str, source: str) -> tuple[tuple, tuple, np.ndarray, tuple]:
@@ -217,7 +224,7 @@ def _hierarchy(text: str, source: str) -> tuple[tuple, tuple, np.ndarray, tuple]
             channels.append(())
             open_joints.append(len(names) - 1)
         elif found["offset"]:
-            where = f"{source}, OFFSET of {names[open_joints[-1]]}"
+            where = f"{source}: OFFSET of {names[open_joints[-1]]}"
             offsets[open_joints[-1]] = _numbers(found["offset"].split(), where)
         elif found["count"]:
             words = text[at:].split(maxsplit=int(found["count"]))[: int(found["count"])]
@@ -245,11 +252,21 @@ def _channels(words: list[str], joint: str, source: str) -> tuple[tuple[str, boo
 def _numbers(words: list[str], where: str) -> Float[np.ndarray, "N"]:
     try:
         numbers = np.array(words, dtype=np.float64)
-    except ValueError as error:
-        raise InputError(f"{where}: {error}") from None
+    except ValueError:
+        number, word = next((number, word) for number, word in enumerate(words, start=1) if not _is_number(word))
+        point = ", decimals need a point" if "," in word else ""
+        raise InputError(f"{where}, number {number} is {word!r}: expected a number{point}") from None
     if not np.isfinite(numbers).all():
-        raise InputError(f"{where}: number {int(np.argmin(np.isfinite(numbers)))} is NaN or infinite")
+        raise InputError(f"{where}, number {int(np.argmin(np.isfinite(numbers))) + 1} is NaN or infinite")
     return numbers
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
 
 
 def _frame_time(word: str, source: str) -> float:
@@ -259,8 +276,8 @@ def _frame_time(word: str, source: str) -> float:
         time = float(word)
     except ValueError:
         time = float("nan")
-    if not 0 < time < float("inf"):
-        raise InputError(f"{source}: Frame Time is {word!r}, expected seconds > 0")
+    if not 0 < time <= _SLOWEST:
+        raise InputError(f"{source}: Frame Time is {word!r}, expected the seconds of one frame, such as 0.033333")
     digits = len(word.partition(".")[2].lower().partition("e")[0])
-    rate = round(1 / time) if time <= 1 else 0
-    return 1 / rate if rate and abs(1 / rate - time) <= 10.0**-digits else time
+    rate = round(1 / time)
+    return 1 / rate if abs(1 / rate - time) <= 10.0**-digits else time

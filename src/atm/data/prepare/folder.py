@@ -36,7 +36,7 @@ from atm.motion import HUMANML3D, features_from_joints, joints_from_features, mi
 from atm.progress import progress_bar
 from atm.storage import atomic
 
-VERSION = 1
+VERSION = 2
 """Goes up whenever the same file gives other clips; what an older version made is made anew."""
 SKIPPED = "skipped.txt"
 _WORTH_A_PROCESS = 32

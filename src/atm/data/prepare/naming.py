@@ -1,8 +1,9 @@
 """Which joint of a file is which of a body, by the names that motion capture and animation programs give.
 
-Names are compared without case, prefixes and separators: `mixamorig:LeftUpLeg`, `UpperLeg_L`, `Bip01 L Thigh` and
-`lfemur` are all a left upper leg. Only limbs and head go by name; pelvis, spine, neck and collars follow from how these
-hang together, so that a spine may have any number of joints of any name.
+Names are compared without case, separators and what most of them begin or end with: `mixamorig:LeftUpLeg`,
+`UpperLeg_L`, `Bip01 L Thigh`, `l_upleg_JNT` and `lfemur` are all a left upper leg. Only limbs and head go by name;
+pelvis, spine, neck and collars follow from how these hang together, so that a spine may have any number of joints of
+any name.
 """
 
 import re
@@ -18,12 +19,12 @@ from atm.errors import InputError, unknown
 from atm.motion import HUMANML3D
 
 LIMBS = {
-    "hip": ("upleg", "upperleg", "thigh", "femur", "hip"),
+    "hip": ("upleg", "upperleg", "thigh", "thighbend", "femur", "hip"),
     "knee": ("knee", "lowleg", "lowerleg", "shin", "calf", "tibia", "leg"),
     "ankle": ("ankle", "foot"),
     "foot": ("toebase", "ball", "toes", "toe", "foot"),
-    "shoulder": ("uparm", "upperarm", "uarm", "arm", "humerus", "shldr", "shoulder"),
-    "elbow": ("elbow", "lowarm", "lowerarm", "forearm", "farm", "radius"),
+    "shoulder": ("uparm", "upperarm", "uarm", "arm", "humerus", "shldr", "shldrbend", "shoulder"),
+    "elbow": ("elbow", "lowarm", "lowerarm", "forearm", "forearmbend", "farm", "radius"),
     "wrist": ("wrist", "hand"),
 }
 """HumanML3D's name of a limb's joint -> names in files, the surest first: "shoulder" is the upper arm's joint where
@@ -32,6 +33,9 @@ joint below an ankle, as in SMPL."""
 _KNOWN = {name for names in LIMBS.values() for name in names}
 _INNER = {"knee": "hip", "ankle": "knee", "foot": "ankle", "elbow": "shoulder", "wrist": "elbow"}
 _SIDES = ("left", "right")
+_MIDDLE = "c"
+"""Where others have L or R, as in VRoid's `J_Bip_C_Head`."""
+_MARKS = (*_SIDES, *(side[0] for side in _SIDES), _MIDDLE)
 _SAME_BODY = {name: "".join(part for part in name.split("_") if part not in _SIDES) for name in HUMANML3D.joint_names}
 
 
@@ -143,16 +147,17 @@ def by_name(names: Sequence[str]) -> dict[str, int]:
 def _sides_and_parts(names: Sequence[str]) -> list[tuple[str, str]]:
     """Of each name the side (left, right or none) and the rest, without prefixes, case and separators."""
     words = [_words(name.rpartition(":")[2]) for name in names]
-    # A word before most names is the figure's, not the joint's.
-    while (first := _before_most(words)) is not None:
-        words = [word[1:] if len(word) > 1 and word[0] == first else word for word in words]
+    # A word before or behind most names is the figure's, not the joint's.
+    for end, kept in ((0, slice(1, None)), (-1, slice(None, -1))):
+        while (common := _in_most(words, end)) is not None:
+            words = [word[kept] if len(word) > 1 and word[end] == common else word for word in words]
     return [_side_and_part(word) for word in words]
 
 
-def _before_most(words: list[list[str]]) -> str | None:
-    sides = (*_SIDES, *(side[0] for side in _SIDES))
-    counts = Counter(word[0] for word in words if len(word) > 1 and word[0] not in sides).most_common(1)
-    return counts[0][0] if counts and counts[0][1] > 0.6 * len(words) else None
+def _in_most(words: list[list[str]], end: int) -> str | None:
+    """The first or last word of more than half of the names, sides apart."""
+    counts = Counter(word[end] for word in words if len(word) > 1 and word[end] not in _MARKS).most_common(1)
+    return counts[0][0] if counts and counts[0][1] > 0.5 * len(words) else None
 
 
 def _words(name: str) -> list[str]:
@@ -172,7 +177,7 @@ def _side_and_part(words: list[str]) -> tuple[str, str]:
         for known in (whole.removeprefix(side), whole.removeprefix(side[0]), whole.removesuffix(side[0])):
             if known != whole and known.rstrip("0123456789") in _KNOWN:
                 return side, known
-    return "", whole
+    return "", "".join(word for word in words if word != _MIDDLE)
 
 
 def _same_body(names: Sequence[str]) -> tuple[int, ...] | None:

@@ -48,8 +48,9 @@ _STANDS = {"straight": 0.9, "legs": 0.8, "level": 0.9}
 """Cosines and ratios by which a rest pose counts as a standing body."""
 _HANGS = -0.8
 """An upper arm that points down this far, as a cosine, hangs."""
-_NEARLY_AN_AXIS = np.radians(15)
-"""Who draws a rest pose draws it along the axes; the lean of its spine is anatomy."""
+_LEAN, _UNEVEN = np.radians(15), np.radians(3)
+"""Who draws a rest pose draws it upright, and the lean of its spine is anatomy; but it may face anywhere, as soon as it
+turns by more than left and right of a body differ."""
 _UPRIGHT = 0.8
 """Length of the mean direction from feet to head, of 1, from which on a body stands most of the time."""
 _FLOOR = (-0.06, 0.12)
@@ -219,22 +220,24 @@ def _standing_rest(rest: Float[np.ndarray, "J 3"], roles: Roles) -> Float[np.nda
     chain = [middle, *(rest[joint] for joint in roles.spine[1:]), rest[roles.head]]
     length = sum(np.linalg.norm(b - a) for a, b in pairwise(chain))
     trunk = rest[roles.head] - middle
-    left = _unit(rest[roles.hip[0]] - rest[roles.hip[1]])
-    shoulders = _unit(rest[roles.shoulder[0]] - rest[roles.shoulder[1]])
+    hips, shoulders = (_unit(rest[pair[0]] - rest[pair[1]]) for pair in (roles.hip, roles.shoulder))
+    left = _unit(hips + shoulders)
     legs = _unit(rest[list(roles.ankle)] - rest[list(roles.hip)])
     up = _unit(trunk - left * (trunk @ left))
     stands = (
         np.linalg.norm(trunk) > _STANDS["straight"] * length
         and _unit(trunk) @ up > _STANDS["level"]
         and (legs @ up < -_STANDS["legs"]).all()
-        and left @ shoulders > _STANDS["level"]
+        and hips @ shoulders > _STANDS["level"]
     )
     if not stands:
         return None
-    frame = np.stack([left, up, np.cross(left, up)], axis=-1)
-    nearest = _nearest_axes(left, up)
-    turn = Rotation.from_matrix(nearest.T @ frame).magnitude()
-    return nearest if turn < _NEARLY_AN_AXIS else frame
+    axes = _nearest_axes(left, up)
+    if axes[:, 1] @ up > np.cos(_LEAN):
+        up = axes[:, 1]
+        left = _unit(left - up * (left @ up))
+        left = axes[:, 0] if axes[:, 0] @ left > np.cos(_UNEVEN) else left
+    return np.stack([left, up, np.cross(left, up)], axis=-1)
 
 
 @cache
