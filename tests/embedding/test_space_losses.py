@@ -6,7 +6,14 @@ import pytest
 import torch
 from torch.autograd import gradcheck
 
-from atm.embedding.losses import info_nce, kl_divergence, kl_to_each_other_and_standard, near_duplicates, smooth_l1
+from atm.embedding.losses import (
+    info_nce,
+    kl_divergence,
+    kl_to_each_other_and_standard,
+    near_duplicates,
+    smooth_l1,
+    too_near,
+)
 from atm.interface import FineMeaning
 
 
@@ -175,3 +182,12 @@ def test_identical_captions_are_near_duplicates_at_any_epsilon():
 
 def test_an_epsilon_below_zero_still_keeps_every_row_itself():
     assert not near_duplicates(torch.eye(3), epsilon=-0.5).diagonal().any()
+
+
+def test_what_is_missing_to_the_margin_by_hand():
+    """Cosines 1, 0.6 and 0: distances 0, 0.4 and 1. To a margin of 0.5 are missing 0.5, 0.1 and nothing; a row without
+    a false copy misses nothing."""
+    z = torch.tensor([[1.0, 0.0]] * 4)
+    false = torch.tensor([[2.0, 0.0], [0.6, 0.8], [0.0, 1.0], [1.0, 0.0]])
+    has = torch.tensor([True, True, True, False])
+    torch.testing.assert_close(too_near(z, false, has, margin=0.5), torch.tensor([0.5, 0.1, 0.0, 0.0]))

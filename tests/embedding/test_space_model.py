@@ -191,6 +191,24 @@ def test_counterfactuals_only_add_negatives():
         assert compare(space.training_step(read, rng_of()).parts["nce"], plain)
 
 
+def test_a_step_down_the_gradient_parts_captions_from_their_counterfactuals_as_far_as_the_margin_asks():
+    batch, itself = batch_of([40, 30, 20]), torch.eye(3, dtype=torch.bool)
+    read = replace(batch, meaning=FineMeaning(~itself, itself, ["a false caption"] * 3))
+    space = space_of(dropout=0.0, counterfactuals=True, counterfactual_margin=0.5, lambda_nce=1.0).eval()
+    before = space.training_step(read, rng_of())
+    assert before.parts["too_near"] > 0
+    before.loss.mean().backward()
+    torch.optim.SGD(space.parameters(), lr=0.05).step()
+    assert space.training_step(read, rng_of()).parts["too_near"] < before.parts["too_near"]
+    space.config = space.config.model_copy(update={"counterfactual_margin": 0.0})
+    assert "too_near" not in space.training_step(read, rng_of()).parts
+
+
+def test_a_margin_of_counterfactuals_needs_counterfactuals():
+    with pytest.raises(ValueError, match="set counterfactuals=true"):
+        SpaceConfig(counterfactual_margin=0.2)
+
+
 def test_crops_have_no_counterfactual():
     """All motions are cropped to 1 s: a number that the caption counts is no longer what they show."""
     batch, itself = batch_of([60, 50, 40]), torch.eye(3, dtype=torch.bool)

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from atm.config import Config
 
@@ -40,6 +40,9 @@ class SpaceConfig(Config):
     counterfactuals: bool = False
     """Whether each motion has one more negative text: its own caption with one number, side, direction, ... exchanged
     (ours)."""
+    counterfactual_margin: NonNegativeFloat = 0.0
+    """Cosine distance to which a caption and its counterfactual are pushed apart, 0 to 2 (ours). What lies at one place
+    gives the contrastive term nothing to pull on: without this, numbers stay unheard for thousands of steps."""
     lambda_kl: NonNegativeFloat = 1e-5
     """Weight of the KL terms (eq. 9: λ_KT)."""
     lambda_latent: NonNegativeFloat = 1e-5
@@ -53,6 +56,12 @@ class SpaceConfig(Config):
     has never seen a 2 s clip, and distances between clips mean little."""
     crop_probability: float = Field(default=0.5, ge=0, le=1)
     """Share of a training batch's motions that are cropped, to a length drawn evenly from those allowed."""
+
+    @model_validator(mode="after")
+    def _margins_are_of_counterfactuals(self) -> "SpaceConfig":
+        if self.counterfactual_margin and not self.counterfactuals:
+            raise ValueError("counterfactual_margin is a distance to counterfactuals: set counterfactuals=true, too")
+        return self
 
     def reads_meaning(self) -> bool:
         """Whether the batches must carry `Batch.meaning`."""

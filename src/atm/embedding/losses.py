@@ -119,3 +119,19 @@ def info_nce(
         to_choose = torch.cat([to_choose, false], dim=1)
     from_motion = F.cross_entropy(to_choose, own, reduction="none")
     return (from_text + from_motion) / 2
+
+
+def too_near(
+    z_text: Float[Tensor, "B E"],
+    z_counterfactual: Float[Tensor, "B E"],
+    has_counterfactual: Bool[Tensor, "B"],
+    *,
+    margin: float,
+) -> Float[Tensor, "B"]:
+    """How much is missing to a cosine distance of `margin` between a caption and its false copy; 0 without one.
+
+    Source: ours. A language model puts the two nearly at one place; as long as the space does so too, no motion can be
+    nearer to one than to the other, and the contrastive term has no gradient that would part them.
+    """
+    distance = 1 - F.cosine_similarity(z_text, z_counterfactual, dim=-1)
+    return F.relu(margin - distance) * has_counterfactual

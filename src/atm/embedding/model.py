@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from atm.embedding.config import SpaceConfig
 from atm.embedding.crops import random_crops
-from atm.embedding.losses import info_nce, kl_to_each_other_and_standard, near_duplicates, smooth_l1
+from atm.embedding.losses import info_nce, kl_to_each_other_and_standard, near_duplicates, smooth_l1, too_near
 from atm.embedding.vae import Gaussian, SequenceDecoder, SequenceEncoder
 from atm.errors import InputError
 from atm.interface import Batch, StepOutput, TextEncoder
@@ -85,11 +85,16 @@ class Space(nn.Module):
                 "latent": smooth_l1(z_text, z_motion),
                 "nce": info_nce(z_text, z_motion, duplicate, temperature=self.config.temperature, **false),
             }
+            contrast = terms["nce"]
+            if self.config.counterfactual_margin:
+                terms["too_near"] = too_near(z_text, margin=self.config.counterfactual_margin, **false)
+                # In nats, as a logit of the contrastive term.
+                contrast = contrast + terms["too_near"] / self.config.temperature
             loss = (
                 terms["rec"]
                 + self.config.lambda_kl * terms["kl"]
                 + self.config.lambda_latent * terms["latent"]
-                + self.config.lambda_nce * terms["nce"]
+                + self.config.lambda_nce * contrast
             )
             logged = terms | {"top1": _top1(z_text, z_motion), "duplicates": duplicate.sum(1).float()}
             # One transfer from the device for all.
