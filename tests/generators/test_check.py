@@ -87,6 +87,7 @@ def test_a_toy_that_keeps_its_promises_passes():
     assert len(found) == len(CHECKS)
     assert "fail" not in found.values()
     assert found["guidance zero ignores the text"] == "not applicable"
+    assert found["guidance one equals conditional"] == "not applicable"
     assert found["a saved generator gives the same motion"] == "not applicable"
 
 
@@ -137,6 +138,38 @@ def raises(toy: Toy) -> None:
     change_seeds(toy, lambda seeds: 1 / 0)
 
 
+def guided(mix):
+    """Gives the toy guidance: `mix` makes one pose of that with the text, that without, and the scale."""
+
+    def change(toy: Toy) -> None:
+        sample, pose = toy.sample, toy._pose
+        toy.capabilities = Capabilities(guidance=True)
+
+        def guided_sample(text: list[str], lengths: Tensor, *, seeds: list[int], guidance_scale: float = 2.0):
+            toy._pose = lambda text: mix(pose(text), pose([""] * len(text)), guidance_scale)
+            try:
+                return sample(text, lengths, seeds=seeds)
+            finally:
+                toy._pose = pose
+
+        toy.sample = guided_sample
+
+    return change
+
+
+def as_published(told: Tensor, untold: Tensor, scale: float) -> Tensor:
+    return untold + scale * (told - untold)
+
+
+def one_too_many(told: Tensor, untold: Tensor, scale: float) -> Tensor:
+    """The convention in which 0 is conditional, behind short ways that are right."""
+    return {0.0: untold, 1.0: told}.get(scale, told + scale * (told - untold))
+
+
+def zero_is_conditional(told: Tensor, untold: Tensor, scale: float) -> Tensor:
+    return told + scale * (told - untold)
+
+
 def change_step(toy: Toy, change) -> None:
     step = toy.training_step
     toy.training_step = lambda batch, rng: change(step(batch, rng), batch)
@@ -157,12 +190,22 @@ def change_seeds(toy: Toy, change) -> None:
         (shared_noise, "a batch of one equals its row"),
         (unseeded, "a seed means a motion"),
         (raises, "samples are finite and as long as asked"),
+        (guided(one_too_many), "guidance one equals conditional"),
+        (guided(zero_is_conditional), "guidance zero ignores the text"),
     ],
 )
 def test_a_toy_that_breaks_a_promise_fails_its_check(break_promise, check):
     toy = Toy()
     break_promise(toy)
     assert statuses(toy)[check] == "fail"
+
+
+def test_a_toy_with_the_published_guidance_passes():
+    toy = Toy()
+    guided(as_published)(toy)
+    found = statuses(toy)
+    assert "fail" not in found.values()
+    assert found["guidance one equals conditional"] == "pass"
 
 
 def test_a_batch_that_cannot_show_anything_is_refused():

@@ -128,6 +128,16 @@ def guidance_zero_ignores_the_text(generator: Generator, batch: Batch) -> None:
     _expect_equal(without.features[mask], other.features[mask], "the text matters at guidance 0")
 
 
+def guidance_one_equals_conditional(generator: Generator, batch: Batch) -> None:
+    """Models often take a short way at 1, where one pass is enough: it must lead to where the formula for all other
+    scales leads, which is seen a hair above 1. At 0 that formula must give what the text has no part in (above)."""
+    if not generator.capabilities.guidance:
+        raise _NotApplicable("has no guidance")
+    at_one, above = (_sample(generator, batch, guidance_scale=scale) for scale in (1.0, 1.0 + _HAIR))
+    mask = at_one.mask
+    _expect_equal(at_one.features[mask], above.features[mask], "guidance 1 is not what scales close to 1 come near")
+
+
 def the_text_changes_the_motion(generator: Generator, batch: Batch) -> None:
     swapped = replace(batch, text=batch.text[1:] + batch.text[:1])
     ours, theirs = _sample(generator, batch), _sample(generator, swapped)
@@ -200,6 +210,7 @@ CHECKS: list[Callable[[Generator, Batch], str | None]] = [
     a_seed_means_a_motion,
     a_batch_of_one_equals_its_row,
     guidance_zero_ignores_the_text,
+    guidance_one_equals_conditional,
     the_text_changes_the_motion,
     a_text_of_no_words_gives_a_motion,
     known_frames_are_kept,
@@ -207,6 +218,10 @@ CHECKS: list[Callable[[Generator, Batch], str | None]] = [
     a_motion_without_a_length_finds_its_own,
     a_saved_generator_gives_the_same_motion,
 ]
+
+
+_HAIR = 1e-6
+"""Above 1 in single precision, and too little to be seen in a motion."""
 
 
 def _run(check: Callable[[Generator, Batch], str | None], generator: Generator, batch: Batch) -> CheckResult:
