@@ -21,6 +21,12 @@ def published(features: int, rule: str) -> Evaluator:
     return evaluator
 
 
+def has_room(z: dict[str, torch.Tensor]) -> torch.Tensor:
+    """Rows that end before their array does by what the last code sees. Published arrays have 196 frames; a motion that
+    fills a shorter one would see the convolutions' own padding in it, and frames of zeros with us."""
+    return z["m_lens"] + 3 <= z["motions"].shape[1]
+
+
 @pytest.mark.parametrize("rule", ["hash", "sin"])
 @pytest.mark.parametrize(("name", "features"), [("t2m", 263), ("kit", 251)])
 @torch.no_grad()
@@ -29,8 +35,11 @@ def test_embeddings_are_the_published_ones_in_any_order(golden, name, features, 
     evaluator = published(features, rule)
     order = z["align_idx"]
 
-    motion = Motion(z["motions"], z["m_lens"])
-    torch.testing.assert_close(evaluator.encode_motion(motion)[order], z[f"{rule}_motion_emb"], **CLOSE)
+    steps = evaluator.movement_encoder(z["motions"][..., :-4])
+    motions = evaluator.motion_encoder(steps, z["m_lens"].long() // 4)
+    torch.testing.assert_close(motions[order], z[f"{rule}_motion_emb"], **CLOSE)
+    ours, roomy = evaluator.encode_motion(Motion(z["motions"], z["m_lens"])), has_room(z)
+    torch.testing.assert_close(ours[roomy], motions[roomy], **CLOSE)
     codes = evaluator.movement_encoder(z["motions"][:1, :, :-4])[0]
     torch.testing.assert_close(codes, z[f"{rule}_movement_0"], **CLOSE)
 
@@ -51,9 +60,10 @@ def test_frames_behind_the_end_change_the_published_embedding_and_not_ours(golde
         fits = min(4, motions.shape[1] - length)
         motions[row, length : length + fits] = z["tail"][row, :fits]
     motion, order = Motion(motions, lengths), z["align_idx"]
-    torch.testing.assert_close(evaluator.encode_motion(motion)[order], z["hash_motion_emb"], **CLOSE)
+    roomy = has_room(z)[order]
+    torch.testing.assert_close(evaluator.encode_motion(motion)[order][roomy], z["hash_motion_emb"][roomy], **CLOSE)
     as_published = evaluator.encode_motion(motion, tail="published")[order]
-    torch.testing.assert_close(as_published, z["hash_motion_emb_tail"], **CLOSE)
+    torch.testing.assert_close(as_published[roomy], z["hash_motion_emb_tail"][roomy], **CLOSE)
 
 
 def test_training_loss_is_the_published_one_for_each_shift(golden):

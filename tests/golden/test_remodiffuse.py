@@ -41,7 +41,7 @@ def condition(file: dict[str, np.ndarray]) -> Condition:
     return Condition(text, motions, captions, frames.bool())
 
 
-def mask_of(file: dict[str, np.ndarray], frames: int = 32) -> Tensor:
+def mask_of(file: dict[str, np.ndarray], frames: int) -> Tensor:
     return length_mask(torch.from_numpy(file["lengths"]), frames)
 
 
@@ -120,38 +120,40 @@ def test_the_network_gives_the_published_estimates(golden, kind):
     file = golden("remodiffuse_denoiser.npz")
     x_t, t = tensors(file, "x_t", "t")
     text_on, retrieval_on = (torch.full((len(t),), on) for on in KINDS[kind])
-    x0_hat = made(str(file["rule"]))(x_t, t, condition(file), mask_of(file), text_on, retrieval_on)
+    x0_hat = made(str(file["rule"]))(x_t, t, condition(file), mask_of(file, x_t.shape[1]), text_on, retrieval_on)
     assert_published(x0_hat, file[f"out_{kind}"])
 
 
 @torch.no_grad()
 def test_the_network_gives_the_published_estimates_with_the_other_rule(golden):
     expected, file = golden("remodiffuse_denoiser_sin.npz"), golden("remodiffuse_denoiser.npz")
-    x_t, t, on = *tensors(file, "x_t", "t"), torch.ones(2, dtype=torch.bool)
-    assert_published(made("sin")(x_t, t, condition(file), mask_of(file), on, on), expected["out_both"])
+    x_t, t = tensors(file, "x_t", "t")
+    on = torch.ones(len(t), dtype=torch.bool)
+    x0_hat = made("sin")(x_t, t, condition(file), mask_of(file, x_t.shape[1]), on, on)
+    assert_published(x0_hat, expected["out_both"])
 
 
 @torch.no_grad()
 def test_estimates_are_mixed_as_published(golden):
     expected, file = golden("remodiffuse_mixing.npz"), golden("remodiffuse_denoiser.npz")
-    model = made(str(expected["rule"]))
+    model, x_t = made(str(expected["rule"])), torch.from_numpy(file["x_t"])
+    mask = mask_of(file, x_t.shape[1])
     for name in expected:
         kind, *rest = name.split("_")
         if kind in ("mixed", "coef"):
             level, coin = int(rest[0][1:]), int(rest[1][4:])
-            heads = torch.full((2,), coin == 0)
+            heads = torch.full((len(x_t),), coin == 0)
             if kind == "coef":
                 assert_published(mix_weights(model.config.mixture, level, 1000, heads)[0], expected[name])
             else:
-                x_t = torch.from_numpy(file["x_t"])
-                assert_published(model.mixed(x_t, level, condition(file), mask_of(file), heads), expected[name])
+                assert_published(model.mixed(x_t, level, condition(file), mask, heads), expected[name])
 
 
 def test_the_loss_and_its_gradient_are_the_published_ones(golden):
     file, given = golden("remodiffuse_loss.npz"), golden("remodiffuse_denoiser.npz")
     model = made(str(file["rule"]))
     x0, t, noise, kind = tensors(file, "x_start", "t", "noise", "cond_type")
-    mask = mask_of(file)
+    mask = mask_of(file, x0.shape[1])
     x0_hat = model(model.noised(x0, noise, t), t, condition(given), mask, kind % 10 > 0, kind >= 10)
     assert_published(x0_hat, file["pred"])
     loss = frame_weighted_loss(x0_hat, x0, mask).mean()
@@ -179,7 +181,7 @@ def test_the_samplers_go_the_published_way(golden, sampler):
     file, given = golden(f"remodiffuse_sample_{sampler}10.npz"), golden("remodiffuse_denoiser.npz")
     model, start = made(str(file["rule"])), torch.from_numpy(file["x_T"])
     chain = noise_chain(1000, "linear", kept=section_levels(1000, (3, 3, 2, 1, 1)))
-    coins, states, mask = iter(file["coins"]), [], mask_of(given)
+    coins, states, mask = iter(file["coins"]), [], mask_of(given, start.shape[1])
     drawn = [start]
     if sampler == "ddpm":
         noise = np.random.RandomState(int(file["noise_seed"])).standard_normal((10, *start.shape)).astype(np.float32)
@@ -189,7 +191,7 @@ def test_the_samplers_go_the_published_way(golden, sampler):
 
     def predict(x_t: Tensor, level: int) -> Tensor:
         states.append(x_t)
-        heads = torch.full((2,), bool(level <= 100 or next(coins) == 0))
+        heads = torch.full((len(start),), bool(level <= 100 or next(coins) == 0))
         return model.mixed(x_t, level, condition(given), mask, heads)
 
     eta = 0.0 if sampler == "ddim" else 1.0
