@@ -29,20 +29,17 @@ from atm.generators.momask.weights import (
     rvq_options,
     token_model_options,
 )
+from atm.generators.parts.published import with_weights
 from atm.interface import TextEncoder
 from atm.layers import Normaliser
 from atm.published import (
     OWN_FILES,
     Release,
-    check_statistics,
     features_of,
     own_statistics,
     read_options,
     read_weights,
-    statistics_of,
 )
-from atm.storage import load_state
-from atm.text import DeferredTextEncoder
 
 FILE = "latest.tar"
 TABLES = ("t2m_transformer", "trans")
@@ -66,10 +63,8 @@ def from_published(
     """
     config, state = read_published(path, trust=trust)
     normaliser = pop_statistics(state) or normaliser
-    normaliser = check_statistics(normaliser, features_of(state, FIRST_WEIGHT, 1), path, files=OWN_FILES)
-    model = BAMM(config, text_encoder or DeferredTextEncoder(config.text_encoder), normaliser)
-    load_state(model, state | statistics_of(normaliser), source=str(path))
-    return model.eval()
+    features = features_of(state, FIRST_WEIGHT, 1)
+    return with_weights(BAMM, config, state, normaliser, text_encoder, path=path, features=features, files=OWN_FILES)
 
 
 def read_published(path: Path, *, trust: bool = False) -> tuple[BAMMConfig, dict[str, Tensor]]:

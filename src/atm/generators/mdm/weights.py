@@ -17,20 +17,17 @@ from atm.generators.mdm.presets import (
     mdm_humanml3d_distilbert,
     mdm_kit,
 )
+from atm.generators.parts.published import with_weights
 from atm.interface import TextEncoder
 from atm.layers import Normaliser
 from atm.published import (
     DATA_SET_FILES,
     Release,
-    check_statistics,
     data_set_statistics,
     features_of,
     is_table,
     read_pickle,
-    statistics_of,
 )
-from atm.storage import load_state
-from atm.text import DeferredTextEncoder
 
 TEXT_ENCODERS = {"clip": ("clip_b32_22", "sentence"), "bert": ("distilbert", "tokens")}
 """`text_encoder_type` to our encoder's name and the part of its output that MDM reads."""
@@ -53,10 +50,9 @@ def from_published(
     """
     config, state = read_published(path, trust=trust)
     features = features_of(state, "output_process.poseFinal.bias")
-    normaliser = check_statistics(normaliser, features, path, files=DATA_SET_FILES)
-    model = MDM(config, text_encoder or DeferredTextEncoder(config.text_encoder), normaliser)
-    load_state(model, state | statistics_of(normaliser), source=str(path))
-    return model.eval()
+    return with_weights(
+        MDM, config, state, normaliser, text_encoder, path=path, features=features, files=DATA_SET_FILES
+    )
 
 
 def read_published(path: Path, *, trust: bool = False) -> tuple[MDMConfig, dict[str, Tensor]]:

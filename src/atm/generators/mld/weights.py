@@ -25,6 +25,7 @@ from atm.generators.mld.config import MLDConfig, MLDVAEConfig
 from atm.generators.mld.model import MLD
 from atm.generators.mld.presets import mld_humanml3d, mld_humanml3d_frames, mld_kit
 from atm.generators.mld.stage import VAEStage
+from atm.generators.parts.published import with_weights
 from atm.interface import TextEncoder
 from atm.layers import Normaliser
 from atm.published import (
@@ -38,7 +39,6 @@ from atm.published import (
     without,
 )
 from atm.storage import find_model, load_state, read_model
-from atm.text import DeferredTextEncoder
 
 OTHERS = ("t2m_textencoder.", "t2m_moveencoder.", "t2m_motionencoder.", "text_encoder.")
 """Beginnings of the keys of networks that are no part of MLD."""
@@ -59,10 +59,10 @@ def from_published(
         InputError: a missing or damaged file, a first stage, or keys that are missing, unknown or of another shape.
     """
     config, state = read_published(path, trust=trust)
-    normaliser = check_statistics(normaliser, _features(state), path, files=DATA_SET_FILES)
-    model = MLD(config, text_encoder or DeferredTextEncoder(config.text_encoder), normaliser)
-    load_state(model, state | statistics_of(normaliser), source=str(path))
-    return model.eval()
+    features = _features(state)
+    return with_weights(
+        MLD, config, state, normaliser, text_encoder, path=path, features=features, files=DATA_SET_FILES
+    )
 
 
 def vae_from_published(path: Path, normaliser: Normaliser | None = None, *, trust: bool = False) -> VAEStage:

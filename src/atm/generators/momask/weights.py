@@ -17,20 +17,18 @@ from atm.errors import InputError
 from atm.generators.momask.config import MoMaskConfig
 from atm.generators.momask.model import MoMask
 from atm.generators.momask.presets import momask_humanml3d, momask_kit
+from atm.generators.parts.published import with_weights
 from atm.interface import TextEncoder
 from atm.layers import Normaliser
 from atm.published import (
     OWN_FILES,
     Release,
-    check_statistics,
     features_of,
     own_statistics,
     read_options,
     read_weights,
     statistics_of,
 )
-from atm.storage import load_state
-from atm.text import DeferredTextEncoder
 
 FOLDERS = {"rvq": "rvq_", "mask": "t2m_", "residual": "tres_", "length": "length_estimator"}
 """How the published folder of each network begins."""
@@ -83,10 +81,8 @@ def from_published(
     """
     config, state = read_published(path, trust=trust)
     normaliser = pop_statistics(state) or normaliser
-    normaliser = check_statistics(normaliser, features_of(state, FIRST_WEIGHT, 1), path, files=OWN_FILES)
-    model = MoMask(config, text_encoder or DeferredTextEncoder(config.text_encoder), normaliser)
-    load_state(model, state | statistics_of(normaliser), source=str(path))
-    return model.eval()
+    features = features_of(state, FIRST_WEIGHT, 1)
+    return with_weights(MoMask, config, state, normaliser, text_encoder, path=path, features=features, files=OWN_FILES)
 
 
 def read_published(path: Path, *, trust: bool = False) -> tuple[MoMaskConfig, dict[str, Tensor]]:

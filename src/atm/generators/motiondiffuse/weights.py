@@ -17,21 +17,18 @@ from atm.generators.motiondiffuse.presets import (
     motiondiffuse_humanml3d_softmax,
     motiondiffuse_kit,
 )
+from atm.generators.parts.published import with_weights
 from atm.interface import TextEncoder
 from atm.layers import Normaliser
 from atm.published import (
     OWN_FILES,
     Release,
-    check_statistics,
     features_of,
     own_statistics,
     read_options,
     read_weights,
-    statistics_of,
     without,
 )
-from atm.storage import load_state
-from atm.text import DeferredTextEncoder
 
 OPTIONS = {
     "latent_dim": "width",
@@ -64,10 +61,10 @@ def from_published(
     if normaliser is None and (folder / "meta").is_dir():
         normaliser = own_statistics(folder / "meta")
     config, state = read_published(path, trust=trust)
-    normaliser = check_statistics(normaliser, features_of(state, "out.bias"), path, files=OWN_FILES)
-    model = MotionDiffuse(config, text_encoder or DeferredTextEncoder(config.text_encoder), normaliser)
-    load_state(model, state | statistics_of(normaliser), source=str(path))
-    return model.eval()
+    features = features_of(state, "out.bias")
+    return with_weights(
+        MotionDiffuse, config, state, normaliser, text_encoder, path=path, features=features, files=OWN_FILES
+    )
 
 
 def read_published(path: Path, *, trust: bool = False) -> tuple[MotionDiffuseConfig, dict[str, Tensor]]:

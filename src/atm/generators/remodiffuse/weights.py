@@ -10,6 +10,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from atm.errors import InputError
+from atm.generators.parts.published import with_weights
 from atm.generators.remodiffuse.config import ReMoDiffuseConfig
 from atm.generators.remodiffuse.model import ReMoDiffuse
 from atm.generators.remodiffuse.presets import remodiffuse_humanml3d, remodiffuse_kit
@@ -18,14 +19,10 @@ from atm.layers import Normaliser
 from atm.published import (
     OWN_FILES,
     Release,
-    check_statistics,
     own_statistics,
     read_weights,
-    statistics_of,
     without,
 )
-from atm.storage import load_state
-from atm.text import DeferredTextEncoder
 
 PREFIX = "model."
 
@@ -78,13 +75,13 @@ def from_published(
         normaliser = own_statistics(data / "datasets" / published.statistics)
         # The published code divides by std + 1e-9.
         normaliser.std += 1e-9
-    normaliser = check_statistics(normaliser, len(state["out.bias"]), file, files=OWN_FILES)
     if database is None and data is not None and (data / "database" / published.database).is_file():
         database = data / "database" / published.database
     config = published.config.model_copy(update={"database": None if database is None else str(database.absolute())})
-    model = ReMoDiffuse(config, text_encoder or DeferredTextEncoder(config.text_encoder), normaliser)
-    load_state(model, state | statistics_of(normaliser), source=f"{file} (its keys without {PREFIX!r})")
-    return model.eval()
+    return with_weights(
+        ReMoDiffuse, config, state, normaliser, text_encoder, path=file, features=len(state["out.bias"]),
+        files=OWN_FILES, said=f" (its keys without {PREFIX!r})",
+    )  # fmt: skip
 
 
 def read_published(file: Path, *, trust: bool = False) -> dict[str, Tensor]:
