@@ -230,8 +230,9 @@ def test_ids_that_would_clash_are_refused(folder):
     write(folder, "a.bvh,waves", "a_w00.bvh,waves")
     with pytest.raises(InputError, match="'a_w00.bvh' has the id that a clip of 'a.bvh' would get"):
         prepare(folder)
-    write(folder, "a.bvh,waves", "a,waves")
-    with pytest.raises(InputError, match="would both get the id a"):
+    (folder / "in" / "day_2_c.bvh").write_text(bvh())
+    write(folder, "day 2/c.bvh,waves", "day_2_c,waves")
+    with pytest.raises(InputError, match="would both get the id day_2_c"):
         prepare(folder)
 
 
@@ -263,10 +264,54 @@ def test_json_lines_say_the_same_as_csv(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "file;caption;start;end\na.bvh;walks, then sits;1;2.5\n",
+        "file\tcaption\tstart\tend\na.bvh\twalks, then sits\t1\t2.5\n",
+        'End,Start,Caption,File\r\n2.5,1,"walks, then sits",a.bvh\r\n',
+        '\ufefffile,caption,start,end\na.bvh,"walks, then sits",1,2.5\n,,,\n,,,',
+    ],
+    ids=["semicolons", "tabs", "other order", "as spreadsheets end it"],
+)
+def test_a_captions_file_as_spreadsheets_write_it(text, tmp_path):
+    (tmp_path / "c.csv").write_text(text, encoding="utf-8", newline="")
+    (described,) = read_captions_file(tmp_path / "c.csv")
+    assert (described.file, described.parts) == ("a.bvh", (Part(1.0, 2.5, ("walks, then sits",)),))
+
+
+def test_a_file_may_be_spelled_in_several_ways(tmp_path):
+    rows = ["a/b,walks", "a/b.bvh,runs", "a\\b.BVH,jumps", "./a/b,bows"]
+    (tmp_path / "c.csv").write_text("\n".join(["file,caption", *rows]))
+    (described,) = read_captions_file(tmp_path / "c.csv")
+    assert described.parts == (Part(0.0, None, ("walks", "runs", "jumps", "bows")),)
+
+
+def test_names_of_any_alphabet_become_ids(folder):
+    for name in ("走路.bvh", "跑步.BVH"):
+        (folder / "in" / name).write_text(bvh())
+    write(folder, "走路,walks", "跑步.bvh,runs")
+    assert prepare(folder).clips == 2
+    assert sorted(read_split(folder / "out", "all")) == sorted(["走路", "跑步"])
+
+
+def test_a_captions_file_in_another_encoding_is_told(tmp_path):
+    (tmp_path / "c.csv").write_bytes("file,caption\na,läuft\n".encode("latin-1"))
+    with pytest.raises(InputError, match="expected UTF-8; save it so"):
+        read_captions_file(tmp_path / "c.csv")
+
+
+@pytest.mark.parametrize(
     ("name", "text", "said"),
     [
         ("c.csv", "a.bvh,walks\n", "expected a first line such as file,caption,start,end,split"),
-        ("c.csv", "file;caption\na;b\n", "with commas between"),
+        (
+            "c.csv",
+            "file|caption\na|b\n",
+            "expected a first line such as file,caption,start,end,split (or with semicolons)",
+        ),
+        ("c.csv", "file,caption,caption\na,b,c\n", "two columns have the same name"),
+        ("c.csv", "file;caption;start\na;b;0,5\n", "start is '0,5', expected seconds >= 0, such as 2.5"),
+        ("c.csv", "file,caption\na,一个人走\n", "has no word that text encoders read"),
         ("c.csv", "file,caption,begin\na,b,1\n", "unknown column in c.csv, line 2: 'begin'"),
         ("c.csv", "file,caption\na,walks, sits\n", "c.csv, line 2: more fields than the header has"),
         ("c.csv", "file,caption\na,\n", "c.csv, line 2: caption is empty"),

@@ -4,14 +4,18 @@ import csv
 import io
 import json
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from atm.errors import InputError, unknown
+from atm.text import tag_words
 
 COLUMNS = ("file", "caption", "start", "end", "split", "take")
 SPLITS = ("train", "val", "test")
+_DELIMITERS = (",", ";", "\t")
+"""Between the fields of a line; spreadsheets write semicolons where the decimal mark is a comma."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class Described:
     """What the captions file says of one motion file."""
 
     file: str
-    """As written there."""
+    """As written there at first, with `/` between folders."""
     parts: tuple[Part, ...]
     split: str | None
     take: str | None
@@ -40,7 +44,7 @@ def read_captions_file(path: Path) -> list[Described]:
     """A CSV file with a header, or JSON lines, with the columns or keys `file` and `caption`, and where wanted `start`
     and `end` (seconds of the file), `split` (train, val or test) and `take`.
 
-    Several lines about the same file and seconds are several captions of one clip.
+    Several lines about the same file, with or without `.bvh`, and the same seconds are several captions of one clip.
 
     Raises:
         InputError: not such a file, or a line that cannot be; says which line and what was expected.
@@ -48,12 +52,19 @@ def read_captions_file(path: Path) -> list[Described]:
     found: dict[str, dict[tuple[float, float | None], list[str]]] = {}
     said: dict[str, tuple[str | None, str | None]] = {}
     split_of: dict[str, str] = {}
+    spelled: dict[str, str] = {}
     for where, row in _rows(path):
         file, caption, span = _text(row, "file", where), _text(row, "caption", where), _span(row, where)
         if not file or not caption:
             raise InputError(f"{where}: {'caption' if file else 'file'} is empty")
         if "#" in caption:
             raise InputError(f"{where}: a caption cannot contain '#', which separates the fields of the text files")
+        if not tag_words(caption):
+            raise InputError(
+                f"{where}: {caption!r} has no word that text encoders read: expected a sentence in English"
+            )
+        file = PurePosixPath(file.replace("\\", "/")).as_posix()
+        file = spelled.setdefault(re.sub(r"\.bvh$", "", file, flags=re.IGNORECASE), file)
         split, take = _text(row, "split", where) or None, _text(row, "take", where) or None
         if split is not None and split not in SPLITS:
             raise unknown(f"split in {where}:", split, SPLITS)
@@ -77,8 +88,12 @@ def read_captions_file(path: Path) -> list[Described]:
 def _rows(path: Path) -> Iterator[tuple[str, dict]]:
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read the captions {path}: {error}") from None
+    except OSError as error:
+        raise InputError(f"cannot read the captions {path}: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise InputError(
+            f"cannot read the captions {path}: expected UTF-8; save it so (spreadsheets: CSV UTF-8)"
+        ) from None
     read = _json_rows if path.suffix.lower() in (".jsonl", ".ndjson", ".json") else _csv_rows
     for number, row in read(text, path):
         where = f"{path.name}, line {number}"
@@ -89,22 +104,27 @@ def _rows(path: Path) -> Iterator[tuple[str, dict]]:
 
 
 def _csv_rows(text: str, path: Path) -> Iterator[tuple[int, dict]]:
-    reader = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True, strict=True)
-    names = [name.strip().lower() for name in reader.fieldnames or []]
-    if not {"file", "caption"} <= set(names):
-        raise InputError(
-            f"{path.name}: expected a first line such as file,caption,start,end,split with commas between, "
-            f"got {text.partition(chr(10))[0][:80]!r}"
-        )
-    reader.fieldnames = names
+    first = text.partition("\n")[0]
+    delimiter = max(_DELIMITERS, key=first.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
     try:
-        for row in reader:
-            if None in row:
+        names = [name.strip().lower() for name in next(reader, [])]
+        if not {"file", "caption"} <= set(names):
+            raise InputError(
+                f"{path.name}: expected a first line such as file,caption,start,end,split (or with semicolons), got "
+                f"{first[:80]!r}"
+            )
+        if len(set(names)) < len(names):
+            raise InputError(f"{path.name}: two columns have the same name: {', '.join(names)}")
+        for cells in reader:
+            if len(cells) > len(names):
                 raise InputError(
-                    f"{path.name}, line {reader.line_num}: more fields than the header has; a caption with a comma "
-                    'needs quotes, "..."'
+                    f"{path.name}, line {reader.line_num}: more fields than the header has; a caption with "
+                    f'{delimiter!r} needs quotes, "..."'
                 )
-            yield reader.line_num, row
+            # Spreadsheets end files with lines of empty fields.
+            if any(cell.strip() for cell in cells):
+                yield reader.line_num, dict(zip(names, cells, strict=False))
     except csv.Error as error:
         raise InputError(f"{path.name}, line {reader.line_num}: {error}") from None
 
@@ -147,5 +167,5 @@ def _seconds(row: dict, name: str, where: str) -> float | None:
     except (TypeError, ValueError):
         seconds = math.nan
     if not 0 <= seconds < math.inf:
-        raise InputError(f"{where}: {name} is {value!r}, expected seconds >= 0")
+        raise InputError(f"{where}: {name} is {value!r}, expected seconds >= 0, such as 2.5")
     return seconds

@@ -170,7 +170,8 @@ def _some_poses(bvh: Bvh, roles: Roles, first: int) -> Poses:
 def _files_of(folder: Path, described: list[Described]) -> tuple[list[tuple[Described, Path]], list[Fault]]:
     found, missing = [], []
     for one in described:
-        paths = [folder / one.file, folder / f"{one.file}.bvh", folder / f"{one.file}.BVH"]
+        stem = _without_suffix(one.file)
+        paths = [folder / name for name in (one.file, f"{stem}.bvh", f"{stem}.BVH")]
         path = next((path for path in paths if path.is_file()), None)
         if path is None:
             missing.append(Fault(one.file, f"no such file in {folder}"))
@@ -185,8 +186,8 @@ def _files_of(folder: Path, described: list[Described]) -> tuple[list[tuple[Desc
 
 
 def _bases(files: list[str], mirror: bool) -> dict[str, str]:
-    """An id for each file, made of its name."""
-    bases = {file: re.sub(r"[^A-Za-z0-9.-]+", "_", re.sub(r"\.bvh$", "", file, flags=re.IGNORECASE)) for file in files}
+    """An id for each file, made of its name; not one of a hidden file."""
+    bases = {file: re.sub(r"[^\w.-]+", "_", _without_suffix(file)).lstrip(".") for file in files}
     owners: dict[str, str] = {}
     for file, base in bases.items():
         if base in owners:
@@ -198,6 +199,10 @@ def _bases(files: list[str], mirror: bool) -> dict[str, str]:
             if other != base and other in owners:
                 raise InputError(f"{owners[base]!r} has the id that a clip of {owners[other]!r} would get: rename one")
     return bases
+
+
+def _without_suffix(file: str) -> str:
+    return re.sub(r"\.bvh$", "", file, flags=re.IGNORECASE)
 
 
 def _check_mapping(options: _Options, files: list[Path]) -> None:
