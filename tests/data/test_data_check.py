@@ -14,6 +14,7 @@ from movers import BODIES, features_of, make_moving_folder, moving, walking, wri
 
 from atm import cli
 from atm.data.check import check_folder, repair_folder
+from atm.data.check.captions import parse
 from atm.data.check.clips import poses_of
 from atm.data.check.movement import falls, walk_ratio
 from atm.data.check.statistics import BIASED, RAW
@@ -166,6 +167,12 @@ DAMAGE = {
     "an id without a clip": (lambda f: list_also(f, "test", "777777"), "error", "ids_without_file", "test.txt: 777777"),
     "ids with a suffix": (
         lambda f: rewrite_list(f, "test", "{}.npy".format), "error", "ids_spelled", "000006.npy, the file is 000006"),
+    "ids of which a spreadsheet left numbers": (
+        lambda f: rewrite_list(f, "test", lambda line: str(int(line))),
+        "error", "ids_spelled", "test.txt: 6, the file is 000006"),
+    "a list in another encoding": (
+        lambda f: (f / "val.txt").write_bytes((f / "val.txt").read_text().encode("utf-16")),
+        "error", "lists_not_utf8", "val.txt .read as utf-16"),
     "an id twice in a list": (lambda f: list_also(f, "val", VAL), "warning", "ids_twice", "val.txt: 000008"),
     "an id in two splits": (
         lambda f: list_also(f, "train", TEST), "error", "ids_in_two_splits", "000006 .train, test"),
@@ -308,6 +315,81 @@ def test_a_joint_that_leaps_is_told(human):
 
     change(human, leap)
     assert "clips_too_fast" in names(check(human), "warning")
+
+
+def fill(features, skeleton, group, value):
+    features[:, skeleton.columns[group]] = value
+    return features
+
+
+@pytest.mark.parametrize(
+    ("how", "name", "place"),
+    [
+        (lambda x, s: fill(x, s, "contacts", 255), "clips_columns", "contacts from 255 to 255, expected 0 or 1"),
+        (lambda x, s: fill(x, s, "rotations", 0), "clips_columns", "axes of length 0 to 0, expected 1"),
+        (lambda x, s: fill(x, s, "rotations", 3**-0.5), "clips_columns", "at no right angle"),
+        (lambda x, s: x[:1].repeat(60, axis=0) * ([0] * 3 + [1] * (len(x[0]) - 3)), "clips_still", TRAIN),
+    ],
+    ids=["contacts", "no rotations", "skew rotations", "one pose"],
+)
+def test_columns_that_say_nothing_of_a_body_are_told(folder, skeleton, how, name, place):
+    change(folder, lambda x: how(x, skeleton).astype(np.float32))
+    finding = found(check(folder), name)
+    assert finding.severity == "warning" and len(finding.where) == 1
+    assert finding.where[0].startswith(TRAIN) and place in finding.where[0]
+
+
+def test_a_body_that_is_not_on_the_floor_is_told(human):
+    def lifted(features):
+        features[:, HUMANML3D.columns["root_height"]] += 1
+        features[:, HUMANML3D.columns["positions"]][:, 1::3] += 1
+        return features
+
+    change(human, lifted)
+    assert found(check(human), "clips_off_floor").where == (f"{TRAIN} (1.00 m)",)
+
+
+def test_features_in_centimetres_are_one_warning_not_a_frame_rate(folder, skeleton):
+    """A hundred times as large, steps would be those of a hundred times the frame rate."""
+    scale = np.ones(skeleton.feature_width, np.float32)
+    for group in ("root_step", "root_height", "positions", "velocities"):
+        scale[skeleton.columns[group]] = 100
+    for file in sorted((folder / "new_joint_vecs").iterdir()):
+        joints = walking(skeleton, round(6 * skeleton.fps), int(file.stem), fps=skeleton.fps)
+        write_clip(folder, file.stem, features_of(joints, skeleton) * scale, skeleton)
+    for name in ("Mean.npy", "Std.npy"):
+        (folder / name).unlink()
+    report = check(folder)
+    assert names(report, "warning") == ["unit"] and names(report, "error") == ["statistics_unusable"]
+
+
+def test_deviations_that_are_nobodys_are_not_called_those_of_a_training_run(human):
+    std = np.load(human / "Std.npy")
+    std[-4:] /= 200
+    np.save(human / "Std.npy", std)
+    report = check(human)
+    assert names(report, "error", "warning") == ["statistics_differ"]
+    assert report.facts["Std is"] == "of other features"
+
+
+def test_hidden_files_are_nobodys_clips(human):
+    """As archives from some systems hold them, one beside each file."""
+    (human / "new_joint_vecs" / f"._{TRAIN}.npy").write_bytes(b"\0\5\x16\7")
+    (human / "texts" / f"._{TRAIN}.txt").write_bytes(b"\0\5\x16\7\xff")
+    (human / "._train.txt").write_bytes(b"\0\5\x16\7\xff")
+    report = check(human)
+    assert not report.findings and report.facts["clips"] == CLIPS
+    assert len(open_dataset(human, "train")) == len((human / "train.txt").read_text().split())
+
+
+def test_parts_under_both_names_are_noted(human):
+    shutil.copyfile(human / "Mean.npy", human / "mean.npy")
+    assert found(check(human), "names_twice").where == ("Mean.npy, not mean.npy",)
+
+
+def test_times_with_decimal_commas_are_made_out():
+    line = parse("a man jumps#a/DET man/NOUN jump/VERB#0,5#2,0")
+    assert (line.text, line.start, line.end, line.well_formed) == ("a man jumps", 0.5, 2.0, False)
 
 
 def test_kit_features_in_metres_are_told(sound, tmp_path):

@@ -161,7 +161,10 @@ def read_split(folder: Path, split: str) -> list[str]:
         raise InputError(
             f"{folder} has no split {split!r}: expected {file.name}; there are {', '.join(known) or 'none'}"
         )
-    return [line.strip() for line in file.read_text().splitlines() if line.strip()]
+    content = read_text(file)
+    if content is None:
+        raise InputError(f"{file} is no UTF-8: expected one id per line; `atm data check` says which of them are meant")
+    return [line.strip() for line in content.splitlines() if line.strip()]
 
 
 def read_captions(file: Path) -> list[tuple[Caption, float, float]]:

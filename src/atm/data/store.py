@@ -88,7 +88,9 @@ def read_array(file: Path, *, mapped: bool = False) -> np.ndarray:
     """
     try:
         array = np.load(file, mmap_mode="r" if mapped else None, allow_pickle=False)
-    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror or error})") from None
+    except (ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
         raise InputError(f"cannot be read ({error})") from None
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
         raise InputError("cannot be read (no array of numbers)")
@@ -121,12 +123,15 @@ def read_text(file: Path) -> str | None:
 
 
 def _listed(folder: Path, suffix: str, made: int | str) -> tuple[list[str], str]:
-    """The folder's files of a suffix in order, and a key that changes when one of them does, or what is `made`."""
+    """The folder's files of a suffix in order, and a key that changes when one of them does, or what is `made`.
+
+    Hidden files are left out: some systems lay one beside every file, of the same suffix (`._000000.npy`).
+    """
     with os.scandir(folder) as entries:
         stamps = sorted(
             (entry.name, (stat := entry.stat()).st_size, stat.st_mtime_ns)
             for entry in entries
-            if entry.name.endswith(suffix) and entry.is_file()
+            if entry.name.endswith(suffix) and not entry.name.startswith(".") and entry.is_file()
         )
     key = hashlib.sha256(json.dumps([made, stamps]).encode()).hexdigest()[:16]
     return [name for name, _, _ in stamps], key

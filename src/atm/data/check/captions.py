@@ -56,12 +56,18 @@ class Text:
 
 def read_lines(file: Path) -> Text:
     """The captions of a file, in whatever encoding."""
-    content, encoding = read_text(file), "utf-8"
-    if content is None:
-        data = file.read_bytes()
-        encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "cp1252"
-        content = data.decode(encoding, errors="replace")
+    content, encoding = decoded(file)
     return Text(tuple(parse(line.strip()) for line in content.splitlines() if line.strip()), encoding)
+
+
+def decoded(file: Path) -> tuple[str, str]:
+    """A text file's content, and its encoding: `utf-8`, or what it was read as since it is none."""
+    content = read_text(file)
+    if content is not None:
+        return content, "utf-8"
+    data = file.read_bytes()
+    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "cp1252"
+    return data.decode(encoding, errors="replace"), encoding
 
 
 def parse(raw: str) -> Line:
@@ -73,8 +79,9 @@ def parse(raw: str) -> Line:
             return Line(raw, parts[0].strip(), tuple(parts[1].split()), *times, well_formed=True)
     fields = [part.strip() for part in parts if part.strip()]
     words = next((part.split() for part in fields[1:] if "/" in part), [])
-    text = " ".join(part for part in fields if "/" not in part and _seconds(part) is None)
-    times = [seconds for part in fields[1:] if (seconds := _seconds(part)) is not None]
+    read = [_seconds(part.replace(",", ".")) for part in fields]
+    text = " ".join(part for part, seconds in zip(fields, read, strict=True) if "/" not in part and seconds is None)
+    times = [seconds for seconds in read[1:] if seconds is not None]
     start, end = times if len(times) == 2 else (0.0, 0.0)
     return Line(raw, text, tuple(words), start, end, well_formed=False)
 

@@ -16,6 +16,8 @@ from atm.motion import Skeleton, joints_from_features
 
 POSE_GRID = 0.01
 """Poses are told apart by local joint positions on this grid, in metres."""
+_NO_CONTACT, _NO_ROTATION = 0.01, 0.05
+"""How far contacts may be from 0 and 1, and the axes of a rotation from length 1 and a right angle."""
 _APART = 0.01
 """Mean distance in metres from which joint positions are not those of the features; rounding stays far below."""
 
@@ -37,6 +39,8 @@ class Clip:
     poses: UInt64[np.ndarray, "P"] | None = None
     """The different poses of the clip, each as one number; facing and place on the ground do not matter."""
     movement: Movement | None = None
+    strange: str | None = None
+    """Columns that cannot hold what they should, in words."""
     joints: str | None = None
     """How the file in `new_joints` differs from the features; None: it does not, or there is none."""
 
@@ -56,6 +60,7 @@ def look_at(file: Path, joints_file: Path | None, skeleton: Skeleton) -> tuple[C
             digest=hashlib.blake2b(features.tobytes(), digest_size=16).digest(),
             poses=poses_of(features, skeleton),
             movement=movement_of(features, joints, skeleton),
+            strange=_strange(features, skeleton),
             joints=None if joints_file is None else _compare(joints_file, joints, skeleton),
         )
     return clip, features
@@ -69,6 +74,20 @@ def poses_of(features: Float[np.ndarray, "T D"], skeleton: Skeleton) -> UInt64[n
     columns = features[:, skeleton.columns["positions"]]
     grid = np.round(columns * (skeleton.metres_per_unit / POSE_GRID)).astype(np.int64).astype(np.uint64)
     return np.unique(grid @ _MIX[: grid.shape[1]])
+
+
+def _strange(features: Float[np.ndarray, "T D"], skeleton: Skeleton) -> str | None:
+    """What is wrong with the columns that positions and velocities say nothing of."""
+    contacts = features[:, skeleton.columns["contacts"]]
+    if np.minimum(np.abs(contacts), np.abs(contacts - 1)).max() > _NO_CONTACT:
+        return f"has contacts from {contacts.min():.3g} to {contacts.max():.3g}, expected 0 or 1"
+    axes = features[:, skeleton.columns["rotations"]].reshape(len(features), -1, 2, 3)
+    lengths = np.linalg.norm(axes, axis=-1)
+    if np.abs(lengths - 1).max() > _NO_ROTATION:
+        return f"has rotations with axes of length {lengths.min():.3g} to {lengths.max():.3g}, expected 1"
+    if np.abs((axes[:, :, 0] * axes[:, :, 1]).sum(axis=-1)).max() > _NO_ROTATION:
+        return "has rotations whose axes stand at no right angle"
+    return None
 
 
 def _compare(file: Path, joints: Float[Tensor, "T J 3"], skeleton: Skeleton) -> str | None:

@@ -12,6 +12,7 @@ from atm.data.check.splits import split_findings
 from atm.data.check.statistics import BIASED, RAW, Verdict, judge, read_row
 from atm.data.check.texts import text_findings
 from atm.data.humanml3d import read_programs
+from atm.data.layout import CLIPS, MEAN, STD
 from atm.data.statistics import Moments
 from atm.errors import InputError
 
@@ -35,6 +36,7 @@ def report_of(scan: Scan) -> Report:
         *text_findings(scan),
         *split_findings(scan),
         *programs_findings(scan),
+        *_names_findings(scan),
     ]
     findings.sort(key=lambda finding: _ORDER[finding.severity])
     return Report(str(scan.layout.folder), _facts(scan), tuple(findings))
@@ -78,7 +80,7 @@ def _facts(scan: Scan) -> dict[str, str | int | float]:
             seconds = sum(usable[clip_id].frames for clip_id in scan.splits[name] if clip_id in usable) / fps
             facts[name] = f"{len(scan.splits[name]):,} ids, {seconds / 3600:.2f} h"
     if verdict is not None:
-        facts["Std is"] = verdict.kind
+        facts["Std is"] = verdict.kind if verdict.certain else "of other features"
     facts["names"] = ", ".join(
         path.relative_to(scan.layout.folder).as_posix()
         for path in (scan.layout.clips, scan.layout.joints, scan.layout.texts, scan.layout.mean, scan.layout.std)
@@ -122,20 +124,21 @@ def _statistics_findings(scan: Scan) -> Iterator[Finding]:
     verdict = verdict_of(scan)
     if verdict is None:
         return
-    where = (f"means up to {verdict.mean_off:.2f} deviations, deviations up to {np.expm1(verdict.std_off):.0%} off",)
+    factor = np.exp(verdict.std_off)
+    where = (f"means up to {verdict.mean_off:.2f} deviations off, deviations by up to a factor of {factor:.3g}",)
     if verdict.foreign:
         yield Finding(
             "error", "statistics_foreign", "Mean.npy and Std.npy of other features",
             "Normalised features are far from mean 0 and deviation 1: training starts in the wrong place, and "
             "published models read nonsense.", where, repair,
         )  # fmt: skip
-    elif verdict.kind in BIASED.values():
+    elif verdict.kind in BIASED.values() and verdict.certain:
         yield Finding(
             "error", "statistics_biased", f"Std.npy is {verdict.kind}",
             "With it a model weighs these columns more than published ones do. It belongs to a checkpoint, not to the "
             "data.", where, repair,
         )  # fmt: skip
-    elif verdict.kind == RAW:
+    elif verdict.kind == RAW and verdict.certain:
         yield Finding(
             "warning", "statistics_raw", f"Std.npy is {verdict.kind}",
             "Published ones are averaged inside groups of columns: losses weigh columns differently, and published "
@@ -146,6 +149,17 @@ def _statistics_findings(scan: Scan) -> Iterator[Finding]:
             "warning", "statistics_differ", "Mean.npy and Std.npy are not those of these clips",
             "Right for a part of a published set that is to keep its normalisation; else they are of an earlier state.",
             where, repair,
+        )  # fmt: skip
+
+
+def _names_findings(scan: Scan) -> Iterator[Finding]:
+    """Whether a part is there under both names that circulate."""
+    there = {path.name for path in scan.layout.folder.iterdir()}
+    both = [f"{names[0]}, not {names[1]}" for names in (CLIPS, MEAN, STD) if there.issuperset(names)]
+    if both:
+        yield Finding(
+            "note", "names_twice", "parts under both names that circulate", "The first is read, the other is not.",
+            tuple(both), "copies the first",
         )  # fmt: skip
 
 

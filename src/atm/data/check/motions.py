@@ -30,6 +30,10 @@ _PACE_OFF = 0.1
 _LEG_OFF = 0.05
 _LEGS = (0.4, 1.3)
 """Metres that two leg bones can measure."""
+_FLOOR = (-0.05, 0.25)
+"""Metres between which the lowest joint of a clip is where the floor was set to 0; a part of a clip may be a jump."""
+_STILL = 1e-3
+"""m/s; who stands as still as can be has faster joints."""
 _MANY = 0.2
 """Share of clips from which a note becomes a warning."""
 
@@ -58,8 +62,13 @@ def motion_findings(scan: Scan) -> Iterator[Finding]:
             "note", "clips_float64", "clips stored as float64", "Twice the size; the features have float32 precision.",
             tuple(wide), "stores them as float32",
         )  # fmt: skip
-    yield from _pace(scan, usable)
-    yield from _body(scan, usable)
+    yield from _columns(usable)
+    if other_unit := _unit(scan, usable):
+        # Speeds, steps and heights say nothing then.
+        yield other_unit
+    else:
+        yield from _pace(scan, usable)
+        yield from _body(scan, usable)
     yield from _joints(usable)
 
 
@@ -85,13 +94,12 @@ def _lengths(scan: Scan, usable: dict[str, Clip]) -> Iterator[Finding]:
         yield Finding(severity, name, what, then, tuple(found))
 
 
-def _pace(scan: Scan, usable: dict[str, Clip]) -> Iterator[Finding]:
-    """Whether time runs as the frame rate says."""
-    moving = {clip_id: clip.movement for clip_id, clip in usable.items()}
+def _columns(usable: dict[str, Clip]) -> Iterator[Finding]:
+    """Whether the columns of a clip agree with one another."""
     off = [
-        f"{clip_id} (by velocities a way of {movement.column_pace:.2f} times that of positions)"
-        for clip_id, movement in moving.items()
-        if movement.column_pace is not None and not 1 - _PACE_OFF < movement.column_pace < 1 + _PACE_OFF
+        f"{clip_id} (by velocities a way of {clip.movement.column_pace:.2f} times that of positions)"
+        for clip_id, clip in usable.items()
+        if clip.movement.column_pace is not None and not 1 - _PACE_OFF < clip.movement.column_pace < 1 + _PACE_OFF
     ]
     if off:
         yield Finding(
@@ -99,6 +107,17 @@ def _pace(scan: Scan, usable: dict[str, Clip]) -> Iterator[Finding]:
             "Rows were dropped, repeated or put between after the features were made: their frame rate is wrong. "
             "Resample joint positions and make features of them.", tuple(off), "drops them",
         )  # fmt: skip
+    if strange := [f"{clip_id} {clip.strange}" for clip_id, clip in usable.items() if clip.strange is not None]:
+        yield Finding(
+            "warning", "clips_columns", "clips whose rotations or contacts are none",
+            "Models learn these columns as they are, pictures do not show them: make the features again from joint "
+            "positions.", tuple(strange),
+        )  # fmt: skip
+
+
+def _pace(scan: Scan, usable: dict[str, Clip]) -> Iterator[Finding]:
+    """Whether time runs as the frame rate says."""
+    moving = {clip_id: clip.movement for clip_id, clip in usable.items()}
     fast = [
         f"{clip_id} ({movement.peak_speed:.0f} m/s)"
         for clip_id, movement in moving.items()
@@ -108,6 +127,12 @@ def _pace(scan: Scan, usable: dict[str, Clip]) -> Iterator[Finding]:
         yield Finding(
             "warning", "clips_too_fast", f"clips with a joint faster than {_TOP_SPEED:.0f} m/s",
             "No person moves so: a jump in the capture, a wrong frame rate, or another unit.", tuple(fast),
+        )  # fmt: skip
+    still = [clip_id for clip_id, movement in moving.items() if movement.peak_speed < _STILL]
+    if still:
+        yield Finding(
+            "warning", "clips_still", "clips in which nothing moves", "A pose that was held, no captured motion.",
+            tuple(still),
         )  # fmt: skip
     yield from _frame_rate(scan, moving)
 
@@ -176,19 +201,29 @@ def _frame_rate(scan: Scan, moving: dict[str, Movement]) -> Iterator[Finding]:
         )  # fmt: skip
 
 
+def _unit(scan: Scan, usable: dict[str, Clip]) -> Finding | None:
+    """Whether bodies are as large as people."""
+    legs = [clip.movement.leg for clip in usable.values()]
+    if not legs or _LEGS[0] < (typical := float(np.median(legs))) < _LEGS[1]:
+        return None
+    unit = "metres" if scan.skeleton.metres_per_unit == 1 else "millimetres"
+    return Finding(
+        "warning", "unit", f"legs of {typical:.3g} m",
+        f"{scan.skeleton.name} features are in {unit}; these look like another unit.", tuple(usable),
+    )  # fmt: skip
+
+
 def _body(scan: Scan, usable: dict[str, Clip]) -> Iterator[Finding]:
-    legs = {clip_id: clip.movement.leg for clip_id, clip in usable.items()}
-    if not legs:
-        return
-    typical = float(np.median(list(legs.values())))
-    if not _LEGS[0] < typical < _LEGS[1]:
-        unit = "metres" if scan.skeleton.metres_per_unit == 1 else "millimetres"
+    lowest = {clip_id: clip.movement.lowest for clip_id, clip in usable.items()}
+    floating = [f"{clip_id} ({low:.2f} m)" for clip_id, low in lowest.items() if not _FLOOR[0] < low < _FLOOR[1]]
+    if floating:
         yield Finding(
-            "warning", "unit", f"legs of {typical:.3g} m",
-            f"{scan.skeleton.name} features are in {unit}; these look like another unit.", tuple(legs),
+            "warning", "clips_off_floor", "clips whose lowest joint is not on the floor",
+            "The published step that sets it to height 0 was left out: a height means something else in each clip.",
+            tuple(floating),
         )  # fmt: skip
-        return
-    target = typical
+    legs = {clip_id: clip.movement.leg for clip_id, clip in usable.items()}
+    target = float(np.median(list(legs.values()) or [1.0]))
     if scan.skeleton.bone_lengths is not None:
         target = sum(scan.skeleton.bone_lengths[joint] for joint in scan.skeleton.leg_joints)
     other = [f"{clip_id} ({leg:.2f} m)" for clip_id, leg in legs.items() if not abs(leg / target - 1) < _LEG_OFF]

@@ -47,12 +47,14 @@ class Movement:
     the body does not go far enough."""
     leg: float
     """Length of the two bones of a leg, metres."""
+    lowest: float
+    """Height of the lowest joint in the lowest frame, metres."""
 
 
 def movement_of(features: Float[np.ndarray, "T D"], joints: Float[Tensor, "T J 3"], skeleton: Skeleton) -> Movement:
     """How a clip moves; `joints` are those of its features, in metres."""
     if not torch.isfinite(joints).all():
-        return Movement(float("inf"), float("inf"), None, (), None, 0.0)
+        return Movement(float("inf"), float("inf"), None, (), None, 0.0, 0.0)
     local = joints - joints[:, :1]
     limbs = torch.linalg.vector_norm(velocity(local, skeleton.fps), dim=-1)  # (T-1, J)
     speeds = torch.linalg.vector_norm(velocity(joints, skeleton.fps), dim=-1)
@@ -65,6 +67,7 @@ def movement_of(features: Float[np.ndarray, "T D"], joints: Float[Tensor, "T J 3
         falls=tuple(falls(joints, skeleton.fps)),
         walk_ratio=walk_ratio(features, skeleton),
         leg=float(torch.linalg.vector_norm(bones, dim=-1).sum()),
+        lowest=float(joints[..., 1].min()),
     )
 
 

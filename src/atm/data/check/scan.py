@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from atm.data.check.captions import Text, read_lines
+from atm.data.check.captions import Text, decoded, read_lines
 from atm.data.check.clips import Clip, look_at
 from atm.data.layout import Layout, find_layout
 from atm.data.statistics import Moments
@@ -28,6 +28,8 @@ class Scan:
     texts: dict[str, Text]
     listed: dict[str, list[str]]
     """Lines of every list of ids (`train`, ..., `all`), as they stand there."""
+    encodings: dict[str, str]
+    """What each list was read as."""
     moments: dict[str, Moments]
     """Of the usable clips of `train`, and of `all`."""
 
@@ -41,20 +43,21 @@ class Scan:
         return next((spelling for spelling in spellings(line) if spelling in self.clips), line)
 
     def usable(self, clip_id: str) -> bool:
-        """Whether a clip and at least one of its captions can be read."""
+        """Whether a clip is there and can be read."""
         return clip_id in self.clips and self.clips[clip_id].fault is None
 
 
 def spellings(line: str) -> list[str]:
     """The names that a line of a list may stand for, the line itself first.
 
-    `000001.npy` and `new_joint_vecs/000001.npy` are 000001, `m000001` is M000001; KIT's raw names `3_1_gt` and
-    `M_03950_gt` are 31 and M03950, as the published features are named.
+    `000001.npy` and `new_joint_vecs/000001.npy` are 000001, and so is `1`, as spreadsheets leave of it; `m000001` is
+    M000001; KIT's raw names `3_1_gt` and `M_03950_gt` are 31 and M03950, as the published features are named.
     """
     stem = line.replace("\\", "/").rpartition("/")[2]
     for suffix in (".npy", ".txt"):
         stem = stem.removesuffix(suffix)
-    return list(dict.fromkeys([line, stem, stem.upper(), stem.removesuffix("_gt").replace("_", "")]))
+    padded = [stem.zfill(width) for width in (5, 6)] if stem.isdecimal() else []
+    return list(dict.fromkeys([line, stem, stem.upper(), stem.removesuffix("_gt").replace("_", ""), *padded]))
 
 
 def scan_folder(folder: Path, *, show_progress: bool = True) -> Scan:
@@ -64,16 +67,20 @@ def scan_folder(folder: Path, *, show_progress: bool = True) -> Scan:
         InputError: no folder, or none that holds clips.
     """
     layout = find_layout(folder)
-    files = sorted(layout.clips.glob("*.npy")) if layout.clips is not None and layout.clips.is_dir() else []
+    files = _files(layout.clips, ".npy")
     if not files:
         raise InputError(
             f"{folder} is no data folder in the HumanML3D layout: expected features as new_joint_vecs/<id>.npy "
             "(or motions/<id>.npy)"
         )
     skeleton = _skeleton(files, layout)
-    listed = {file.stem: _lines(file) for file in sorted(layout.folder.glob("*.txt")) if file.is_file()}
     names = {file.stem for file in files}
-    listed = {name: ids for name, ids in listed.items() if name in SPLITS or _lists_clips(ids, names)}
+    listed, encodings = {}, {}
+    for file in _files(layout.folder, ".txt"):
+        content, encoding = decoded(file)
+        lines = [line.strip() for line in content.splitlines() if line.strip()]
+        if file.stem in SPLITS or _lists_clips(lines, names):
+            listed[file.stem], encodings[file.stem] = lines, encoding
     train = {spelling for line in listed.get("train", []) for spelling in spellings(line)}
     clips: dict[str, Clip] = {}
     moments = {name: Moments.none(skeleton.feature_width) for name in ("train", "all")}
@@ -85,11 +92,17 @@ def scan_folder(folder: Path, *, show_progress: bool = True) -> Scan:
             moments["all"] += own
             if file.stem in train:
                 moments["train"] += own
-    texts = {}
-    if layout.texts is not None and layout.texts.is_dir():
-        text_files = sorted(file for file in layout.texts.glob("*.txt") if file.is_file())
-        texts = {file.stem: read_lines(file) for file in progress(text_files, "checking captions", show=show_progress)}
-    return Scan(layout, skeleton, clips, texts, listed, moments)
+    text_files = _files(layout.texts, ".txt")
+    texts = {file.stem: read_lines(file) for file in progress(text_files, "checking captions", show=show_progress)}
+    return Scan(layout, skeleton, clips, texts, listed, encodings, moments)
+
+
+def _files(folder: Path | None, suffix: str) -> list[Path]:
+    """What readers take for a clip, a text or a list; hidden files are what file managers leave behind."""
+    if folder is None or not folder.is_dir():
+        return []
+    found = (file for file in folder.glob(f"*{suffix}") if not file.name.startswith("."))
+    return sorted(file for file in found if suffix == ".npy" or file.is_file())
 
 
 def _skeleton(files: list[Path], layout: Layout) -> Skeleton:
@@ -113,13 +126,6 @@ def _width(file: Path) -> int | None:
     except InputError:
         return None
     return shape[-1] if shape else None
-
-
-def _lines(file: Path) -> list[str]:
-    """Not empty ones; a list in another encoding is read as far as ids go, which are ASCII."""
-    return [
-        line.strip() for line in file.read_text(encoding="utf-8-sig", errors="replace").splitlines() if line.strip()
-    ]
 
 
 def _lists_clips(lines: list[str], names: set[str]) -> bool:

@@ -46,7 +46,13 @@ def _lists(scan: Scan) -> Iterator[Finding]:
     if empty:
         yield Finding(
             "error" if "train.txt" in empty else "warning", "split_empty", "lists without an id", "Nothing is in them.",
-            tuple(empty), "puts into train what is in no other split, else drops them",
+            tuple(empty), "fills train.txt with what is in no other split; drops other lists",
+        )  # fmt: skip
+    encoded = [f"{name}.txt (read as {encoding})" for name, encoding in scan.encodings.items() if encoding != "utf-8"]
+    if encoded:
+        yield Finding(
+            "error", "lists_not_utf8", "lists that are no UTF-8", "Reading these splits stops there.", tuple(encoded),
+            "rewrites them",
         )  # fmt: skip
     spelled = [
         f"{name}.txt: {line}, the file is {scan.file_id(line)}"

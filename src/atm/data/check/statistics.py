@@ -24,6 +24,8 @@ _NEAR = 0.1
 """Largest distance of means, in deviations, for means to be those of the data."""
 _CONSTANT = 1e-6
 """Deviations up to this are those of columns that never change."""
+_HALF_A_BIAS = float(np.log(5.0)) / 2
+"""Difference of logarithms beyond which deviations are as near to none of those that are told apart."""
 _FAR_STD, _FAR_MEAN = 0.7, 1.0
 """Half of the columns beyond one of these, and the statistics are of other features altogether."""
 
@@ -43,6 +45,11 @@ class Verdict(NamedTuple):
     @property
     def matches(self) -> bool:
         return self.std_off < _CLOSE and self.mean_off < _NEAR
+
+    @property
+    def certain(self) -> bool:
+        """Whether the deviations are of this kind, and not only nearest to it."""
+        return self.std_off < _HALF_A_BIAS
 
 
 def read_row(file: Path | None, skeleton: Skeleton) -> tuple[Float[np.ndarray, "D"] | None, str]:

@@ -3,10 +3,10 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from atm.data.check.captions import LineFault, cut, line_faults
+from atm.data.check.captions import Line, LineFault, cut, line_faults
 from atm.data.check.findings import Finding, Severity
 from atm.data.check.likeness import family
-from atm.data.check.scan import SPLITS, Scan
+from atm.data.check.scan import Scan
 from atm.data.humanml3d import FRAMES_LIMIT, MIN_FRAMES
 
 WORDS_READ = 20
@@ -68,7 +68,9 @@ def text_findings(scan: Scan) -> Iterator[Finding]:
         yield Finding(
             "note", "texts_only", "text files without a clip", "Nobody reads them.", tuple(orphans), "drops them"
         )
-    encoded = [f"{clip_id} (read as {text.encoding})" for clip_id, text in scan.texts.items() if _foreign(text)]
+    encoded = [
+        f"{clip_id} (read as {text.encoding})" for clip_id, text in scan.texts.items() if text.encoding != "utf-8"
+    ]
     if encoded:
         yield Finding(
             "error", "texts_not_utf8", "text files that are no UTF-8", "Reading the split they are in stops there.",
@@ -76,10 +78,6 @@ def text_findings(scan: Scan) -> Iterator[Finding]:
         )  # fmt: skip
     yield from _line_findings(scan)
     yield from _shared(scan)
-
-
-def _foreign(text) -> bool:
-    return text.encoding != "utf-8"
 
 
 def _line_findings(scan: Scan) -> Iterator[Finding]:
@@ -160,8 +158,8 @@ def _meetings(scan: Scan) -> float:
     return sum(share * (1 - (1 - share + 1 / total) ** (_RANKED - 1)) for share in shares)
 
 
-def _lines_of(scan: Scan, split: str):
-    ids = scan.splits.get(split, []) if split in SPLITS else []
+def _lines_of(scan: Scan, split: str) -> list[Line]:
+    ids = scan.splits.get(split, [])
     return [line for clip_id in ids if clip_id in scan.texts for line in scan.texts[clip_id].lines]
 
 
