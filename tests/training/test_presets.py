@@ -33,3 +33,25 @@ def test_an_epoch_is_every_motion_once():
 def test_an_aligned_preset_is_its_baseline_and_the_losses(name):
     baseline = name.removesuffix("_atm")
     assert preset(name).model_copy(update={"alignment": None}) == preset(baseline)
+
+
+@pytest.mark.parametrize(
+    ("name", "published"),
+    [
+        ("mdm_humanml3d", {"learning_rate": 1e-4, "weight_decay": 0.0, "batch_size": 64, "pad_to": 196, "ema": None}),
+        ("mdm_humanml3d_50", {"ema": 0.9999}),
+        # Nobody chose 0.01: it is what PyTorch takes where nothing is said.
+        ("mld_vae_humanml3d", {"learning_rate": 1e-4, "weight_decay": 0.01, "batch_size": 128}),
+        ("mld_humanml3d", {"learning_rate": 1e-4, "weight_decay": 0.01, "batch_size": 64}),
+        ("motiondiffuse_humanml3d", {"learning_rate": 2e-4, "weight_decay": 0.0, "gradient_clip": 0.5}),
+        ("remodiffuse_humanml3d", {"learning_rate": 2e-4, "cosine_to": 2e-5, "gradient_clip": None}),
+        ("momask_rvq_humanml3d", {"learning_rate": 2e-4, "betas": (0.9, 0.99), "warmup_steps": 2000, "window": 64}),
+        ("momask_mask_kit", {"weight_decay": 1e-5, "betas": (0.9, 0.99), "milestones": (50_000,), "batch_size": 16}),
+        ("momask_length_humanml3d", {"learning_rate": 1e-4, "betas": (0.9, 0.999), "gradient_clip": 0.5}),
+        ("bamm_transformer_humanml3d", {"milestones": (50_000, 80_000), "weight_decay": 1e-5}),
+    ],
+)
+def test_recipes_have_the_published_numbers(name, published):
+    recipe = preset(name)
+    assert {field: getattr(recipe, field) for field in published} == published
+    assert recipe.precision == "32-true"
