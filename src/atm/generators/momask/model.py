@@ -85,7 +85,8 @@ class MoMask(nn.Module):
             known: motions to complete, with `keep`.
             keep: True at frames of `known` that shall stand. Tokens all of whose frames are kept are what the others
                 are guessed from; the further levels are made anew for all. In the end the kept frames are put in as
-                they were given (ours: the published program, which is `edit`, leaves what the decoder makes of them).
+                they were given (ours: the published program, which is `edit`, leaves what the decoder makes of them),
+                so that a motion steps at the seam by as much as its tokens leave of it: visibly so at one level.
             progress: show a bar.
 
         Raises:
