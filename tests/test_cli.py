@@ -137,6 +137,9 @@ def test_a_motion_file_becomes_another(atm, model):
     done = atm("export", "motion.npz", "motion.html")
     assert (done.code, done.out) == (0, "motion.html\n")
     assert PROMPT in Path("motion.html").read_text()
+    done = atm("export", "motion.npz", "motion.bvh", "--template", "--fix-feet")
+    assert (done.code, done.out) == (0, "motion.bvh\n")
+    assert Path("motion.bvh").read_text().startswith("HIERARCHY\nROOT Hips\n")
 
 
 def test_a_prompt_over_the_encoders_length_is_cut_with_a_warning(atm, model):
@@ -246,6 +249,7 @@ def test_a_clip_of_nan_is_left_out_named_and_training_goes_on(atm, tmp_path):
 def test_a_nan_motion_is_not_exported(refused, tmp_path):
     np.save(tmp_path / "nan.npy", np.full((60, 22, 3), np.nan, np.float32))
     assert "60 of 60 frames hold NaN" in refused("export", "nan.npy", "nan.bvh")
+    assert "--fix-feet goes with --template" in refused("export", "nan.npy", "nan.bvh", "--fix-feet")
 
 
 @pytest.mark.parametrize("content", ["truncated", "random", "empty", "absent", "no model of ours"])
