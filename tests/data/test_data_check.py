@@ -369,7 +369,7 @@ def test_deviations_that_are_nobodys_are_not_called_those_of_a_training_run(huma
     np.save(human / "Std.npy", std)
     report = check(human)
     assert names(report, "error", "warning") == ["statistics_differ"]
-    assert report.facts["Std is"] == "of other features"
+    assert report.facts["Std is"] == "not that of these clips"
 
 
 def test_hidden_files_are_nobodys_clips(human):

@@ -88,8 +88,8 @@ class Report:
         return [facts, found]
 
     def _summary(self) -> str:
-        counts = [f"{len(self.of(severity))} {severity}s" for severity in _COLOURS]
-        return ", ".join(counts)
+        counts = {severity: len(self.of(severity)) for severity in _COLOURS}
+        return ", ".join(f"{count} {severity}{'' if count == 1 else 's'}" for severity, count in counts.items())
 
 
 def _examples(where: Sequence[str]) -> str:

@@ -80,7 +80,7 @@ def _facts(scan: Scan) -> dict[str, str | int | float]:
             seconds = sum(usable[clip_id].frames for clip_id in scan.splits[name] if clip_id in usable) / fps
             facts[name] = f"{len(scan.splits[name]):,} ids, {seconds / 3600:.2f} h"
     if verdict is not None:
-        facts["Std is"] = verdict.kind if verdict.certain else "of other features"
+        facts["Std is"] = verdict.kind if verdict.certain else "not that of these clips"
     facts["names"] = ", ".join(
         path.relative_to(scan.layout.folder).as_posix()
         for path in (scan.layout.clips, scan.layout.joints, scan.layout.texts, scan.layout.mean, scan.layout.std)
@@ -125,7 +125,7 @@ def _statistics_findings(scan: Scan) -> Iterator[Finding]:
     if verdict is None:
         return
     factor = np.exp(verdict.std_off)
-    where = (f"means up to {verdict.mean_off:.2f} deviations off, deviations by up to a factor of {factor:.3g}",)
+    where = (f"means up to {verdict.mean_off:.2f} deviations off, Std up to {factor:.3g} times",)
     if verdict.foreign:
         yield Finding(
             "error", "statistics_foreign", "Mean.npy and Std.npy of other features",

@@ -126,7 +126,8 @@ def _pace(scan: Scan, usable: dict[str, Clip]) -> Iterator[Finding]:
     if fast:
         yield Finding(
             "warning", "clips_too_fast", f"clips with a joint faster than {_TOP_SPEED:.0f} m/s",
-            "No person moves so: a jump in the capture, a wrong frame rate, or another unit.", tuple(fast),
+            "No person moves so: a jump in the capture, a wrong frame rate, or a fast turn past the back of the first "
+            "frame, which the published features take the wrong way round.", tuple(fast),
         )  # fmt: skip
     still = [clip_id for clip_id, movement in moving.items() if movement.peak_speed < _STILL]
     if still:
