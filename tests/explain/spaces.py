@@ -26,16 +26,23 @@ class MeanFrameSpace(nn.Module):
 
 
 class Recorded(nn.Module):
-    """A generator whose training step gives a motion that was decided before."""
+    """A generator whose training step gives motions that were decided before; of fewer rows, those of their ids."""
 
     capabilities = Capabilities()
 
-    def __init__(self, motion: Motion | None, noise_level: torch.Tensor | None = None):
+    def __init__(self, motion: Motion | None, *noise_levels: torch.Tensor):
+        """`noise_levels`: of the first step, the next, ...; the last one for all that follow."""
         super().__init__()
-        self.motion, self.noise_level = motion, noise_level
+        self.motion, self.noise_levels = motion, list(noise_levels)
 
     def training_step(self, batch: Batch, rng: torch.Generator) -> StepOutput:
-        return StepOutput(torch.zeros(len(batch)), self.motion, self.noise_level)
+        rows = [int(name) for name in batch.ids]
+        levels = self.noise_levels.pop(0) if len(self.noise_levels) > 1 else next(iter(self.noise_levels), None)
+        return StepOutput(
+            torch.zeros(len(batch)),
+            None if self.motion is None else self.motion[rows],
+            None if levels is None else levels[rows],
+        )
 
     def sample(self, text: list[str], lengths: torch.Tensor, *, seeds: list[int], guidance_scale=None) -> Motion:
         return self.motion

@@ -164,6 +164,7 @@ def test_a_tokeniser_where_token_models_have_the_losses_is_explained_by_its_reco
         ({"index": -1}, "got index -1"),
         ({"index": 1, "text": "a person walks"}, "either an index or a text"),
         ({"text": "  "}, "the sentence is empty"),
+        ({"noise": 1.2}, "between 0 .* and 1 .*, got 1.2"),
         ({"out": Path("page.pdf")}, "ends in .html, got page.pdf"),
         ({"split": "tests"}, "no split 'tests'"),
         ({"data": Path("kit")}, "trained on 263 features per frame, but .* has 251"),

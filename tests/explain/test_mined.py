@@ -100,21 +100,63 @@ def test_a_motion_above_gamma_is_shown_and_said_not_to_count():
     assert not intra.acts
 
 
-def test_by_itself_it_takes_the_largest_loss_among_motions_whose_clips_act():
-    space, generated, batch = case(rows=9)
+@pytest.mark.parametrize("seed", range(8))
+def test_by_itself_it_takes_the_largest_loss_among_motions_where_both_losses_act(seed):
+    space, generated, batch = case(rows=9, seed=seed)
     alignment = Alignment(BOTH, space)
     output = alignment(generated, batch)
-    acts = output.intra_detail.loss > 0
-    wanted = torch.where(acts, output.inter_detail.loss, -1).argmax()
+    inter, intra = output.inter_detail.loss, output.intra_detail.loss
+    assert output.intra_detail.row.tolist() == list(range(9))
+    wanted = torch.where((inter > 0) & (intra > 0), inter + intra, -1).argmax()
     assert explain_motions(generated, alignment, batch).inter.own.id == batch.ids[wanted]
 
 
 def test_a_training_step_is_explained_with_its_noise_level():
     space, generated, batch = case()
     levels = torch.linspace(0, 1, len(batch))
-    explanation = explain_batch(Recorded(generated, levels), Alignment(BOTH, space), batch, row=5)
+    explanation = explain_batch(Recorded(generated, levels), Alignment(BOTH, space), batch, row=5, noise=1)
     assert explanation.noise_level == 1
     assert explanation.batch_size == len(batch)
+
+
+def test_motions_that_are_noised_too_much_are_noised_anew_and_the_others_stay():
+    """Three steps: rows 0 to 2 have a low level in the first, 3 and 4 in the second, 5 in the third alone. Each step's
+    estimates are told by an offset of their own."""
+    space, generated, batch = case()
+    levels = torch.tensor([[0.1, 0.2, 0.5, 0.9, 0.8, 0.7], [0.9, 0.9, 0.9, 0.3, 0.4, 0.6], [1, 1, 1, 1, 1, 0.05]])
+
+    class Moving(Recorded):
+        steps = ()
+
+        def training_step(self, batch, rng):
+            self.steps += (batch.ids,)
+            step = super().training_step(batch, rng)
+            return replace(step, motion=replace(step.motion, features=step.motion.features + 0.1 * len(self.steps)))
+
+    step_of_row = torch.tensor([1, 1, 1, 2, 2, 3])
+    mixed = replace(generated, features=generated.features + 0.1 * step_of_row[:, None, None])
+    alignment = Alignment(BOTH, space)
+    for row, level in enumerate([0.1, 0.2, 0.5, 0.3, 0.4, 0.05]):
+        model = Moving(generated, *levels)
+        found = explain_batch(model, alignment, batch, row=row, noise=0.5)
+        assert model.steps == (batch.ids, batch.ids[3:], batch.ids[5:])
+        assert found.noise_level == pytest.approx(level)
+        wanted = explain_motions(mixed, alignment, batch, row=row)
+        assert found.inter.loss == pytest.approx(wanted.inter.loss, abs=1e-6)
+
+
+def test_no_motion_is_noised_more_than_where_the_losses_act():
+    space, generated, batch = case()
+    levels = torch.full((6,), 0.4), torch.full((6,), 0.2)
+    config = BOTH.model_copy(update={"max_noise": 0.3})
+    explanation = explain_batch(Recorded(generated, *levels), Alignment(config, space), batch, row=5)
+    assert explanation.noise_level == pytest.approx(0.2)
+
+
+def test_a_model_that_draws_no_such_noise_level_is_refused():
+    space, generated, batch = case()
+    with pytest.raises(InputError, match="did not noise every motion to 50 % .* or less: allow for more noise"):
+        explain_batch(Recorded(generated, torch.ones(6)), Alignment(BOTH, space), batch)
 
 
 def test_a_model_without_a_motion_and_a_batch_without_a_negative_are_refused():

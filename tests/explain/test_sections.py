@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from atm.alignment import Alignment, AlignmentConfig
 from atm.explain import explanation_html
 from atm.explain.mined import explain_motions
 from atm.explain.sections import clip_strips, motion_strips
+from atm.export.page import decimal
 
 
 @pytest.fixture(scope="module")
@@ -53,12 +55,23 @@ def test_captions_and_numbers_are_on_the_page(explanation):
     for text in (inter.own.text, inter.negative.text, intra.positive.text, intra.negative.text):
         assert f"“{text}”" in page
     for number in (inter.generated_distance, inter.margin, inter.loss, intra.margin, intra.loss):
-        assert f"{number:.3f}" in page
+        assert decimal(number) in page
+
+
+def test_barred_candidates_are_spoken_of_only_where_there_are_any(explanation):
+    inter = explanation.inter
+    barred = replace(inter.candidates[-1], barred=True)
+    with_barred = replace(explanation, inter=replace(inter, candidates=[*inter.candidates, barred]))
+    assert "barred" in explanation_html(with_barred)
+    assert "barred" not in explanation_html(explanation)
+
+
+def test_a_negative_margin_has_a_minus_sign(explanation):
+    page = explanation_html(replace(explanation, inter=replace(explanation.inter, margin=-0.055)))
+    assert page.count("−0.055") == 1 and "-0.055" not in page
 
 
 def test_a_stand_in_is_said_to_be_one(explanation):
-    from dataclasses import replace
-
     page = explanation_html(replace(explanation, stand_in="somebody else's caption"))
     assert "No real motion belongs to your sentence" in page and "real stand-in" in page
     assert "stand-in" not in explanation_html(explanation)

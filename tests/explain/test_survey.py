@@ -62,6 +62,11 @@ def test_a_log_without_the_losses_says_so():
     assert "trained without the losses" in training_html([{"step": 1, "loss": 1.0}], "")
 
 
+def test_a_model_file_which_has_no_log_is_not_said_to_be_trained_without_the_losses():
+    html = training_html([], "")
+    assert "no log" in html and "trained without" not in html
+
+
 def test_values_that_are_no_numbers_leave_a_gap():
     metrics = [line(1, **{"inter/loss": 1.0}), line(2, **{"inter/loss": math.nan}), line(3, **{"inter/loss": 2.0})]
     assert training_html(metrics, "").count("<svg") == 1

@@ -59,8 +59,19 @@ def test_names_and_labels_are_escaped_and_all_there():
 def test_many_names_take_more_rows_and_stay_inside():
     names = {f"a rather long name {k}": ([0, 1], [0, k]) for k in range(6)}
     svg = line_chart(names, x_label="x", y_label="y")
-    starts = [float(x) for x in re.findall(r'd="M([\d.]+) [\d.]+h12"', svg)]
-    assert len(starts) == 6 and min(starts) >= 0
+    legend = [row for row in re.findall(r"<text [^>]*>(.*?)</text>", svg) if "tspan" in row]
+    assert [name for row in legend for name in re.findall(r">(a rather [^<]*)<", row)] == list(names)
+    # A letter of 12 units is hardly wider than 7 on the mean; 74 such letters fit between the axis and the right edge.
+    assert max(len(re.sub("<.*?>", "", row)) for row in legend) <= 74
+
+
+def test_a_name_of_the_legend_stands_right_behind_its_colour():
+    """The dash is a letter before the name, so that no width has to be guessed."""
+    svg = line_chart({"a": ([0, 1], [0, 1]), "b": ([0, 1], [1, 0])}, x_label="x", y_label="y")
+    (row,) = [row for row in re.findall(r"<text [^>]*>(.*?)</text>", svg) if "tspan" in row]
+    assert re.sub("<.*?>", "", row) == "—a—b"
+    dashes = re.findall(r'<tspan [^>]*fill="(var[^"]*)"', row)
+    assert re.findall(r'fill="none" stroke="(var[^"]*)"', svg) == dashes
 
 
 def test_what_cannot_be_drawn_is_refused():

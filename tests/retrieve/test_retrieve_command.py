@@ -72,7 +72,7 @@ def test_a_motion_finds_captions_and_stands_before_them(search, place):
     found = search(str(place / "clap.npz"), top=6)
     assert len({hit.text for hit in found.hits}) == 6
     panes = view_of(place / "r.html")["panes"]
-    assert panes[0]["label"] == "query" and panes[0]["caption"] == "a clap"
+    assert panes[0]["label"] == "query" and panes[0]["caption"] == "“a clap”"
     # Two captions of one motion are one figure, at the better one's place.
     assert len(panes) == 1 + len({hit.item.id for hit in found.hits})
 

@@ -55,6 +55,7 @@ def explain(
     index: Annotated[int | None, typer.Option(help="Motion of the split, from 0; default: the most telling.")] = None,
     text: Annotated[str | None, typer.Option(help="A sentence of your own, in place of an index.")] = None,
     data: Annotated[Path | None, typer.Option(help="Data folder to mine in; default: the run's.")] = None,
+    noise: Annotated[float, typer.Option(help="Most noise on the motions of the training step, 0 to 1.")] = 0.5,
     sampled: Annotated[bool, typer.Option("--sampled", help="Sample in full, not one training step.")] = False,
     space: Annotated[Path | None, typer.Option(help="Space; default: the run's, else the packaged one.")] = None,
     split: Annotated[str, typer.Option(help="Split of the data folder.")] = "train",
@@ -67,8 +68,8 @@ def explain(
     from atm.explain.command import explain_model
 
     for path in explain_model(
-        model, data=data, index=index, text=text, sampled=sampled, space=space, split=split, batches=batches, seed=seed,
-        out=out, show_progress=not quiet,
+        model, data=data, index=index, text=text, noise=noise, sampled=sampled, space=space, split=split,
+        batches=batches, seed=seed, out=out, show_progress=not quiet,
     ):  # fmt: skip
         print(path)
 

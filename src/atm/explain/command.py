@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from atm.errors import InputError
-from atm.explain.mined import Explanation
+from atm.explain.mined import NOISE, Explanation
 from atm.explain.sections import SECTIONS, clip_strips, explanation_html, motion_strips
 from atm.explain.subject import open_subject
 from atm.explain.survey import SECTIONS as SURVEYED
@@ -24,6 +24,7 @@ def explain_model(
     data: Path | None = None,
     index: int | None = None,
     text: str | None = None,
+    noise: float = NOISE,
     sampled: bool = False,
     space: Path | None = None,
     split: str = "train",
@@ -46,6 +47,8 @@ def explain_model(
         data: data folder; None: the run's.
         index: place of a motion in the split, counted from 0; None: the motion whose example tells most.
         text: a sentence of your own, in place of an index.
+        noise: most noise on the motions that a training step of a diffusion model estimates, 0 to 1. The survey has
+            all levels, as training has.
         sampled: mine among motions sampled in full from the batch's sentences, not among the estimates that a
             training step makes of noised motions.
         space: run folder or model file of the space; None: the run's, else the packaged one.
@@ -59,11 +62,13 @@ def explain_model(
         The film strips' paths and, last, the page's.
 
     Raises:
-        InputError: no data named, an index outside the split, both an index and a text, or what `explain_batch` and
-            the loaders raise.
+        InputError: no data named, an index outside the split, both an index and a text, a noise level outside 0 to 1,
+            or what `explain_batch` and the loaders raise.
     """
     if index is not None and text is not None:
         raise InputError("explain one motion: give either an index or a text, not both")
+    if not 0 <= noise <= 1:
+        raise InputError(f"a noise level lies between 0 (none) and 1 (nothing but noise), got {noise:g}")
     if text is not None:
         check_text([text])
     if out.suffix.lower() != ".html":
@@ -71,7 +76,7 @@ def explain_model(
     subject = open_subject(model, data=data, space=space, split=split)
     if text is None:
         batch, row = subject.batch(index, seed)
-        explanation = subject.explain(batch, row, seed, sampled=sampled, show_progress=show_progress)
+        explanation = subject.explain(batch, row, seed, noise=noise, sampled=sampled, show_progress=show_progress)
     else:
         explanation = subject.explain_sentence(text, seed, show_progress=show_progress)
     parts = [explanation_html(explanation), training_html(subject.metrics, subject.losses)]

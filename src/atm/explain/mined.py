@@ -26,6 +26,10 @@ SHOWN_CANDIDATES = 5
 """Candidates of each choice that are listed, best first."""
 SHOWN_BARRED = 3
 """Texts too alike to be negatives that are listed with them."""
+NOISE = 0.5
+"""Most noise on a motion that is explained. Of much more noise a model's estimate is hardly a motion."""
+DRAWS = 200
+"""Training steps in search of noise levels that are low enough."""
 
 
 @runtime_checkable
@@ -137,9 +141,15 @@ class Explanation:
 
 
 def explain_batch(
-    generator: Stepping, alignment: Alignment, batch: Batch, *, seed: int = 0, row: int | None = None
+    generator: Stepping,
+    alignment: Alignment,
+    batch: Batch,
+    *,
+    seed: int = 0,
+    row: int | None = None,
+    noise: float = NOISE,
 ) -> Explanation:
-    """Run one training step on a batch, without training, and open it up.
+    """Run a training step on a batch, without training, and open it up.
 
     Args:
         generator: its estimate of the clean motion is what is explained, as in training.
@@ -147,15 +157,45 @@ def explain_batch(
         batch: real motions and texts.
         seed: of noise levels and noise.
         row: see `explain_motions`.
+        noise: of a diffusion model: the highest noise level of any row, 0 to 1. Levels are drawn as in training, and
+            again where they are higher. Above the config's `max_noise`, where the losses do not act, none is taken.
 
     Raises:
-        InputError: the model gives no motion, or no row of the batch has a hard negative.
+        InputError: the model gives no motion, does not draw levels so low, or no row of the batch has a hard negative.
     """
-    with torch.no_grad():
-        step = generator.training_step(batch, torch.Generator().manual_seed(seed))
+    rng = torch.Generator().manual_seed(seed)
+    motion, levels = _estimates(generator, batch, rng, min(noise, alignment.config.max_noise))
+    return explain_motions(motion, alignment, batch, row=row, noise_level=levels)
+
+
+@torch.no_grad()
+def _estimates(
+    generator: Stepping, batch: Batch, rng: torch.Generator, most: float
+) -> tuple[Motion, Float[Tensor, "B"] | None]:
+    """The model's estimates of all motions, and their noise levels."""
+    step = generator.training_step(batch, rng)
     if step.motion is None:
         raise InputError("this model's training step gives no motion: there is nothing to explain")
-    return explain_motions(step.motion, alignment, batch, row=row, noise_level=step.noise_level)
+    if step.noise_level is None:
+        return step.motion, None
+    features, levels = step.motion.features.clone(), step.noise_level.clone()
+    for _ in range(DRAWS):
+        high = (levels > most).nonzero()[:, 0]
+        if not len(high):
+            return Motion(features, step.motion.lengths), levels
+        again = generator.training_step(_rows(batch, high.tolist()), rng)
+        features[high], levels[high] = again.motion.features, again.noise_level
+    raise InputError(
+        f"in {DRAWS} training steps this model did not noise every motion to {100 * most:g} % of its schedule or less: "
+        "allow for more noise"
+    )
+
+
+def _rows(batch: Batch, rows: list[int]) -> Batch:
+    """What a training step reads of these rows."""
+    return Batch(
+        batch.motion[rows], [batch.text[row] for row in rows], batch.sentence[rows], [batch.ids[row] for row in rows]
+    )
 
 
 @torch.no_grad()
@@ -175,8 +215,8 @@ def explain_motions(
         alignment: its rules, margins, epsilon and gamma are taken as they are. Both losses are on here, whatever
             their weights, and the negatives are mined, whatever `inter_loss` is.
         batch: real motions and texts.
-        row: which motion; None: the one with the largest inter-motion loss, among those whose intra-motion loss
-            acts, where there is one.
+        row: which motion; None: the one with the largest sum of both losses, among those where both act, where there
+            is one.
         noise_level: of each row; only told.
         stand_in: see `Explanation`.
 
@@ -221,14 +261,12 @@ class _Facts:
     def most_telling(self) -> int:
         """The row that `explain_motions` takes by itself."""
         inter, intra = self.output.inter_detail, self.output.intra_detail
-        score = inter.loss.clone()
-        score[~inter.valid[:, 0]] = -torch.inf
+        of_clips = torch.zeros_like(inter.loss)
         if intra is not None:
-            acts = torch.zeros_like(score, dtype=torch.bool)
-            acts[intra.row] = (intra.loss > 0) & (self.alike[intra.row] < self.config.gamma)
-            if (acts & inter.valid[:, 0]).any():
-                score[~acts] = -torch.inf
-        return int(score.argmax())
+            of_clips[intra.row] = intra.loss * (self.alike[intra.row] < self.config.gamma)
+        valid = inter.valid[:, 0]
+        both = valid & (inter.loss > 0) & (of_clips > 0)
+        return int((inter.loss + of_clips).masked_fill(~(both if both.any() else valid), -torch.inf).argmax())
 
     def inter(self, row: int) -> InterExample:
         detail, distance = self.output.inter_detail, self.config.distance

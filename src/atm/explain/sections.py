@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from atm.alignment import AlignmentConfig
 from atm.explain.mined import Candidate, Explanation, IntraExample, Shown
-from atm.export.page import Column, Row, facts, note, paragraph, quoted, section, table
+from atm.export.page import Column, Row, decimal, facts, note, paragraph, quoted, section, table
 from atm.export.strips import Strip
 from atm.export.viewer import Highlight, MotionView, Pane, viewer_html
 
@@ -70,7 +70,7 @@ def _inter_section(explanation: Explanation) -> str:
                 "ratio": f"{inter.ratio:.2f}",
                 "sentence to its motion": f"{inter.to_own:.3f}",
                 "sentence to the negative": f"{inter.to_negative:.3f}",
-                _margin_name(config): f"{inter.margin:.3f}",
+                _margin_name(config): decimal(inter.margin),
                 "loss": f"{inter.loss:.3f}",
             }
         ),
@@ -78,8 +78,7 @@ def _inter_section(explanation: Explanation) -> str:
         _candidates(
             "candidate",
             inter.candidates,
-            f"Candidates, best first by the rule, then the nearest of those that are barred: their text may say the "
-            f"same, since it {_barred_by(config)}.",
+            _order_of(inter.candidates, config),
         ),
     )
 
@@ -111,9 +110,9 @@ def _intra_section(explanation: Explanation) -> str:
                 "clip to its real counterpart": f"{max(away for _, away in intra.away):.3f}",
                 "clip to its positive proxy": f"{intra.positive_distances[0]:.3f}",
                 "clip to its negative proxy": f"{intra.negative_distances[0]:.3f}",
-                _margin_name(config): f"{intra.margin:.3f}",
+                _margin_name(config): decimal(intra.margin),
                 "loss" if intra.acts else "loss, if it counted": f"{intra.loss:.3f}",
-                "cosine of the whole motions": f"{intra.alike:.3f}",
+                "cosine of the whole motions": decimal(intra.alike),
             }
         ),
         paragraph(
@@ -132,7 +131,7 @@ def _seen(explanation: Explanation) -> str:
         return f"In a batch of {explanation.batch_size},"
     return (
         f"In a training step on a batch of {explanation.batch_size}, from a motion noised to "
-        f"{100 * explanation.noise_level:.0f} % of the schedule,"
+        f"{100 * explanation.noise_level:.0f}\u00a0% of the schedule,"
     )
 
 
@@ -158,6 +157,13 @@ def _above_gamma(intra: IntraExample, config: AlignmentConfig) -> str:
 
 def _margin_name(config: AlignmentConfig) -> str:
     return "margin from the real pair" if config.margin == "adaptive" else "margin, fixed"
+
+
+def _order_of(candidates: Sequence[Candidate], config: AlignmentConfig) -> str:
+    text = "Candidates, best first by the rule"
+    if any(candidate.barred for candidate in candidates):
+        text += f", then those that are barred: their text may say the same, since it {_barred_by(config)}"
+    return f"{text}."
 
 
 def _barred_by(config: AlignmentConfig) -> str:

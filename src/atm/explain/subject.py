@@ -18,7 +18,7 @@ from atm.data.humanml3d import Item, MotionDataset, open_dataset
 from atm.embedding import SpaceConfig, find_space
 from atm.errors import InputError
 from atm.evaluation.replication import padded
-from atm.explain.mined import Explanation, explain_batch, explain_motions
+from atm.explain.mined import NOISE, Explanation, explain_batch, explain_motions
 from atm.generate import row_seed, sample_rows
 from atm.generators import STAGE_KIND, load_generator
 from atm.interface import Batch, TextEncoder
@@ -83,10 +83,20 @@ class Subject:
         batch = collate(self.dataset, rows, self.sentences, rng, pad_to=pad_to, window=window)
         return self._here(batch), None if index is None else int(np.flatnonzero(rows == index)[0])
 
-    def explain(self, batch: Batch, row: int | None, seed: int, *, sampled: bool, show_progress: bool) -> Explanation:
-        """What is mined for this row; `sampled`: among motions sampled in full, not a training step's estimates."""
+    def explain(
+        self,
+        batch: Batch,
+        row: int | None,
+        seed: int,
+        *,
+        noise: float = NOISE,
+        sampled: bool = False,
+        show_progress: bool = True,
+    ) -> Explanation:
+        """What is mined for this row: among a training step's estimates of motions noised to `noise` at most, or with
+        `sampled` among motions sampled in full."""
         if not sampled:
-            return explain_batch(self.generator, self.alignment, batch, seed=seed, row=row)
+            return explain_batch(self.generator, self.alignment, batch, seed=seed, row=row, noise=noise)
         return explain_motions(self._sampled(batch, seed, show_progress), self.alignment, batch, row=row)
 
     def explain_sentence(self, text: str, seed: int, *, show_progress: bool) -> Explanation:

@@ -111,6 +111,8 @@ def training_html(metrics: Sequence[dict[str, Any]], settings: str) -> str:
         metrics: lines of `metrics.jsonl`.
         settings: the losses of the run in a few words.
     """
+    if not metrics:
+        return section(SECTIONS[0], paragraph("There is no log of the model's training: a model file has none."))
     known = [line for line in metrics if any(name.startswith("alignment/") for name in line)]
     if not known:
         return section(SECTIONS[0], paragraph("The run was trained without the losses: its log says nothing of them."))
@@ -150,7 +152,10 @@ def survey_html(found: Survey) -> str:
     """What was mined now as a section."""
     shares = {_SHARES[name]: f"{100 * share:.0f} %" for name, share in found.shares.items()}
     parts = [
-        paragraph(f"{found.motions} motions of the data, in the model's present state, each in one training step."),
+        paragraph(
+            f"{found.motions} motions of the data, in the model's present state, each in one training step: of a "
+            "diffusion model at any noise level, as in training."
+        ),
         facts(shares),
     ]
     if not found.pairs:

@@ -193,15 +193,19 @@ def _legend_width(name: str) -> float:
 
 
 def _legend(rows: list[list[str]], colours: dict[str, str]) -> str:
-    """Names with their colours, flush right."""
+    """Names behind dashes of their colours, flush right. Dashes are letters, so that they stand where the names begin,
+    whatever the font."""
     parts = []
     for row, names in enumerate(rows):
-        right, y = WIDTH - RIGHT, 30 + 16 * row
-        for name in reversed(names):
-            text = f'<text x="{right:.1f}" y="{y}" text-anchor="end" fill="currentColor">{html.escape(name)}</text>'
-            dash = f'<path d="M{right - LETTER * len(name) - 18:.1f} {y - 4}h12" stroke="{colours[name]}" '
-            parts.append(text + dash + 'stroke-width="3" stroke-linecap="round"/>')
-            right -= _legend_width(name)
+        named = (
+            f'<tspan dx="{14 if place else 0}" fill="{colours[name]}" stroke="{colours[name]}" stroke-width="1.6">—'
+            f'</tspan><tspan dx="5">{html.escape(name)}</tspan>'
+            for place, name in enumerate(names)
+        )
+        parts.append(
+            f'<text x="{WIDTH - RIGHT}" y="{30 + 16 * row}" text-anchor="end" fill="currentColor">'
+            f"{''.join(named)}</text>"
+        )
     return "".join(parts)
 
 

@@ -122,6 +122,11 @@ def facts(pairs: dict[str, str]) -> str:
     return f'<dl class="facts">{cells}</dl>'
 
 
+def decimal(value: float, digits: int = 3) -> str:
+    """A figure for reading: with a minus sign, where a program writes a hyphen."""
+    return f"{value:.{digits}f}".replace("-", "−")
+
+
 def figure(content: str, caption: str = "") -> str:
     """A chart or picture (SVG or HTML) with a caption."""
     below = f"<figcaption>{_inline(caption)}</figcaption>" if caption else ""
@@ -157,8 +162,10 @@ def table(first: str, columns: Sequence[Column | str], rows: Sequence[Row], *, c
         )
         style = ' class="reference"' if row.reference else ""
         body += f'<tr{style}><th scope="row">{html.escape(row.name)}</th>{cells}</tr>'
-    below = f"<caption>{_inline(caption)}</caption>" if caption else ""
-    return f'<div class="table-wrap"><table>{below}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    whole = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    # Below the part that scrolls, so that it is read in full on a narrow page.
+    below = f"<figcaption>{_inline(caption)}</figcaption>" if caption else ""
+    return f'<figure class="table"><div class="table-wrap">{whole}</div>{below}</figure>'
 
 
 def _head(column: Column) -> str:
@@ -173,9 +180,10 @@ def _cell(cell: str | float | Interval | None, column: Column, best: bool) -> st
     if cell is None:
         content = "–"
     elif isinstance(cell, Interval):
-        content = f'{cell.mean:.{cell.digits}f}<span class="interval">±&#8239;{cell.half_width:.{cell.digits}f}</span>'
+        half = f'<span class="interval">±&#8239;{cell.half_width:.{cell.digits}f}</span>'
+        content = decimal(cell.mean, cell.digits) + half
     elif isinstance(cell, float):
-        content = f"{cell:.3f}"
+        content = decimal(cell)
     else:
         content = html.escape(str(cell))
     return f"{opening}{content}</td>"

@@ -76,7 +76,7 @@ def retrieve(
         _parts(found),
         kicker="atm retrieve",
         lead=_lead(found, query),
-        footer=f"{len(dataset)} motions of {data}, split {split}; space {weights}",
+        footer=f"motions of {data}, split {split}: {len(dataset)}; {space or 'the packaged space'}",
     )
     out.parent.mkdir(parents=True, exist_ok=True)
     with atomic(out) as part:
@@ -121,7 +121,8 @@ def _panes(found: Found) -> list[Pane]:
     """The query, where it is a motion, and the motions of the results, each once, at its best place."""
     panes, shown = [], set()
     if isinstance(found.query, MotionFile):
-        panes.append(Pane("query", found.query.joints, caption=found.query.text, skeleton=found.query.skeleton))
+        caption = quoted(found.query.text) if found.query.text else ""
+        panes.append(Pane("query", found.query.joints, caption=caption, skeleton=found.query.skeleton))
     for rank, hit in enumerate(found.hits, start=1):
         if hit.item.id in shown:
             continue

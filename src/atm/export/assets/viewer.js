@@ -7,6 +7,7 @@ const atmMotionView = (() => {
   const END_PAUSE = 0.7; // seconds on the last frame before a loop
   const SETTLE = 0.2; // seconds without a change before a picture is drawn in full
   const FOV = (32 * Math.PI) / 180;
+  const LABELS = 26; // CSS pixels at the top of a pane that its labels cover
   const AZIMUTH = 0.62, ELEVATION = 0.26; // three-quarter view from the figure's front left
   const ECHO_SECONDS = 0.6;
   const PALEST = 0.55; // share of white in a figure that darkens, at its start
@@ -343,7 +344,9 @@ const atmMotionView = (() => {
 
     function camera(pane, width, height) {
       const radius = Math.max(...panes.map((p) => p.radii[state.follow]));
-      const narrow = Math.min(1, width / height);
+      // The labels' part of the picture stays free of heads.
+      const labels = LABELS / pane.canvas.clientHeight;
+      const narrow = Math.min(1 - labels, width / height);
       const distance = radius / Math.sin(Math.atan(Math.tan(FOV / 2) * narrow)) / state.zoom;
       const target = pane.target(state.time, state.follow);
       const [ce, se] = [Math.cos(state.elevation), Math.sin(state.elevation)];
@@ -351,7 +354,7 @@ const atmMotionView = (() => {
       const view = { eye, target, fov: FOV, near: 0.05, far: 200 };
       const { right, up } = atmPainter.axes(view), scale = 2 * distance * Math.tan(FOV / 2);
       for (let k = 0; k < 3; k++) {
-        const shift = (right[k] * state.pan[0] + up[k] * state.pan[1]) * scale;
+        const shift = (right[k] * state.pan[0] + up[k] * (state.pan[1] + labels / 2)) * scale;
         eye[k] += shift;
         target[k] += shift;
       }
