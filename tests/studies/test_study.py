@@ -1,11 +1,18 @@
 """Studies as data: what they ask for, and that a printed one can be given back."""
 
+from pathlib import Path
+
 import pytest
+import torch
 import yaml
 from fakes import small_study
 
 from atm.errors import InputError
-from atm.studies import STUDIES, as_yaml, find_study, read_study
+from atm.generators.mdm.config import MDMConfig
+from atm.packaged import packaged
+from atm.storage import save_model
+from atm.studies import STUDIES, Plan, Row, as_yaml, find_study, read_study
+from atm.studies.jobs import plan_jobs
 from atm.studies.study import Study
 from atm.training.presets import preset
 
@@ -103,6 +110,49 @@ def test_an_unknown_study_or_row_is_answered_with_the_nearest():
         find_study("loses")
     with pytest.raises(InputError, match="did you mean 'both'"):
         small_study().only(["bot"])
+
+
+@pytest.fixture
+def wide(tmp_path) -> Path:
+    """A model file whose MDM is wider than the preset's and has another guidance."""
+    config = preset("mdm_small").model.model_copy(update={"width": 96, "guidance_scale": 4.0})
+    save_model(tmp_path / "wide.safetensors", torch.nn.Linear(1, 1), config, "generator")
+    return tmp_path / "wide.safetensors"
+
+
+def test_rows_that_start_from_a_model_take_its_settings_with_their_own_and_the_users_on_top(wide):
+    """Of the three guidances (the model's 4, the user's 3, the row's 1.5) the nearest to the row counts."""
+    rows = (Row(name="plain"), Row(name="mine", settings=("model.guidance_scale=1.5",)))
+    study = small_study(rows=rows, against=None)
+    start = Plan(data="data", from_model=str(wide))
+
+    def models(*settings: str) -> dict[str, MDMConfig]:
+        return {
+            name: config.model for job in plan_jobs(study, start, *settings) for name, config in job.configs.items()
+        }
+
+    assert {name: (model.width, model.guidance_scale) for name, model in models().items()} == {
+        "plain": (96, 4.0), "mine": (96, 1.5),
+    }  # fmt: skip
+    by_user = models("model.guidance_scale=3", "model.condition_dropout=0.3")
+    assert {name: model.guidance_scale for name, model in by_user.items()} == {"plain": 3.0, "mine": 1.5}
+    assert {model.condition_dropout for model in by_user.values()} == {0.3}
+
+
+def test_a_start_that_not_every_row_can_take_is_refused(wide):
+    with pytest.raises(InputError, match="of the study generators mld_vae, .* have bases of their own: leave --from"):
+        find_study("generators").check(from_model=wide)
+    with pytest.raises(InputError, match="the study cost times steps, .* give it no --from"):
+        find_study("cost").check(from_model=wide)
+    with pytest.raises(InputError, match="holds a model of kind 'mdm', but the preset trains 'mld'"):
+        small_study(base="mld_small_atm").check("model.vae=x", from_model=wide)
+
+
+def test_a_quick_study_starts_from_the_packaged_weights_only_where_they_fit():
+    rows = (Row(name="plain"), Row(name="wider", settings=("model.width=96",)))
+    quick = Plan(data="data", quick=True, scripted=True)
+    starts = [job.from_model for job in plan_jobs(small_study(rows=rows, against=None), quick)]
+    assert starts == [str(packaged("early")), None]
 
 
 def test_a_base_without_the_losses_is_refused():

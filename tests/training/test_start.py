@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from atm import cli
 from atm.config import load, override
 from atm.embedding import Space, SpaceConfig, save_space
 from atm.errors import InputError
@@ -81,27 +82,31 @@ def test_spaces_and_evaluators_train_by_the_same_loop(tmp_path, data, name):
 def test_a_run_from_a_model_takes_its_config_and_continues_its_weights(tmp_path, data):
     train(mdm(data, "ema=none"), tmp_path / "first")
     wider = mdm(data, "model.width=32", "learning_rate=1e-30", "ema=none", "steps=1")
-    train(wider, tmp_path / "second", from_model=tmp_path / "first")
+    train(start.with_model_of(wider, tmp_path / "first"), tmp_path / "second", from_model=tmp_path / "first")
     first, second = (read_model(tmp_path / name / "model.safetensors") for name in ("first", "second"))
     assert second.config == first.config and second.config["width"] == 16
     for name, value in first.state.items():
         torch.testing.assert_close(second.state[name], value)
 
 
-def test_a_run_that_starts_from_a_model_takes_its_config_and_the_changes_to_it(tmp_path, data):
-    """The second preset has another guidance and another dropout of the text: the changed one alone counts."""
+def test_a_run_that_starts_from_a_model_takes_its_config_and_the_changes_to_it(tmp_path, data, monkeypatch):
+    """The preset has another guidance and another dropout of the text than the first run: of the command's settings,
+    that of the guidance counts."""
     train(mdm(data, "model.guidance_scale=3.5", "model.condition_dropout=0.2"), tmp_path / "first")
-    changed = mdm(data, "model.guidance_scale=1.5")
-    options = {"from_model": tmp_path / "first", "model_settings": ["model.guidance_scale=1.5"]}
-    train(changed, tmp_path / "second", **options)
+    settings = [f"data={data}", *SHORT, "model.guidance_scale=1.5"]
+    folders = ["--from", str(tmp_path / "first"), "--out", str(tmp_path / "second")]
+    monkeypatch.setattr("sys.argv", ["atm", "train", "mdm_small", *settings, *folders, "--quiet"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert not ended.value.code
     model = load(TrainConfig, RunFolder(tmp_path / "second").config).model
-    assert (model.guidance_scale, model.condition_dropout) == (1.5, 0.2)
+    assert (model.guidance_scale, model.condition_dropout, model.width) == (1.5, 0.2, 16)
 
 
 def test_changes_that_the_weights_do_not_fit_are_refused(tmp_path, data):
     train(mdm(data), tmp_path / "first")
     with pytest.raises(InputError, match="first"):
-        train(mdm(data), tmp_path / "second", from_model=tmp_path / "first", model_settings=["model.layers=2"])
+        train(mdm(data, "model.layers=2"), tmp_path / "second", from_model=tmp_path / "first")
 
 
 def test_an_evaluator_that_goes_on_keeps_its_words(tmp_path, data):
@@ -111,15 +116,15 @@ def test_an_evaluator_that_goes_on_keeps_its_words(tmp_path, data):
     other = make_folder(tmp_path / "other", clips=9)
     for file in (other / "texts").glob("*.txt"):
         file.write_text("someone dances#someone/PRON dance/VERB#0.0#0.0\n")
-    train(config.model_copy(update={"data": str(other)}), tmp_path / "second", from_model=tmp_path / "first")
+    going_on = start.with_model_of(config.model_copy(update={"data": str(other)}), tmp_path / "first")
+    train(going_on, tmp_path / "second", from_model=tmp_path / "first")
     first, second = (read_model(tmp_path / name / "model.safetensors").config for name in ("first", "second"))
     assert second["vocabulary"] == first["vocabulary"]
 
 
-def test_a_model_of_another_kind_is_no_start(tmp_path, data, space):
+def test_a_model_of_another_kind_is_no_start(data, space):
     with pytest.raises(InputError, match="holds a model of kind 'space', but the preset trains 'mdm'"):
-        train(mdm(data), tmp_path / "run", from_model=space)
-    assert not (tmp_path / "run").exists()
+        start.with_model_of(mdm(data), space)
 
 
 def test_a_model_of_other_features_is_no_start(tmp_path, data):

@@ -60,12 +60,12 @@ def train(
     elif preset is None:
         raise InputError("what to train? give a name that `atm presets` lists, or --resume RUN")
     else:
-        config = override(find_preset(preset), settings or [])
+        base = find_preset(preset)
+        config = override(base if from_model is None else start.with_model_of(base, from_model), settings or [])
         out = out or Path("runs") / f"{preset}-{config.seed}"
-        of_model = [setting for setting in settings or [] if setting.startswith("model.")]
         outcome = start.start(
-            config, out, minutes=minutes, from_model=from_model, model_settings=of_model, devices=devices,
-            machines=nodes, show_progress=not quiet,
+            config, out, minutes=minutes, from_model=from_model, devices=devices, machines=nodes,
+            show_progress=not quiet,
         )  # fmt: skip
     if not outcome.finished:
         print(f"at step {outcome.step} of {outcome.steps}; go on with: atm train --resume {out}", file=sys.stderr)

@@ -153,8 +153,9 @@ def _trained_here(out: Path, data: Path, seed: int, show_progress: bool, say) ->
 def _train(
     folder: Path, name: str, settings: list[str], minutes: float, from_model: Path | None, show_progress: bool
 ) -> RunFolder:
+    base = preset(name) if from_model is None else start.with_model_of(preset(name), from_model)
     return start.start_or_resume(
-        override(preset(name), settings), folder, minutes=minutes, from_model=from_model, show_progress=show_progress
+        override(base, settings), folder, minutes=minutes, from_model=from_model, show_progress=show_progress
     )
 
 

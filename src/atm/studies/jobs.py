@@ -13,6 +13,7 @@ from atm.storage import atomic
 from atm.studies.claim import is_claimed
 from atm.studies.study import Study, needs, referring
 from atm.training.config import TrainConfig
+from atm.training.presets import preset
 from atm.training.record import RunFolder
 
 QUICK = {
@@ -174,10 +175,12 @@ def plan_jobs(study: Study, plan: Plan, *settings: str) -> list[Job]:
         settings: the user's `key=value` changes to every row; a row's own changes win.
     """
     jobs = []
+    more = [*(QUICK[study.kind] if plan.quick else ()), *settings]
+    start = None if plan.from_model is None else Path(plan.from_model)
     for seed in plan.seeds:
-        more = [*(QUICK[study.kind] if plan.quick else ()), *settings]
         fixed = [f"data={plan.data}", f"seed={seed}"]
-        configs = {row.name: None if row.assembles else override(study.config(row, *more), fixed) for row in study.rows}
+        configs = {row.name: study.config(row, *more, from_model=start) for row in study.rows}
+        configs = {name: config and override(config, fixed) for name, config in configs.items()}
         if study.kind == "cost":
             jobs.append(Job(name=job_name("cost", seed), kind=study.kind, seed=seed, configs=configs, plan=plan))
             continue
@@ -193,10 +196,10 @@ def plan_jobs(study: Study, plan: Plan, *settings: str) -> list[Job]:
 
 
 def _start(plan: Plan, config: TrainConfig | None) -> str | None:
-    """The user's model; a quick study on scripted motions goes on from what the package brings, where it has such."""
+    """The user's model; of a quick study on scripted motions, what the package brings, where that is the row's."""
     if config is None:
         return None
-    if plan.quick and plan.from_model is None and plan.scripted and config.model.name == "mdm":
+    if plan.quick and plan.from_model is None and plan.scripted and config.model == preset("mdm_small").model:
         return str(packaged("early"))
     return plan.from_model
 

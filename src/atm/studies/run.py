@@ -76,7 +76,7 @@ def run_study(
     Raises:
         InputError: the settings do not fit the study, or the folder holds rows with other ones.
     """
-    study.check(*settings)
+    study.check(*settings, from_model=None if plan.from_model is None else Path(plan.from_model))
     engine = engine or Engine()
     if plan.quick:
         plan = plan.model_copy(update={"repeats": QUICK_REPEATS, "limit": QUICK_LIMIT, "multimodality": False})

@@ -11,6 +11,7 @@ from atm.config import Config, load, override
 from atm.errors import InputError, unknown
 from atm.training.config import TrainConfig
 from atm.training.presets import preset
+from atm.training.start import with_model_of
 
 REFERENCE = "run:"
 """A setting `model.vae=run:NAME` stands for the run folder of row NAME, of the same study and seed, and
@@ -93,12 +94,24 @@ class Study(Config):
                 return row
         raise unknown("row", name, [row.name for row in self.rows])
 
-    def config(self, row: Row, *more: str) -> TrainConfig | None:
-        """The whole config of a row, None where it is put together; `more` are `key=value` changes that come before
-        the row's own."""
+    def config(self, row: Row, *more: str, from_model: Path | None = None) -> TrainConfig | None:
+        """The whole config of a row, None where it is put together.
+
+        Args:
+            row: one of the study's.
+            more: `key=value` changes that come before the row's own.
+            from_model: run folder or model file whose model takes the place of the base's before any change; None:
+                the base's own.
+
+        Raises:
+            InputError: an unknown key, or a `from_model` of another kind.
+        """
         if row.assembles is not None:
             return None
-        return override(as_config(row.base or self.base), [*self.settings, *more, *row.settings])
+        base = as_config(row.base or self.base)
+        if from_model is not None:
+            base = with_model_of(base, from_model)
+        return override(base, [*self.settings, *more, *row.settings])
 
     def needs(self, row: Row) -> set[str]:
         """The rows whose run folders a row builds on."""
@@ -126,24 +139,37 @@ class Study(Config):
         ]
         return self.model_copy(update={"base": base if len(own) < len(self.rows) else self.base, "rows": tuple(rows)})
 
-    def check(self, *settings: str) -> None:
+    def check(self, *settings: str, from_model: Path | None = None) -> None:
         """Refuse what no row could be run by, before anything is made.
 
         Args:
             settings: the user's `key=value` changes to every row.
+            from_model: what the rows shall start from.
 
         Raises:
-            InputError: an unknown key; or a base without the losses for a study about them, whose rows would say less
-                than they seem to.
+            InputError: an unknown key; a base without the losses for a study about them, whose rows would say less
+                than they seem to; a start that not all rows can take.
         """
+        if from_model is not None:
+            self._check_start(from_model)
         for row in self.rows:
-            self.config(row, *settings)
+            self.config(row, *settings, from_model=from_model)
         on_base = [row for row in self.rows if row.base is None and row.assembles is None]
         varied = [setting for row in on_base for setting in (*self.settings, *row.settings)]
         if any(setting.startswith("alignment.") for setting in varied) and as_config(self.base).alignment is None:
             raise InputError(
                 f"the study {self.name} varies the alignment losses, and its base has none: give --base a preset "
                 "that has them, such as mdm_small_atm"
+            )
+
+    def _check_start(self, from_model: Path) -> None:
+        if self.kind == "cost":
+            raise InputError(f"the study {self.name} times steps, which no weights make longer: give it no --from")
+        own = [row.name for row in self.rows if row.base is not None or row.assembles is not None]
+        if own:
+            raise InputError(
+                f"--from {from_model} is for rows that vary one base, and of the study {self.name} {', '.join(own)} "
+                "have bases of their own: leave --from out, or leave out these rows"
             )
 
     def only(self, names: list[str]) -> "Study":

@@ -1,7 +1,6 @@
 """From a config to a running loop: data, text embeddings, model, space."""
 
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,7 +8,7 @@ import torch
 from torch import nn
 
 from atm.alignment import Alignment
-from atm.config import load, override, validate
+from atm.config import load, validate
 from atm.data.batches import BatchSampler
 from atm.data.humanml3d import MotionDataset, open_dataset
 from atm.embedding import Space, find_space
@@ -35,7 +34,6 @@ def start(
     *,
     minutes: float | None = None,
     from_model: Path | None = None,
-    model_settings: Sequence[str] = (),
     devices: int = 1,
     machines: int = 1,
     show_progress: bool = True,
@@ -46,8 +44,8 @@ def start(
         config: with `data` set.
         out: run folder; must not hold a run.
         minutes: time budget.
-        from_model: run folder or model file whose weights (and model config) the run starts with.
-        model_settings: `model.key=value` changes to that model config.
+        from_model: run folder or model file whose weights the run starts with; they must fit the config's model, as
+            those of `with_model_of` do.
         devices, machines: see `Team`. With more than one process, only the first returns.
     """
     run, team = RunFolder(out), Team(config.precision, devices=devices, machines=machines)
@@ -56,16 +54,21 @@ def start(
             raise InputError(f"{out} holds a run already: go on with `atm train --resume {out}`, or give another --out")
         run.forget()
     team.launch()
-    if from_model is not None:
-        stored = read_model(find_model(from_model))
-        name = stored.config.get("name", stored.kind)
-        if name != config.model.name:
-            raise InputError(
-                f"{from_model} holds a model of kind {name!r}, but the preset trains {config.model.name!r}"
-            )
-        model = validate(type(config.model), stored.config, source=str(from_model))
-        config = override(config.model_copy(update={"model": model}), list(model_settings))
     return _run(config, run, team, minutes=minutes, from_model=from_model, resume=False, show_progress=show_progress)
+
+
+def with_model_of(config: TrainConfig, path: Path) -> TrainConfig:
+    """The config with the model that a run folder or model file holds in place of its own, so that its weights fit.
+
+    Raises:
+        InputError: no such file, or a model of another kind.
+    """
+    stored = read_model(find_model(path))
+    name = stored.config.get("name", stored.kind)
+    if name != config.model.name:
+        raise InputError(f"{path} holds a model of kind {name!r}, but the preset trains {config.model.name!r}")
+    model = validate(type(config.model), stored.config, source=str(path))
+    return config.model_copy(update={"model": model})
 
 
 def resume(
