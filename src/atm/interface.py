@@ -46,6 +46,8 @@ class FineMeaning(NamedTuple):
     """True where two captions say the same in other words, and on the diagonal."""
     counterfactual: list[str | None]
     """Each caption with one thing said otherwise, so that it is false of the row's motion; None: it has no such."""
+    told: tuple[dict[str, str], ...] = ()
+    """What each caption says once and exactly: number, side, direction (`atm.text.meaning.VALUES`)."""
 
 
 @dataclass(frozen=True)

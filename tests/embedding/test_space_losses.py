@@ -10,9 +10,11 @@ from atm.embedding.losses import (
     info_nce,
     kl_divergence,
     kl_to_each_other_and_standard,
+    misread,
     near_duplicates,
     smooth_l1,
     too_near,
+    value_directions,
 )
 from atm.interface import FineMeaning
 
@@ -191,3 +193,23 @@ def test_what_is_missing_to_the_margin_by_hand():
     false = torch.tensor([[2.0, 0.0], [0.6, 0.8], [0.0, 1.0], [1.0, 0.0]])
     has = torch.tensor([True, True, True, False])
     torch.testing.assert_close(too_near(z, false, has, margin=0.5), torch.tensor([0.5, 0.1, 0.0, 0.0]))
+
+
+@pytest.mark.parametrize(("values", "width"), [(3, 8), (8, 8), (23, 128)])
+def test_the_directions_of_values_are_orthonormal(values, width):
+    direction = value_directions(values, width)
+    torch.testing.assert_close(direction @ direction.T, torch.eye(values), atol=1e-5, rtol=0)
+
+
+def test_an_embedding_too_narrow_for_the_values_is_refused():
+    with pytest.raises(ValueError, match="9 values need"):
+        value_directions(9, 8)
+
+
+def test_misreading_by_hand():
+    """Two directions; an embedding along the first has scores 1 / 0.5 = 2 and 0: -log(e^2 / (e^2 + 1)) for the first
+    value, 2 more for the second, and nothing where nothing is told. Length does not matter."""
+    z = torch.tensor([[3.0, 0.0], [3.0, 0.0], [0.0, 1.0]])
+    right = math.log(1 + math.exp(-2))
+    loss = misread(z, torch.eye(2), torch.tensor([0, 1, -1]), temperature=0.5)
+    torch.testing.assert_close(loss, torch.tensor([right, right + 2, 0.0]))

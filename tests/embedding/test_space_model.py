@@ -209,6 +209,25 @@ def test_a_margin_of_counterfactuals_needs_counterfactuals():
         SpaceConfig(counterfactual_margin=0.2)
 
 
+def test_what_a_caption_tells_is_read_off_text_and_whole_motion():
+    """With nothing told there is nothing to misread; a crop leaves what the text misreads."""
+    batch, itself = batch_of([60, 50, 40]), torch.eye(3, dtype=torch.bool)
+    sizes = {"width": 24, "heads": 2, "dropout": 0.0, "sample_latents": False, "told_weight": 1.0}
+    torch.manual_seed(0)
+    space = space_of(**sizes, min_crop_seconds=1.0, crop_probability=1.0).train()
+
+    def misread(*told: dict[str, str]) -> float:
+        meaning = FineMeaning(~itself, itself, [None] * 3, told)
+        return space.training_step(replace(batch, meaning=meaning), rng_of()).parts["misread"]
+
+    told = {"count": "3"}, {"side": "left"}, {"count": "40", "direction": "turns left"}
+    cropped = misread(*told)
+    space.eval()
+    whole = misread(*told)
+    assert misread({}, {}, {}) == 0
+    assert 0 < cropped < whole
+
+
 def test_crops_have_no_counterfactual():
     """All motions are cropped to 1 s: a number that the caption counts is no longer what they show."""
     batch, itself = batch_of([60, 50, 40]), torch.eye(3, dtype=torch.bool)
@@ -222,7 +241,9 @@ def test_crops_have_no_counterfactual():
     assert parts[0]["nce"] == parts[1]["nce"]
 
 
-@pytest.mark.parametrize("change", [{"similarity": "meaning"}, {"counterfactuals": True}])
+@pytest.mark.parametrize(
+    "change", [{"similarity": "meaning"}, {"counterfactuals": True}, {"told_weight": 1.0, "width": 24}]
+)
 def test_a_space_that_reads_meaning_refuses_a_batch_without(change):
     with pytest.raises(ValueError, match="meaning"):
         space_of(**change).train().training_step(batch_of([40, 30]), rng_of())

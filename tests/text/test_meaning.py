@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from atm.text.meaning import Count, Event, MeaningReader, counterfactuals, differs, parse_meaning, same_meaning
+from atm.text.meaning import Count, Event, MeaningReader, counterfactuals, differs, parse_meaning, same_meaning, told
 
 CORNERS = """
 a the left right and then before after while as five twice a couple of hundred 37 123456 step steps times degrees
@@ -25,7 +25,7 @@ LABELLED = [
 ]
 
 
-def told(event: Event) -> str:
+def labelled(event: Event) -> str:
     """An event as labelled_captions.txt has it."""
     count = str(event.count or "").replace(" or more", "+").replace(" to ", "-")
     fields = {
@@ -41,7 +41,7 @@ def test_captions_are_read_as_labelled_by_hand(line: str):
     wanted = []
     for event in filter(None, map(str.split, label.split(";"))):
         wanted.append(" ".join([event[0], *sorted(event[1:])]))
-    read = [told(event) for event in parse_meaning(caption.strip()).events]
+    read = [labelled(event) for event in parse_meaning(caption.strip()).events]
     assert (read == wanted) is not line.startswith("~")
 
 
@@ -185,3 +185,16 @@ def test_a_reader_draws_evenly_among_what_a_caption_says():
 
 def test_a_caption_that_says_nothing_of_the_kind_has_no_counterfactual_in_a_batch():
     assert MeaningReader()(["a person dances"], np.random.default_rng(0)).counterfactual == [None]
+
+
+def test_a_caption_tells_what_it_says_once_and_exactly():
+    assert told(parse_meaning("a man jumps three times, then turns left")) == {"count": "3", "direction": "turns left"}
+    assert told(parse_meaning("a man jumps three times and kicks twice")) == {}
+    assert told(parse_meaning("a man stands still for five seconds")) == {}
+    assert told(parse_meaning("a man takes several steps to the right")) == {"direction": "right"}
+
+
+def test_a_batch_carries_what_its_captions_tell():
+    read = MeaningReader()(["a man jumps three times", "a man sits down"], np.random.default_rng(0))
+    assert read.told[0]["count"] == "3"
+    assert "count" not in read.told[1]

@@ -43,6 +43,9 @@ class SpaceConfig(Config):
     counterfactual_margin: NonNegativeFloat = 0.0
     """Cosine distance to which a caption and its counterfactual are pushed apart, 0 to 2 (ours). What lies at one place
     gives the contrastive term nothing to pull on: without this, numbers stay unheard for thousands of steps."""
+    told_weight: NonNegativeFloat = 0.0
+    """Weight of reading the number, side and direction that a caption tells off both latents, beside the contrastive
+    term (ours); whole motions only. 0: they are not read."""
     lambda_kl: NonNegativeFloat = 1e-5
     """Weight of the KL terms (eq. 9: λ_KT)."""
     lambda_latent: NonNegativeFloat = 1e-5
@@ -65,4 +68,8 @@ class SpaceConfig(Config):
 
     def reads_meaning(self) -> bool:
         """Whether the batches must carry `Batch.meaning`."""
-        return self.similarity == "meaning" or self.counterfactuals
+        return self.similarity == "meaning" or self.needs_whole_motions()
+
+    def needs_whole_motions(self) -> bool:
+        """Whether something is learnt that a piece of a motion does not show: what its caption counts."""
+        return self.counterfactuals or self.told_weight > 0

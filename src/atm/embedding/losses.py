@@ -1,12 +1,14 @@
-"""The four terms of the space's objective (the paper's eq. 9): pure functions, one value per row.
+"""The terms of the space's objective (the paper's eq. 9, and ours): pure functions, one value per row.
 
 Reconstruction and the latent term are both `smooth_l1`; eq. 9's L_KT is `kl_to_each_other_and_standard`.
 Source of the forms: TMR (Petrovich et al. 2023, arXiv:2305.00976), after TEMOS (arXiv:2204.14109).
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from atm.interface import FineMeaning
@@ -135,3 +137,34 @@ def too_near(
     """
     distance = 1 - F.cosine_similarity(z_text, z_counterfactual, dim=-1)
     return F.relu(margin - distance) * has_counterfactual
+
+
+def value_directions(values: int, width: int) -> Float[Tensor, "V E"]:
+    """Fixed orthonormal directions of an embedding, one for each value; the same in every process and version.
+
+    Raises:
+        ValueError: there are more values than dimensions.
+    """
+    if values > width:
+        raise ValueError(f"{values} values need embeddings of at least that width, got {width}")
+    # Waves of the cosine transform: no random numbers, whose stream might change one day.
+    place = torch.arange(width, dtype=torch.float64)[None, :] + 0.5
+    wave = torch.arange(values, dtype=torch.float64)[:, None]
+    return F.normalize(torch.cos(math.pi * wave * place / width), dim=1).float()
+
+
+def misread(
+    z: Float[Tensor, "B E"],
+    direction: Float[Tensor, "V E"],
+    value: Int[Tensor, "B"],
+    *,
+    temperature: float,
+) -> Float[Tensor, "B"]:
+    """Cross-entropy, in nats, of reading a value off an embedding by the direction that it points to most; 0 where
+    `value` is -1 (nothing is told).
+
+    Source: ours. Texts and motions are read by the same fixed directions, so that a number moves both the same way and
+    far enough for a cosine to see. The contrastive term alone does not find such a way in thousands of steps.
+    """
+    score = F.normalize(z, dim=-1) @ direction.T / temperature
+    return F.cross_entropy(score, value, ignore_index=-1, reduction="none")

@@ -13,12 +13,21 @@ from torch import Tensor, nn
 
 from atm.embedding.config import SpaceConfig
 from atm.embedding.crops import random_crops
-from atm.embedding.losses import info_nce, kl_to_each_other_and_standard, near_duplicates, smooth_l1, too_near
+from atm.embedding.losses import (
+    info_nce,
+    kl_to_each_other_and_standard,
+    misread,
+    near_duplicates,
+    smooth_l1,
+    too_near,
+    value_directions,
+)
 from atm.embedding.vae import Gaussian, SequenceDecoder, SequenceEncoder
 from atm.errors import InputError
 from atm.interface import Batch, StepOutput, TextEncoder
 from atm.layers import Normaliser, length_mask
 from atm.motion import Motion
+from atm.text.meaning import VALUES
 
 
 class Space(nn.Module):
@@ -41,6 +50,9 @@ class Space(nn.Module):
         self.motion_encoder = SequenceEncoder(token, layers=config.layers, **size)
         self.text_encoder = SequenceEncoder(text_encoder.token_width, layers=config.layers, **size)
         self.motion_decoder = SequenceDecoder(token, layers=config.decoder_layers, **size)
+        if config.told_weight:
+            values = sum(map(len, VALUES.values()))
+            self.register_buffer("value_directions", value_directions(values, config.width), persistent=False)
 
     def encode_motion(self, motion: Motion) -> Float[Tensor, "B E"]:
         """Means of the motions' latents; differentiable with respect to the features, blind to padding.
@@ -72,7 +84,8 @@ class Space(nn.Module):
         x = self._normalised(motion)
         of_motion, of_text = self._read_motion(x, motion.lengths), self._read_text(batch.text)
         z_motion, z_text = (self._latent(gaussian, rng) for gaussian in (of_motion, of_text))
-        false = self._counterfactuals(batch, motion.lengths == batch.motion.lengths, rng)
+        whole = motion.lengths == batch.motion.lengths
+        false = self._counterfactuals(batch, whole, rng)
         from_motion, from_text = self._decode(torch.cat([z_motion, z_text]), motion.lengths.repeat(2)).chunk(2)
         # Half precision would round away what the contrastive term compares.
         with torch.autocast(x.device.type, enabled=False):
@@ -90,6 +103,9 @@ class Space(nn.Module):
                 terms["too_near"] = too_near(z_text, margin=self.config.counterfactual_margin, **false)
                 # In nats, as a logit of the contrastive term.
                 contrast = contrast + terms["too_near"] / self.config.temperature
+            if self.config.told_weight:
+                terms["misread"] = self._misread(z_text, z_motion, batch, whole)
+                contrast = contrast + self.config.told_weight * terms["misread"]
             loss = (
                 terms["rec"]
                 + self.config.lambda_kl * terms["kl"]
@@ -116,6 +132,18 @@ class Space(nn.Module):
             "z_counterfactual": z,
             "has_counterfactual": torch.tensor([other is not None for other in false], device=z.device) & whole,
         }
+
+    def _misread(self, z_text: Tensor, z_motion: Tensor, batch: Batch, whole: Bool[Tensor, "B"]) -> Float[Tensor, "B"]:
+        """Of both latents, over all attributes; a crop is not asked, since it may show another number."""
+        total, first = z_text.new_zeros(len(batch)), 0
+        for name, values in VALUES.items():
+            direction = self.value_directions[first : first + len(values)]
+            first += len(values)
+            said = [values.index(told[name]) if told.get(name) in values else -1 for told in batch.meaning.told]
+            value = torch.tensor(said, device=z_text.device)
+            for z, known in ((z_text, value), (z_motion, value.masked_fill(~whole, -1))):
+                total = total + misread(z, direction, known, temperature=self.config.temperature)
+        return total
 
     def _cropped(self, motion: Motion, rng: torch.Generator) -> Motion:
         if self.config.min_crop_seconds is None:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from atm.alignment.distances import Distance, row_distance
 from atm.evaluation.oracles.verdict import Share, share
-from atm.text.meaning import Event, Meaning, MeaningAttribute, counterfactuals, parse_meaning
+from atm.text.meaning import MeaningAttribute, counterfactuals, parse_meaning, told
 
 RIDGE = 0.01
 """Share of a standardised column's sum of squares that is added to it: embeddings have nearly equal columns."""
@@ -74,27 +74,6 @@ def forced_choice(
     names = sorted(set(attribute), key=lambda name: -sum(one == name for one in attribute))
     by_name = {name: share([r for r, one in zip(right, attribute, strict=True) if one == name]) for name in names}
     return by_name | {"all": share(right)}
-
-
-def told(meaning: Meaning) -> dict[str, str]:
-    """What a caption says once and exactly: its number, the side of the body, the way it goes or turns."""
-    found = {
-        "count": [str(event.count.exact) for event in meaning.events if _is_counted(event)],
-        "side": [event.side for event in meaning.events if event.side in ("left", "right")],
-        "direction": [way for event in meaning.events if (way := _way(event))],
-    }
-    return {name: str(values[0]) for name, values in found.items() if len(values) == 1}
-
-
-def _is_counted(event: Event) -> bool:
-    """Seconds and rounds are numbers of another kind."""
-    return event.count is not None and event.count.exact is not None and event.count.unit in ("time", "step")
-
-
-def _way(event: Event) -> str | None:
-    if event.turning:
-        return f"turns {event.turning}"
-    return next(iter(event.direction)) if len(event.direction) == 1 else None
 
 
 class Probe(NamedTuple):

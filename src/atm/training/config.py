@@ -74,7 +74,8 @@ class TrainConfig(Config):
     @model_validator(mode="after")
     def _windows_show_what_captions_count(self) -> "TrainConfig":
         weighed = self.alignment is not None and self.alignment.counterfactual_weight > 0
-        if self.window is not None and (weighed or getattr(self.model, "counterfactuals", False)):
+        whole = getattr(self.model, "needs_whole_motions", None)
+        if self.window is not None and (weighed or (whole is not None and whole())):
             raise ValueError(
                 f"a window of {self.window} frames does not show all that its caption counts: set either window or "
                 "counterfactual captions"

@@ -5,8 +5,10 @@ from atm.text.meaning.compare import Difference, MeaningAttribute, differs, same
 from atm.text.meaning.counterfactual import Counterfactual, counterfactuals
 from atm.text.meaning.parser import parse_meaning
 from atm.text.meaning.structure import Count, Event, Meaning
+from atm.text.meaning.told import VALUES, told
 
 __all__ = [
+    "VALUES",
     "Count",
     "Counterfactual",
     "Difference",
@@ -18,4 +20,5 @@ __all__ = [
     "differs",
     "parse_meaning",
     "same_meaning",
+    "told",
 ]

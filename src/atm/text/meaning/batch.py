@@ -10,6 +10,7 @@ from atm.interface import FineMeaning
 from atm.text.meaning.compare import Frame, Match, event_differences, match_frames, sameness
 from atm.text.meaning.counterfactual import counterfactuals
 from atm.text.meaning.parser import parse_meaning
+from atm.text.meaning.told import told
 
 _CAPTIONS = 1 << 17
 """Captions that are remembered: more than the field's largest data set of pairs has."""
@@ -25,6 +26,7 @@ class _Read(NamedTuple):
     same: int
     counterfactuals: tuple[tuple[str, ...], ...]
     """Those that change the same attribute together."""
+    told: dict[str, str]
 
 
 class MeaningReader:
@@ -42,7 +44,7 @@ class MeaningReader:
         self._clash = functools.lru_cache(_PAIRS)(self._clash_of_numbers)
 
     def __call__(self, text: list[str], rng: np.random.Generator) -> FineMeaning:
-        """Which captions contradict, which say the same, and one counterfactual of each.
+        """Which captions contradict, which say the same, one counterfactual of each, and what they tell exactly.
 
         Args:
             text: B captions in English.
@@ -59,7 +61,8 @@ class MeaningReader:
                 elif self._contradict(one, other):
                     contradicts[i, j] = contradicts[j, i] = True
         drawn = [_drawn(one.counterfactuals, rng) for one in read]
-        return FineMeaning(torch.from_numpy(contradicts), torch.from_numpy(same), drawn)
+        said = tuple(one.told for one in read)
+        return FineMeaning(torch.from_numpy(contradicts), torch.from_numpy(same), drawn, said)
 
     def _contradict(self, a: _Read, b: _Read) -> bool:
         match = self._match(a.frame, b.frame)
@@ -78,6 +81,7 @@ class MeaningReader:
             tuple(self._numbered_as(event) for event in meaning.events),
             self._numbered_as(sameness(meaning)),
             tuple(tuple(texts) for texts in others.values()),
+            told(meaning),
         )
 
     def _numbered_as(self, thing: object) -> int:
