@@ -322,6 +322,8 @@ def test_study_lists_the_papers_and_prints_one_that_can_be_given_back(atm):
         (["losses", "--seeds", "1,1"], "each once, got '1,1'"),
         (["losses", "--seeds", "-1"], "whole numbers from 0 up"),
         (["losses", "--launcher", "pbs"], "launcher must be local or slurm"),
+        (["losses", "--submit", "timeout_min=5"], "give it with --launcher slurm"),
+        (["losses", "--jobs", "2", "--launcher", "slurm"], "the cluster decides"),
         (["losses", "--submit", "timeout"], "--submit takes key=value"),
         (["losses", "--base", "mdm_small"], "its base has none"),
         (["losses", "--minutes-per-row", "0"], "minutes-per-row must be > 0"),

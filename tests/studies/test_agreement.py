@@ -73,6 +73,19 @@ def test_with_one_seed_replications_are_compared_in_pairs():
     assert gap == pytest.approx(0.1) and half == pytest.approx(0.0, abs=1e-9)
 
 
+def test_rows_are_compared_on_the_seeds_that_both_have():
+    """`inter` lacks seed 1, on which `none` is far better; on the seed of both the difference is 0.1."""
+    of_seed = {0: {"none": [0.1], "inter": [0.2]}, 1: {"none": [0.9]}}
+    results = {
+        seed: [Result(values={row: {"r_precision_1": values}}) for row, values in rows.items()]
+        for seed, rows in of_seed.items()
+    }
+    study = Outcome(small_study(), plan("data"), results, {})
+    assert study.difference("inter", "none", "r_precision_1") == (pytest.approx(0.1), None)
+    alone = Outcome(small_study(), plan("data"), {0: results[0][:1], 1: results[0][1:]}, {})
+    assert alone.difference("inter", "none", "r_precision_1") is None and comparisons(alone) == []
+
+
 def test_one_replication_of_one_seed_has_no_interval():
     study = outcome({"none": [[0.1]], "inter": [[0.2]]})
     assert study.figure("none", "r_precision_1").half is None

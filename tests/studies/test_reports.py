@@ -72,6 +72,27 @@ def test_a_quick_study_says_everywhere_that_it_means_nothing():
     assert 'class="best"' not in report(quick, "")
 
 
+def test_figures_of_the_paper_have_the_decimals_that_it_prints():
+    """0.570, 0.383 and 0.320 stand below one another; milliseconds have one decimal."""
+    values = {"none": {"fid": [0.4]}}
+    table = markdown(Outcome(small_study(), plan("data"), {0: [Result(values=values)]}, {}))
+    lines = [line for line in table.splitlines() if line.startswith(("| none |", "| inter |", "| both |"))]
+    assert [line.split("|")[3].strip() for line in lines] == ["0.570", "0.383", "0.320"]
+    timed = {"baseline": {"step_ms": [5.0]}}
+    table = markdown(Outcome(find_study("cost"), plan("data"), {0: [Result(values=timed)]}, {}))
+    assert "| 97.9 |" in table and "| 111.2 |" in table
+
+
+def test_the_page_says_what_each_row_is_made_of_and_praises_no_cost():
+    study = find_study("generators")
+    page = report(Outcome(study, plan("data"), {}, {}), "")
+    assert ">mdm_small_atm<" in page and ">mdm_small alignment=none<" in page
+    assert ">bamm of momask_rvq, bamm_transformer, momask_residual<" in page
+    timed = {row.name: {"step_ms": [5.0, 6.0], "hours": [1.0, 2.0]} for row in find_study("cost").rows}
+    page = report(Outcome(find_study("cost"), plan("data"), {0: [Result(values=timed)]}, {}), "")
+    assert 'class="best"' not in page and "coloured" not in page and "evaluated" not in page
+
+
 def test_values_of_one_quantity_become_a_line_in_their_order():
     study = find_study("clip")
     values = {row.name: {"r_precision_1": [0.1 * place]} for place, row in enumerate(study.rows)}

@@ -93,7 +93,7 @@ def test_the_users_changes_come_before_a_rows_own():
         ({"rows": [{"name": "a", "settings": ["alignment.space=run:b"]}]}, "builds on b, which is no row"),
         (
             {"rows": [{"name": "a", "settings": ["alignment.space=run:b"]}, {"name": "b"}]},
-            "builds on b, which stands behind it",
+            "mine.yaml: row a builds on b, which does not stand before it",
         ),
         ({"rows": []}, "rows"),
     ],
@@ -103,6 +103,19 @@ def test_rows_that_do_not_fit_together_are_named(change, said, tmp_path):
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(data))
     with pytest.raises(InputError, match=said):
         read_study(tmp_path / "mine.yaml")
+
+
+def test_a_users_change_that_lets_rows_wait_for_one_another_is_refused():
+    """`inter` would wait for the run of `both`, which waits for itself: for ever."""
+    with pytest.raises(InputError, match="row inter builds on both, which does not stand before it"):
+        small_study().check("alignment.space=run:both")
+
+
+def test_rows_that_are_timed_together_build_on_none():
+    rows = (Row(name="first"), Row(name="last", settings=("alignment.space=run:first",)))
+    small_study(rows=rows, against=None).check()
+    with pytest.raises(InputError, match="a cost study times all rows at once: last must not build"):
+        small_study(rows=rows, against=None, kind="cost").check()
 
 
 def test_an_unknown_study_or_row_is_answered_with_the_nearest():

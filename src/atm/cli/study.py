@@ -71,9 +71,16 @@ def study(
     )  # fmt: skip
     if launcher not in ("local", "slurm"):
         raise InputError(f"launcher must be local or slurm, got {launcher!r}")
+    submitted = _pairs(submit or [])
+    if submitted and launcher != "slurm":
+        raise InputError("--submit is about cluster jobs: give it with --launcher slurm")
+    if jobs > 1 and launcher == "slurm":
+        raise InputError(
+            "--jobs is about this machine's processes: the cluster decides how many of its jobs run at once"
+        )
     outcome, path = run_study(
         chosen, plan, out or Path("studies") / (chosen.name + ("-quick" if quick else "")), settings=tuple(settings),
-        engine=Engine(launcher, jobs, _pairs(submit or [])), command=shlex.join(["atm", *sys.argv[1:]]),
+        engine=Engine(launcher, jobs, submitted), command=shlex.join(["atm", *sys.argv[1:]]),
         show_progress=not quiet,
     )  # fmt: skip
     print_study(outcome)

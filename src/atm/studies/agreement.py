@@ -13,8 +13,8 @@ from atm.studies.study import Row, Said
 HOW = (
     "How this is counted: each row is compared with one other, metric by metric; the order holds where ours differs "
     "from it to the same side as the paper's does (where the paper says “no better”: where ours is not better beyond "
-    "its interval). Differences are taken in pairs of the same seed; with one seed, of the same replication, whose "
-    "interval does not hold the spread of training. Sizes are not compared."
+    "its interval). Differences are taken in pairs of the same seed; with one seed, of the same replication (or "
+    "round, where steps are timed), whose interval does not hold the spread of training. Sizes are not compared."
 )
 
 

@@ -13,7 +13,7 @@ import torch
 from atm.progress import progress_bar
 from atm.studies.jobs import Job, JobFolder, Result, run_config
 from atm.training.optimise import Optimisation
-from atm.training.record import machine_class
+from atm.training.record import provenance
 from atm.training.start import prepare
 
 WARM_UP_STEPS, ROUNDS, STEPS_A_ROUND = 5, 20, 5
@@ -48,7 +48,8 @@ def time_steps(job: Job, folder: JobFolder, *, show_progress: bool = True) -> Re
         for row, times in found.items()
     }
     batch = {f"batch of {row}": one.sampler.batch_size for row, one in ready.items()}
-    return Result(values=values, facts={"machine": machine_class(), "threads": torch.get_num_threads(), **batch})
+    made_by = {key: value for key, value in provenance().items() if key in ("machine", "commit")}
+    return Result(values=values, facts={**made_by, "threads": torch.get_num_threads(), **batch})
 
 
 def _timer(ready) -> Callable[[int], float]:

@@ -86,20 +86,24 @@ class Outcome:
         """How much a row's figure is above another's, and half of the 95 % interval of that.
 
         Rows of one seed see the same batches and are evaluated on the same draws, so they are compared in pairs: seed
-        by seed, or with one seed replication by replication (round by round of a cost study).
+        by seed, or with one seed replication by replication. Of a cost study: the medians, with the interval of the
+        differences round by round.
+
+        Returns:
+            None where the two have no seed in common.
         """
-        one, other = self.figure(row, metric), self.figure(against, metric)
-        if one is None or other is None:
-            return None
         ours, theirs = self.values(row, metric), self.values(against, metric)
         seeds = [seed for seed in ours if seed in theirs]
+        if not seeds:
+            return None
         if len(seeds) > 1 and self.study.kind != "cost":
-            pairs = [ours[seed].mean() - theirs[seed].mean() for seed in seeds]
-        else:
-            pairs = [
-                a - b for seed in seeds for a, b in zip(ours[seed], theirs[seed], strict=False)
-            ]  # a row that was evaluated more often has more replications; the common ones have the same draws
-        return one.value - other.value, mean_and_half(pairs)[1]
+            return mean_and_half([ours[seed].mean() - theirs[seed].mean() for seed in seeds])
+        # A row that was evaluated more often has more replications; the common ones have the same draws.
+        pairs = [a - b for seed in seeds for a, b in zip(ours[seed], theirs[seed], strict=False)]
+        mean, half = mean_and_half(pairs)
+        if self.study.kind == "cost":
+            mean = self.figure(row, metric).value - self.figure(against, metric).value
+        return mean, half
 
 
 def gather(study: Study, plan: Plan, folders: Sequence[JobFolder]) -> Outcome:

@@ -5,6 +5,7 @@ from atm.export.page import Column, Interval, Row, contents, figure, note, page,
 from atm.studies.agreement import HOW, comparisons, in_words
 from atm.studies.figure import draw, svg
 from atm.studies.outcome import Outcome, column_of
+from atm.studies.study import Row as StudyRow
 from atm.studies.tables import (
     QUICK_NOTE,
     all_metrics,
@@ -41,7 +42,11 @@ def report(outcome: Outcome, command: str) -> str:
         [contents(list(shown)), *head, *(section(heading, *content) for heading, content in shown.items())],
         kicker=f"atm study {outcome.study.name}",
         lead=outcome.study.about,
-        footer="Rows of one seed see the same batches and are evaluated on the same draws.",
+        footer=(
+            "All rows are timed in one process, a few steps of each in turn."
+            if outcome.study.kind == "cost"
+            else "Rows of one seed see the same batches and are evaluated on the same draws."
+        ),
     )
 
 
@@ -58,9 +63,8 @@ def _figure(outcome: Outcome) -> list[str]:
     drawn = draw(outcome)
     if drawn is None:
         return []
-    caption = "Ours in orange with 95 % intervals, the paper's own figures in blue; each on an axis of its own."
-    if outcome.study.kind == "cost":
-        caption = "Ours in orange (median and quartiles), the paper's own figures in blue; each on an axis of its own."
+    ours = "median and quartiles" if outcome.study.kind == "cost" else "with 95 % intervals"
+    caption = f"Ours in orange ({ours}), the paper's own figures in blue; each on an axis of its own."
     return [figure(svg(drawn, ink="currentColor"), caption)]
 
 
@@ -77,8 +81,12 @@ def _main_table(outcome: Outcome) -> str:
         ]
         best = [i for i, one in enumerate(shown) if isinstance(one, str) and _is_best(outcome, name, one)]
         lines.append(Row(name, cells, reference=name == REAL, best=best))
-    caption = "↑ higher is better, ↓ lower is better, → like real motions is better; the best of a column is coloured."
-    return table("", columns, lines, caption=caption)
+    caption = "↑ higher is better, ↓ lower is better"
+    if outcome.study.kind != "cost":
+        caption += ", → like real motions is better"
+    if any(line.best for line in lines):
+        caption += "; the best of a column is coloured"
+    return table("", columns, lines, caption=f"{caption}.")
 
 
 def _every_measure(outcome: Outcome) -> list[str]:
@@ -105,8 +113,8 @@ def _runs(outcome: Outcome, command: str) -> list[str]:
     if machines:
         lines.append(f"Machine: {'; '.join(machines)}. Code: {', '.join(commits) or 'no commit known'}.")
     parts = [paragraph(line) for line in lines]
-    settings = [Row(row.name, [row.what, " ".join(row.settings) or "as the base"]) for row in outcome.study.rows]
-    parts.append(table("row", [Column("what", prose=True), Column("differs from the base by", prose=True)], settings))
+    rows = [Row(row.name, [row.what, _made_of(outcome, row)]) for row in outcome.study.rows]
+    parts.append(table("row", [Column("what", prose=True), Column("made of", prose=True)], rows))
     if outcome.failures:
         parts.append(note("Failed:", "bad"))
         lines = [Row(name, [reason.splitlines()[0]]) for name, reason in outcome.failures.items()]
@@ -114,6 +122,15 @@ def _runs(outcome: Outcome, command: str) -> list[str]:
     if outcome.waiting:
         parts.append(note(f"Not run yet: {', '.join(outcome.waiting)}.", "warn"))
     return parts
+
+
+def _made_of(outcome: Outcome, row: StudyRow) -> str:
+    """Base and settings of a row, or the rows that it is put together from."""
+    if row.assembles is not None:
+        return f"{row.assembles} of {', '.join(row.of)}"
+    base = row.base or outcome.study.base
+    named = base if isinstance(base, str) else "the base" if row.base is None else "a base of its own"
+    return " ".join([named, *outcome.study.settings, *row.settings])
 
 
 def _cell(outcome: Outcome, row: str, metric: str) -> Interval | str | None:
@@ -125,7 +142,8 @@ def _cell(outcome: Outcome, row: str, metric: str) -> Interval | str | None:
 
 def _is_best(outcome: Outcome, row: str, metric: str) -> bool:
     sign = {"↑": 1, "↓": -1, "→": 0}[column_of(metric).better]
-    if outcome.plan.quick or sign == 0:
+    # What costs least is the baseline, which is no merit of it.
+    if outcome.plan.quick or outcome.study.kind == "cost" or sign == 0:
         return False
     figures = {one.name: outcome.figure(one.name, metric) for one in outcome.rows}
     values = {name: sign * found.value for name, found in figures.items() if found is not None}

@@ -14,6 +14,7 @@ from atm.errors import InputError
 from atm.evaluation.metrics import RANKED_WITHIN
 from atm.packaged import packaged
 from atm.storage import atomic, find_model, read_model
+from atm.studies.agreement import comparisons, in_words
 from atm.studies.figure import draw, svg
 from atm.studies.jobs import QUICK_LIMIT, QUICK_REPEATS, Job, JobFolder, Plan, plan_jobs
 from atm.studies.launch import Cluster, Here, Launcher, Processes, run_jobs
@@ -146,8 +147,6 @@ def _write(path: Path, text: str) -> None:
 
 def print_study(outcome: Outcome) -> None:
     """The table in the terminal, and what agrees with the paper."""
-    from atm.studies.agreement import comparisons, in_words
-
     console = Console()
     if outcome.finished:
         console.print(terminal_table(outcome, width=console.width))

@@ -113,10 +113,20 @@ class Study(Config):
             base = with_model_of(base, from_model)
         return override(base, [*self.settings, *more, *row.settings])
 
-    def needs(self, row: Row) -> set[str]:
-        """The rows whose run folders a row builds on."""
-        config = self.config(row)
+    def needs(self, row: Row, *settings: str) -> set[str]:
+        """The rows whose run folders a row builds on; `settings` are `key=value` changes to every row."""
+        config = self.config(row, *settings)
         return set(row.of) | (needs(config) if config else set())
+
+    def check_order(self, *settings: str) -> None:
+        """Refuse a row that builds on one that does not stand before it; `settings` as for `needs`."""
+        known, before = {row.name for row in self.rows}, set()
+        for row in self.rows:
+            lacking = sorted(self.needs(row, *settings) - before)
+            if lacking:
+                where = "does not stand before it" if lacking[0] in known else "is no row"
+                raise InputError(f"row {row.name} builds on {lacking[0]}, which {where}")
+            before.add(row.name)
 
     def on(self, base: str) -> "Study":
         """The study on another preset. Rows that have a base of their own take the one of the same data set.
@@ -148,12 +158,17 @@ class Study(Config):
 
         Raises:
             InputError: an unknown key; a base without the losses for a study about them, whose rows would say less
-                than they seem to; a start that not all rows can take.
+                than they seem to; a start that not all rows can take; a row that builds on none before it, or on
+                any where all rows are timed together.
         """
         if from_model is not None:
             self._check_start(from_model)
         for row in self.rows:
             self.config(row, *settings, from_model=from_model)
+        self.check_order(*settings)
+        built = [row.name for row in self.rows if self.needs(row, *settings) or row.database]
+        if self.kind == "cost" and built:
+            raise InputError(f"a cost study times all rows at once: {', '.join(built)} must not build on another row")
         on_base = [row for row in self.rows if row.base is None and row.assembles is None]
         varied = [setting for row in on_base for setting in (*self.settings, *row.settings)]
         if any(setting.startswith("alignment.") for setting in varied) and as_config(self.base).alignment is None:
@@ -252,14 +267,10 @@ def read_study(path: Path) -> Study:
         InputError: no such file, no YAML, an unknown key, or rows that do not fit together.
     """
     study = load(Study, path)
-    known = {row.name for row in study.rows}
-    before: set[str] = set()
-    for row in study.rows:
-        lacking = sorted(study.needs(row) - before)
-        if lacking:
-            where = "stands behind it" if lacking[0] in known else "is no row"
-            raise InputError(f"{path}: row {row.name} builds on {lacking[0]}, which {where}")
-        before.add(row.name)
+    try:
+        study.check_order()
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
     return study
 
 

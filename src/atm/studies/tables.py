@@ -167,7 +167,13 @@ def published_text(outcome: Outcome, name: str, one: Printed) -> str:
     if name == REAL:
         return ""
     value = outcome.study.row(name).published.get(one.data, {}).get(one.metric)
-    return "" if value is None else f"{value:g}"
+    return "" if value is None else f"{value:.{_decimals(outcome, one)}f}"
+
+
+def _decimals(outcome: Outcome, one: Printed) -> int:
+    """As many as any figure of the column needs: the paper prints 0.570 below 0.383."""
+    figures = (row.published.get(one.data, {}).get(one.metric) for row in outcome.study.rows)
+    return max(len(f"{value:g}".partition(".")[2]) for value in figures if value is not None)
 
 
 def _text(outcome: Outcome, name: str, one: str | Printed) -> str:
