@@ -246,6 +246,15 @@ def test_a_clip_of_nan_is_left_out_named_and_training_goes_on(atm, tmp_path):
     assert done.out.splitlines()[-1] == "runs/mdm_small-0"
 
 
+def test_quiet_hides_the_bars_of_data_that_is_read_for_the_first_time(atm, tmp_path):
+    loud, quiet = (
+        atm(*TRAIN, f"data={make_folder(tmp_path / out)}", "--out", out, *more)
+        for out, more in (("loud", ()), ("quiet", ("--quiet",)))
+    )
+    assert "reading clips" in loud.err
+    assert quiet.err == ""
+
+
 def test_a_nan_motion_is_not_exported(refused, tmp_path):
     np.save(tmp_path / "nan.npy", np.full((60, 22, 3), np.nan, np.float32))
     assert "60 of 60 frames hold NaN" in refused("export", "nan.npy", "nan.bvh")

@@ -21,6 +21,14 @@ T = TypeVar("T")
 LINE_EVERY = 10.0
 """Seconds between lines where standard error is no terminal."""
 
+_allowed = True
+
+
+def allow_bars(allowed: bool) -> None:
+    """Whether this process shows any bar; False is `--quiet`, which also reaches bars that no caller knows of."""
+    global _allowed
+    _allowed = allowed
+
 
 class _Lines(Progress):
     """A bar for a log file: a line now and then, since rich draws nothing there before the end."""
@@ -51,7 +59,8 @@ class _Lines(Progress):
 
 
 def progress_bar(*, show: bool = True) -> Progress:
-    """A bar with counts, elapsed and remaining time; a context manager. Shows nothing where `show` is False.
+    """A bar with counts, elapsed and remaining time; a context manager. Shows nothing where `show` is False or bars are
+    not allowed.
 
     Where standard error is a file or a pipe, it writes a line every ten seconds instead.
     """
@@ -64,7 +73,7 @@ def progress_bar(*, show: bool = True) -> Progress:
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
         console=console,
-        disable=not show,
+        disable=not (show and _allowed),
     )
 
 

@@ -21,7 +21,16 @@ data_app = typer.Typer(help="Make and look at data sets in the HumanML3D layout.
 app.add_typer(data_app, name="data")
 
 Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same files.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
+
+
+def _allow_bars(quiet: bool) -> bool:
+    from atm.progress import allow_bars
+
+    allow_bars(not quiet)
+    return quiet
+
+
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.", callback=_allow_bars)]
 
 
 def examples(*lines: str) -> str:
