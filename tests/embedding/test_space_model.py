@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from atm.embedding import Space, SpaceConfig, space_humanml3d, space_kit, space_small
-from atm.embedding.crops import random_crops
+from atm.embedding.augment import random_crops, random_warps
 from atm.embedding.losses import near_duplicates
 from atm.errors import InputError
 from atm.interface import Batch, FineMeaning, TextMotionSpace
 from atm.layers import Normaliser
-from atm.motion import Motion
+from atm.motion import HUMANML3D, Motion
 from doubles import FakeTextEncoder
 
 CAPTIONS = ["a person walks", "a person sits down", "he jumps twice", "someone waves the left hand"]
@@ -229,7 +229,8 @@ def test_what_a_caption_tells_is_read_off_text_and_whole_motion():
 
 
 def test_crops_have_no_counterfactual():
-    """All motions are cropped to 1 s: a number that the caption counts is no longer what they show."""
+    """All motions are cropped to 1 s: a number that the caption counts is no longer what they show. What is left out is
+    not read by the language model either."""
     batch, itself = batch_of([60, 50, 40]), torch.eye(3, dtype=torch.bool)
     read = replace(batch, meaning=FineMeaning(~itself, itself, ["a false caption"] * 3))
     cropped = {"dropout": 0.0, "sample_latents": False, "min_crop_seconds": 1.0, "crop_probability": 1.0}
@@ -237,8 +238,11 @@ def test_crops_have_no_counterfactual():
     space = space_of(**cropped).train()
     parts = [space.training_step(read, rng_of()).parts]
     space.config = space.config.model_copy(update={"counterfactuals": True})
+    asked, language_model = [], space.language_model
+    space.language_model = lambda text: asked.extend(text) or language_model(text)
     parts.append(space.training_step(read, rng_of()).parts)
     assert parts[0]["nce"] == parts[1]["nce"]
+    assert set(asked) == set(batch.text)
 
 
 @pytest.mark.parametrize(
@@ -349,3 +353,37 @@ def test_crop_probability_is_the_share_of_cropped_motions():
         for p in (0.0, 0.3)
     ]
     assert share == [0, pytest.approx(0.3, abs=0.04)]
+
+
+def walk_of(frames: int) -> Motion:
+    """Height rises by 1 per frame, the root by 0.5; feet are down in every second group of ten frames."""
+    columns, time = HUMANML3D.columns, torch.arange(frames, dtype=torch.float32)
+    features = torch.zeros(1, frames, 263)
+    features[0, :, columns["root_height"]] = time[:, None]
+    features[0, :, columns["root_step"]] = 0.5
+    features[0, :, columns["contacts"]] = (time // 10 % 2)[:, None]
+    return Motion(features, torch.tensor([frames]))
+
+
+def test_a_warped_motion_goes_the_same_way_at_another_pace():
+    """From the first frame to the last, over the same distance: 99 steps of 0.5; contacts stay 0 or 1."""
+    columns, paces = HUMANML3D.columns, set()
+    for seed in range(20):
+        warped = random_warps(walk_of(100), rng_of(seed), most=0.25)
+        length = int(warped.lengths[0])
+        height = warped.features[0, :length, columns["root_height"]].squeeze(-1)
+        step = warped.features[0, : length - 1, columns["root_step"]]
+        contacts = warped.features[0, :length, columns["contacts"]]
+        torch.testing.assert_close(height, torch.linspace(0, 99, length))
+        torch.testing.assert_close(step.sum(0), torch.tensor([49.5, 49.5]))
+        assert set(contacts.unique().tolist()) == {0.0, 1.0}
+        assert 99 / 1.25 - 0.5 <= length - 1 <= 99 * 1.25 + 0.5
+        paces.add(length)
+    assert min(paces) < 90 and max(paces) > 110
+
+
+def test_a_warp_reads_no_padding_and_a_single_frame_stays():
+    motion = counting_motion([40, 1])
+    warped = random_warps(Motion(motion.features[..., :1].repeat(1, 1, 263), motion.lengths), rng_of(3), most=0.5)
+    assert warped.features[warped.mask].isfinite().all()
+    assert int(warped.lengths[1]) == 1

@@ -57,6 +57,9 @@ class SpaceConfig(Config):
     min_crop_seconds: PositiveFloat | None = 1.0
     """Shortest crop of a motion in training, in seconds; None trains on whole motions only. Without crops the space
     has never seen a 2 s clip, and distances between clips mean little."""
+    time_warp: float = Field(default=0.0, ge=0, lt=1)
+    """Largest relative change of a motion's pace in training (ours): numbers can then not be told by how long a motion
+    takes, which is the same for a generated motion and its real one."""
     crop_probability: float = Field(default=0.5, ge=0, le=1)
     """Share of a training batch's motions that are cropped, to a length drawn evenly from those allowed."""
 

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from atm.embedding.augment import random_crops, random_warps
 from atm.embedding.config import SpaceConfig
-from atm.embedding.crops import random_crops
 from atm.embedding.losses import (
     info_nce,
     kl_to_each_other_and_standard,
@@ -72,7 +72,7 @@ class Space(nn.Module):
         return Motion(self.normaliser.inverse(normalised), lengths).zero_padding()
 
     def training_step(self, batch: Batch, rng: torch.Generator) -> StepOutput:
-        """The objective of eq. 9. In training mode motions are cropped and latents drawn, both from `rng`; in
+        """The objective of eq. 9. In training mode motions are warped and cropped and latents drawn, all from `rng`; in
         evaluation mode motions are whole and latents are means.
 
         Raises:
@@ -80,11 +80,10 @@ class Space(nn.Module):
         """
         if self.config.reads_meaning() and batch.meaning is None:
             raise ValueError("similarity = meaning and counterfactuals need batches with a `meaning`")
-        motion = self._cropped(batch.motion, rng) if self.training else batch.motion
+        motion, whole = self._seen(batch.motion, rng)
         x = self._normalised(motion)
         of_motion, of_text = self._read_motion(x, motion.lengths), self._read_text(batch.text)
         z_motion, z_text = (self._latent(gaussian, rng) for gaussian in (of_motion, of_text))
-        whole = motion.lengths == batch.motion.lengths
         false = self._counterfactuals(batch, whole, rng)
         from_motion, from_text = self._decode(torch.cat([z_motion, z_text]), motion.lengths.repeat(2)).chunk(2)
         # Half precision would round away what the contrastive term compares.
@@ -125,13 +124,11 @@ class Space(nn.Module):
         if not self.config.counterfactuals:
             return {}
         false = batch.meaning.counterfactual
-        # A row without one reads its own caption, which is then left out.
-        read = [own if other is None else other for own, other in zip(batch.text, false, strict=True)]
-        z = self._latent(self._read_text(read), rng)
-        return {
-            "z_counterfactual": z,
-            "has_counterfactual": torch.tensor([other is not None for other in false], device=z.device) & whole,
-        }
+        has = torch.tensor([other is not None for other in false], device=whole.device) & whole
+        # The other rows read their own captions, which the language model has read already, and are left out.
+        rows = zip(batch.text, false, has.tolist(), strict=True)
+        read = [other if asked else own for own, other, asked in rows]
+        return {"z_counterfactual": self._latent(self._read_text(read), rng), "has_counterfactual": has}
 
     def _misread(self, z_text: Tensor, z_motion: Tensor, batch: Batch, whole: Bool[Tensor, "B"]) -> Float[Tensor, "B"]:
         """Of both latents, over all attributes; a crop is not asked, since it may show another number."""
@@ -145,11 +142,18 @@ class Space(nn.Module):
                 total = total + misread(z, direction, known, temperature=self.config.temperature)
         return total
 
-    def _cropped(self, motion: Motion, rng: torch.Generator) -> Motion:
-        if self.config.min_crop_seconds is None:
-            return motion
-        frames = max(1, motion.skeleton.frames(self.config.min_crop_seconds))
-        return random_crops(motion, rng, probability=self.config.crop_probability, min_frames=frames)
+    def _seen(self, motion: Motion, rng: torch.Generator) -> tuple[Motion, Bool[Tensor, "B"]]:
+        """What a training step sees of the motions, and which of them whole."""
+        config = self.config
+        if not self.training:
+            return motion, torch.ones_like(motion.lengths, dtype=torch.bool)
+        if config.time_warp:
+            motion = random_warps(motion, rng, most=config.time_warp)
+        if config.min_crop_seconds is None:
+            return motion, torch.ones_like(motion.lengths, dtype=torch.bool)
+        frames = max(1, motion.skeleton.frames(config.min_crop_seconds))
+        crops = random_crops(motion, rng, probability=config.crop_probability, min_frames=frames)
+        return crops, crops.lengths == motion.lengths
 
     def _normalised(self, motion: Motion) -> Float[Tensor, "B T D"]:
         """Without the columns that are padding for all, and with zeros behind each end."""
