@@ -140,6 +140,19 @@ def test_captions_of_like_length_are_computed_together(tmp_path, monkeypatch):
     assert [len(caption) for caption in encoder.asked] == [1, 2, 3, 4, 5, 6]
 
 
+def test_what_was_not_prepared_is_asked_few_at_a_time_with_those_of_like_length(tmp_path, monkeypatch):
+    monkeypatch.setattr("atm.text.cached._AT_ONCE_ON_CPU", 2)
+
+    class Batches(CountingEncoder):
+        def __call__(self, text):
+            self.batches = [*getattr(self, "batches", []), [len(caption) for caption in text]]
+            return super().__call__(text)
+
+    encoder, captions = Batches(), ["a" * n for n in (5, 1, 4, 2, 3, 5)]
+    assert_same(CachedTextEncoder(encoder, tmp_path)(captions), CountingEncoder()(captions))
+    assert encoder.batches == [[1, 2], [3, 4], [5]]
+
+
 def test_computing_shows_in_a_log_file(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("atm.progress.LINE_EVERY", 0.0)
     CachedTextEncoder(CountingEncoder(), tmp_path).prepare(["walk", "run"], progress=True)

@@ -20,6 +20,9 @@ from atm.text.encoders import check_prompts, embed_nothing
 _BATCH = 64
 _PART = 64 * _BATCH
 """Captions that are kept at a time while more are computed."""
+_AT_ONCE_ON_CPU = 16
+"""Captions that are not kept are encoded as many at a time, those of like length together: on a CPU padding costs as
+much as words do."""
 
 
 class _Kept(NamedTuple):
@@ -76,8 +79,7 @@ class CachedTextEncoder:
             InputError: no caption, or one of them is blank.
         """
         check_prompts(text)
-        fresh = [caption for caption in dict.fromkeys(text) if caption not in self._known]
-        known = ChainMap(self._known, self._encode(fresh) if fresh else {})
+        known = ChainMap(self._known, self._fresh([caption for caption in set(text) if caption not in self._known]))
         own = [known[caption] for caption in text]
         tokens = torch.zeros(len(own), max(len(kept.rows) for kept in own), self.token_width, dtype=torch.float16)
         for i, kept in enumerate(own):
@@ -145,6 +147,15 @@ class CachedTextEncoder:
             if complete.issuperset(_captions_of(file)):
                 with contextlib.suppress(OSError):
                     file.unlink()
+
+    def _fresh(self, captions: list[str]) -> dict[str, _Kept]:
+        """Captions that nobody prepared, and that are not kept: they may be many, such as drawn variations."""
+        captions = sorted(captions, key=lambda caption: (len(caption), caption))
+        size = _AT_ONCE_ON_CPU if torch.device(getattr(self._encoder, "device", "cpu")).type == "cpu" else _BATCH
+        found = {}
+        for start in range(0, len(captions), size):
+            found |= self._encode(captions[start : start + size])
+        return found
 
     def _encode(self, captions: list[str]) -> dict[str, _Kept]:
         embedding = self._encoder(captions)
