@@ -16,6 +16,7 @@ from atm.embedding.losses import (
     too_near,
     value_directions,
 )
+from atm.errors import InputError
 from atm.interface import FineMeaning
 
 
@@ -202,7 +203,7 @@ def test_the_directions_of_values_are_orthonormal(values, width):
 
 
 def test_an_embedding_too_narrow_for_the_values_is_refused():
-    with pytest.raises(ValueError, match="9 values need"):
+    with pytest.raises(InputError, match="9 values need"):
         value_directions(9, 8)
 
 

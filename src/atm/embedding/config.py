@@ -42,7 +42,8 @@ class SpaceConfig(Config):
     (ours)."""
     counterfactual_margin: NonNegativeFloat = 0.0
     """Cosine distance to which a caption and its counterfactual are pushed apart, 0 to 2 (ours). What lies at one place
-    gives the contrastive term nothing to pull on: without this, numbers stay unheard for thousands of steps."""
+    gives the contrastive term nothing to pull on: without this, the two captions of a number still lay together after
+    600 steps (docs/results/2026-11-23_fine_grained.md)."""
     told_weight: NonNegativeFloat = 0.0
     """Weight of reading the number, side and direction that a caption tells off both latents, beside the contrastive
     term (ours); whole motions only. 0: they are not read."""

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from atm.errors import InputError
 from atm.interface import FineMeaning
 
 IDENTICAL = 0.9999
@@ -143,10 +144,12 @@ def value_directions(values: int, width: int) -> Float[Tensor, "V E"]:
     """Fixed orthonormal directions of an embedding, one for each value; the same in every process and version.
 
     Raises:
-        ValueError: there are more values than dimensions.
+        InputError: there are more values than dimensions.
     """
     if values > width:
-        raise ValueError(f"{values} values need embeddings of at least that width, got {width}")
+        raise InputError(
+            f"{values} values need embeddings of at least that width, got {width}: raise width, or set told_weight=0"
+        )
     # Waves of the cosine transform: no random numbers, whose stream might change one day.
     place = torch.arange(width, dtype=torch.float64)[None, :] + 0.5
     wave = torch.arange(values, dtype=torch.float64)[:, None]
@@ -164,7 +167,7 @@ def misread(
     `value` is -1 (nothing is told).
 
     Source: ours. Texts and motions are read by the same fixed directions, so that a number moves both the same way and
-    far enough for a cosine to see. The contrastive term alone does not find such a way in thousands of steps.
+    far enough for a cosine to see.
     """
     score = F.normalize(z, dim=-1) @ direction.T / temperature
     return F.cross_entropy(score, value, ignore_index=-1, reduction="none")

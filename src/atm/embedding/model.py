@@ -79,7 +79,7 @@ class Space(nn.Module):
             ValueError: the config reads the captions' meaning, and the batch does not carry it.
         """
         if self.config.reads_meaning() and batch.meaning is None:
-            raise ValueError("similarity = meaning and counterfactuals need batches with a `meaning`")
+            raise ValueError("similarity = meaning, counterfactuals and told_weight need batches with a `meaning`")
         motion, whole = self._seen(batch.motion, rng)
         x = self._normalised(motion)
         of_motion, of_text = self._read_motion(x, motion.lengths), self._read_text(batch.text)
