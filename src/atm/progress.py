@@ -10,11 +10,13 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
+    Task,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
+from rich.text import Text
 
 T = TypeVar("T")
 
@@ -28,6 +30,22 @@ def allow_bars(allowed: bool) -> None:
     """Whether this process shows any bar; False is `--quiet`, which also reaches bars that no caller knows of."""
     global _allowed
     _allowed = allowed
+
+
+def time_left(task: Task) -> float | None:
+    """Seconds until the task is done or, where it has a field `ends` (of `time.monotonic()`), is stopped; None: not
+    known yet."""
+    ends = task.fields.get("ends")
+    limits = [] if ends is None or task.finished else [max(0.0, ends - time.monotonic())]
+    return min([*limits, *([] if task.time_remaining is None else [task.time_remaining])], default=None)
+
+
+class _TimeLeft(ProgressColumn):
+    max_refresh = 0.5
+
+    def render(self, task: Task) -> Text:
+        left = time_left(task)
+        return Text("-:--:--" if left is None else str(timedelta(seconds=round(left))), style="progress.remaining")
 
 
 class _Lines(Progress):
@@ -52,7 +70,8 @@ class _Lines(Progress):
             return
         self.said = time.monotonic()
         task = next(task for task in self.tasks if task.id == task_id)
-        left = "" if task.time_remaining is None else f", {timedelta(seconds=round(task.time_remaining))} left"
+        seconds = time_left(task)
+        left = "" if seconds is None else f", {timedelta(seconds=round(seconds))} left"
         done = f"{task.completed:,.0f} of {task.total:,.0f}" if task.total is not None else f"{task.completed:,.0f}"
         spent = timedelta(seconds=round(task.elapsed or 0))
         self.console.print(f"{task.description}: {done} after {spent}{left} {task.fields['note']}".rstrip())
@@ -70,7 +89,7 @@ def progress_bar(*, show: bool = True) -> Progress:
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TimeRemainingColumn(),
+        _TimeLeft(),
         TextColumn("{task.fields[note]}"),
         console=console,
         disable=not (show and _allowed),

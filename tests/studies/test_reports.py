@@ -36,6 +36,7 @@ def test_the_markdown_has_our_figures_beside_the_papers(folder):
     (line,) = [line for line in text.splitlines() if line.startswith("| none |")]
     assert [cell.strip() for cell in line.split("|")[2:4]] == ["0.405 ± 0.064", "0.425"]
     assert "the paper's order holds in 2 of 2 rows" in text
+    assert "Fewer seeds so far: both one, its interval is over replications." in text
     assert "`both-1`: crashed 2 times" in text
 
 

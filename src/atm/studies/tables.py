@@ -68,6 +68,7 @@ def cautions(outcome: Outcome) -> list[str]:
     seeds, plan = len(outcome.results), outcome.plan
     if seeds > 1:
         notes.append(f"Mean over {seeds} seeds ± half of the 95 % interval over seeds (Student's t).")
+        notes += _fewer_seeds(outcome, seeds)
     else:
         interval = (
             f"mean ± 95 % interval over {plan.repeats} replications of the evaluation" if plan.repeats > 1 else ""
@@ -79,6 +80,16 @@ def cautions(outcome: Outcome) -> list[str]:
     if plan.short and not plan.quick:
         notes.append("A short protocol: the field's has 20 replications of all test motions.")
     return notes
+
+
+def _fewer_seeds(outcome: Outcome, seeds: int) -> list[str]:
+    counts = {row.name: len(outcome.values(row.name, judged_metrics(outcome)[0])) for row in outcome.finished}
+    fewer = [
+        f"{name} {'one, its interval is over replications' if count == 1 else count}"
+        for name, count in counts.items()
+        if count < seeds
+    ]
+    return [f"Fewer seeds so far: {'; '.join(fewer)}."] if fewer else []
 
 
 def terminal_table(outcome: Outcome, *, width: int) -> Table:

@@ -129,13 +129,14 @@ def train(
         closing(journal),
         progress_bar(show=show_progress and team.first) as bar,
     ):
-        task = bar.add_task("training", total=config.steps, completed=step, note="")
+        ends = None if minutes is None else begun + minutes * 60
+        task = bar.add_task("training", total=config.steps, completed=step, note="", ends=ends)
 
         def draw(at: int) -> Future[Batch]:
             return ahead.submit(sampler, at * team.size + team.rank)
 
         def is_over() -> bool:
-            late = minutes is not None and time.monotonic() - begun > minutes * 60
+            late = ends is not None and time.monotonic() > ends
             return team.any(late or interrupted())
 
         coming = draw(step)
