@@ -58,7 +58,7 @@ def test_the_study_of_meaning_varies_what_is_a_negative_and_nothing_else():
     assert of["baseline"] is None and of["atm"] == preset("mdm_small_atm").alignment
     changed = [of["atm"].model_copy(update={"epsilon": 0.85})]
     changed.append(changed[-1].model_copy(update={"similarity": "meaning"}))
-    changed.append(changed[-1].model_copy(update={"counterfactual_weight": 0.1}))
+    changed.append(changed[-1].model_copy(update={"counterfactual_weight": 1}))
     assert [of["atm-0.85"], of["meaning"], of["counterfactual"]] == changed
 
 
