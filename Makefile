@@ -37,10 +37,14 @@ clean:
 weights: .venv/.ready
 	$(BIN)/atm data scripted build/weights/data --clips 12000 --seed 1
 	$(BIN)/atm train space_scripted data=build/weights/data --out build/weights/space
+	$(BIN)/atm train space_scripted --from build/weights/space data=build/weights/data model.similarity=meaning \
+		model.told_weight=1 model.crop_probability=0 model.time_warp=0.25 model.lambda_nce=1 sort_over=1 alike_over=16 \
+		steps=1500 learning_rate=4e-4 cosine_to=0.05 --out build/weights/space_meaning
 	$(BIN)/atm train evaluator_scripted data=build/weights/data --out build/weights/evaluator
 	$(BIN)/atm train mdm_small data=build/weights/data steps=1000 cosine_to=none --out build/weights/early
 	$(BIN)/atm train mdm_small data=build/weights/data --out build/weights/mdm
 	$(BIN)/atm pack build/weights/space src/atm/weights/space_scripted.safetensors
+	$(BIN)/atm pack build/weights/space_meaning src/atm/weights/space_meaning.safetensors
 	$(BIN)/atm pack build/weights/evaluator src/atm/weights/evaluator_scripted.safetensors
 	$(BIN)/atm pack build/weights/early src/atm/weights/mdm_small_early.safetensors
 	$(BIN)/atm pack build/weights/mdm src/atm/weights/mdm_small.safetensors

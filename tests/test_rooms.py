@@ -18,8 +18,8 @@ ROOMS = (
     "cache",  # where things that can be computed again are kept
     "progress",  # bars
     "plugins",  # what other packages add
-    "storage",  # model files, written whole or not at all
     "packaged",  # the files of the weights that come with the package
+    "storage",  # model files, written whole or not at all
     "layers",  # what networks of several rooms share
     "published",  # reading what others published, safely
     "alignment",  # THE IDEA

@@ -8,10 +8,12 @@ from atm.errors import InputError, unknown
 NAMES = {
     "generator": "mdm_small.safetensors",
     "space": "space_scripted.safetensors",
+    "space_meaning": "space_meaning.safetensors",
     "evaluator": "evaluator_scripted.safetensors",
     "early": "mdm_small_early.safetensors",
 }
-"""`early` is the generator of the demo: stopped while there was still something to learn."""
+"""`space_meaning` goes on from `space`: it hears numbers, and knows whole motions better than pieces of them.
+`early` is the generator of the demo: stopped while there was still something to learn."""
 
 
 def named(model: Path) -> Path:

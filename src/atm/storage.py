@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from atm.config import Config
 from atm.errors import InputError
+from atm.packaged import NAMES, named
 
 MODEL_FILE = "model.safetensors"
 """A run folder's model."""
@@ -96,12 +97,12 @@ def load_state(module: nn.Module, state: dict[str, Tensor], *, source: str) -> N
 
 
 def find_model(path: str | Path) -> Path:
-    """The model file of a run folder, or the file itself.
+    """The model file of a run folder, the file itself, or the packaged model of this name.
 
     Raises:
         InputError: there is nothing, or a folder that is no finished run.
     """
-    path = Path(path)
+    path = named(Path(path))
     if path.is_file():
         return path
     if (path / MODEL_FILE).is_file():
@@ -110,7 +111,7 @@ def find_model(path: str | Path) -> Path:
         raise InputError(f"{path} is a run without a model yet: go on with `atm train --resume {path}`")
     if path.is_dir():
         raise InputError(f"{path} is not a run folder: expected model.safetensors in it")
-    raise InputError(f"no model at {path}: expected a run folder or a .safetensors file")
+    raise InputError(f"no model at {path}: expected a run folder, a .safetensors file or one of {', '.join(NAMES)}")
 
 
 @contextmanager

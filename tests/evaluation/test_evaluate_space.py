@@ -10,6 +10,7 @@ from atm.embedding import Space, save_space, space_small
 from atm.evaluation.commands import evaluate_space, kind_of
 from atm.layers import Normaliser
 from atm.packaged import named, packaged
+from atm.storage import find_model
 from atm.text import load_text_encoder
 from folders import make_folder
 
@@ -42,7 +43,7 @@ def test_every_protocol_is_reported_in_both_directions_for_motions_and_clips(fil
 
 def test_a_packaged_model_goes_by_its_name_where_no_file_has_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert named(Path("space")) == packaged("space")
+    assert named(Path("space")) == packaged("space") == find_model("space")
     assert named(Path("runs/space")) == Path("runs/space")
     (tmp_path / "space").mkdir()
     assert named(Path("space")) == Path("space")

@@ -117,7 +117,9 @@ def _seed(text: str) -> int:
 
 def _path(path: Path | None) -> str | None:
     """In full: rows may run in another folder."""
-    return None if path is None else str(path.resolve())
+    from atm.packaged import named
+
+    return None if path is None else str(named(path).resolve())
 
 
 def _pairs(assignments: list[str]) -> dict[str, object]:

@@ -6,7 +6,7 @@ PAPER_EPSILON = "alignment.epsilon=0.85"
 MEANING = "alignment.similarity=meaning"
 COUNTERFACTUAL = "alignment.counterfactual_weight=1"
 """Two captions that differ in a number lie close: at 0.1, the small presets' weight of the other losses, this loss is a
-hundredth of theirs, as measured on a trained generator."""
+tenth of theirs, as measured on a trained generator."""
 
 
 def meaning() -> Study:
@@ -19,8 +19,8 @@ def meaning() -> Study:
             "the language model, so they are never negatives. Ours: captions whose meanings contradict are negatives "
             "all the same, and each caption is set against a copy with one number, side or direction exchanged. For "
             "scripted motions, where oracles know what was asked; the scores of combinations that training never shows "
-            "stand apart. alignment.space=RUN takes another space, such as one that was trained in the same way "
-            "(model.similarity=meaning model.counterfactuals=true)."
+            "stand apart. Give alignment.space=space_meaning, the packaged space that hears numbers, or one of your own data "
+            "that was taught them; the packaged one of the other studies does not hear them."
         ),
         against="baseline",
         metrics=tuple(
