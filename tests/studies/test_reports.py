@@ -40,6 +40,16 @@ def test_the_markdown_has_our_figures_beside_the_papers(folder):
     assert "`both-1`: crashed 2 times" in text
 
 
+def test_differences_are_taken_in_pairs_of_one_seed(folder):
+    """`inter` is 0.10 above `none` with either seed, so the interval has no width; `both` has one seed."""
+    text = (folder / "table.md").read_text()
+    lines = [line.split("|") for line in text.splitlines() if line.startswith(("| inter − none", "| both − none"))]
+    found = {line[1].strip(): line[2].strip() for line in lines}
+    assert found["inter − none"] == "+0.100 ± 0.000"
+    assert found["both − none"].startswith("+0.")
+    assert "inter − none" in (folder / "report.html").read_text()
+
+
 def test_the_csv_has_a_line_for_each_row_metric_and_seed(folder):
     lines = list(csv.DictReader(io.StringIO((folder / "table.csv").read_text())))
     found = {(line["row"], line["metric"], line["seed"]): float(line["value"]) for line in lines}

@@ -7,9 +7,12 @@ from atm.studies.figure import draw, svg
 from atm.studies.outcome import Outcome, column_of
 from atm.studies.study import Row as StudyRow
 from atm.studies.tables import (
+    IN_PAIRS,
     QUICK_NOTE,
     all_metrics,
     cautions,
+    difference_text,
+    differences,
     figure_text,
     main_metrics,
     names,
@@ -29,6 +32,7 @@ def report(outcome: Outcome, command: str) -> str:
         "Beside the paper": _agreement(outcome),
         "The figure": _figure(outcome),
         "The table": [_main_table(outcome)],
+        "The differences": _differences(outcome),
         "Every measure": _every_measure(outcome),
         "What was run": _runs(outcome, command),
     }
@@ -87,6 +91,15 @@ def _main_table(outcome: Outcome) -> str:
     if any(line.best for line in lines):
         caption += "; the best of a column is coloured"
     return table("", columns, lines, caption=f"{caption}.")
+
+
+def _differences(outcome: Outcome) -> list[str]:
+    found, metrics = differences(outcome), main_metrics(outcome)
+    if not found or outcome.study.kind == "cost":
+        return []
+    columns = [Column(column_of(metric).title, column_of(metric).better) for metric in metrics]
+    lines = [Row(name, [difference_text(metric, gaps.get(metric)) for metric in metrics]) for name, gaps in found]
+    return [table("", columns, lines, caption=IN_PAIRS)]
 
 
 def _every_measure(outcome: Outcome) -> list[str]:

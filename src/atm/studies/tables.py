@@ -92,6 +92,35 @@ def _fewer_seeds(outcome: Outcome, seeds: int) -> list[str]:
     return [f"Fewer seeds so far: {'; '.join(fewer)}."] if fewer else []
 
 
+IN_PAIRS = (
+    "Taken in pairs: of rows of the same seed, which see the same batches and are evaluated on the same draws. This is "
+    "what a row gains; the intervals of the rows themselves also hold what one seed does to all of them."
+)
+
+
+def differences(outcome: Outcome) -> list[tuple[str, dict[str, tuple[float, float | None]]]]:
+    """How much each row is above the one that it is compared with, by `main_metrics`; see `Outcome.difference`."""
+    found = []
+    for row in outcome.finished:
+        against = row.against or outcome.study.against
+        if against is None or against == row.name:
+            continue
+        gaps = {metric: outcome.difference(row.name, against, metric) for metric in main_metrics(outcome)}
+        gaps = {metric: gap for metric, gap in gaps.items() if gap is not None}
+        if gaps:
+            found.append((f"{row.name} − {against}", gaps))
+    return found
+
+
+def difference_text(metric: str, gap: tuple[float, float | None] | None) -> str:
+    """With its sign and half of its interval, where there is one."""
+    if gap is None:
+        return "–"
+    value, half = gap
+    digits = column_of(metric).digits
+    return f"{value:+.{digits}f}" + ("" if half is None else f" ± {half:.{digits}f}")
+
+
 def terminal_table(outcome: Outcome, *, width: int) -> Table:
     """Rows down; across the judged metrics and two beside, and what the paper prints where `width` has room for it."""
     metrics = judged_metrics(outcome)
@@ -117,6 +146,10 @@ def markdown(outcome: Outcome) -> str:
     columns = with_printed(outcome, main_metrics(outcome))
     lines = [[name, *(_text(outcome, name, one) for one in columns)] for name in lines_of]
     parts.append(_markdown_table(["row", *(_title(one) for one in columns)], lines))
+    gaps, metrics = differences(outcome), main_metrics(outcome)
+    if gaps and study.kind != "cost":
+        lines = [[name, *(difference_text(metric, of.get(metric)) for metric in metrics)] for name, of in gaps]
+        parts += ["## The differences", IN_PAIRS, _markdown_table(["", *map(_title, metrics)], lines)]
     others = [metric for metric in all_metrics(outcome) if metric not in columns]
     if others:
         every = [[_title(metric), *(_text(outcome, name, metric) for name in lines_of)] for metric in others]
