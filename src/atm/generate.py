@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from atm.errors import InputError, unknown
 from atm.export import save_motion
 from atm.generators import load_generator
+from atm.generators.best_of import BestOf, best_of
 from atm.generators.check import CheckResult, check_generator
 from atm.interface import Batch, Generator
 from atm.motion import Motion, skeleton_of_width
@@ -30,6 +31,8 @@ def generate_files(
     samples: int = 1,
     seed: int = 0,
     guidance_scale: float | None = None,
+    candidates: int = 1,
+    space: Path | None = None,
     out: Path,
     suffix: str = "npz",
     show_progress: bool = True,
@@ -43,6 +46,8 @@ def generate_files(
         samples: motions per sentence; sample k of a sentence is the same whatever else is asked for.
         seed: the same seed gives the same files.
         guidance_scale: None takes the model's own.
+        candidates: so many motions are made for each file, and the one nearest to its sentence is kept.
+        space: what measures that, see `best_of`.
         out: a file with a known suffix, or a folder.
         suffix: format of the files in a folder.
         show_progress: a bar per batch.
@@ -59,10 +64,11 @@ def generate_files(
     paths = _paths(text, samples, out, suffix)
     file = packaged("generator") if model is None else find_model(model)
     generator = load_generator(file)
-    motions = sample_all(
-        generator,
+    lengths = torch.full((len(text) * samples,), _frames(generator, seconds))
+    motions = sample_rows(
+        best_of(generator, candidates, space=space, model=file),
         [sentence for sentence in text for _ in range(samples)],
-        seconds=seconds,
+        lengths,
         seeds=[row_seed(seed, k) for _ in text for k in range(samples)],
         guidance_scale=guidance_scale,
         show_progress=show_progress,
@@ -102,7 +108,7 @@ def sample_all(
 
 
 def sample_rows(
-    generator: Generator,
+    generator: Generator | BestOf,
     text: list[str],
     lengths: Int[Tensor, "B"],
     *,

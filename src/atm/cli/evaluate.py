@@ -26,6 +26,8 @@ def evaluate(
     multimodality: Annotated[bool, typer.Option(help="Also MultiModality (30 motions for each of 100 texts).")] = True,
     tail: Annotated[str, typer.Option(help="Frames behind a motion's end: zero or published.")] = "zero",
     guidance: Annotated[float | None, typer.Option(help="Guidance scale; default: the model's.")] = None,
+    best_of: Annotated[int, typer.Option(min=1, help="Make so many, keep the nearest to its text.")] = 1,
+    space: Annotated[Path | None, typer.Option(help="Space that chooses; default: space_meaning.")] = None,
     seed: Seed = 0,
     out: Annotated[Path | None, typer.Option(help="Where the JSON goes; default: in the run folder.")] = None,
     quiet: Quiet = False,
@@ -49,7 +51,8 @@ def evaluate(
         return
     report, path = evaluate_path(
         what, data=data, evaluator=evaluator, split=split, repeats=repeats, limit=limit, multimodality=multimodality,
-        tail=tail, guidance_scale=guidance, seed=seed, out=out, show_progress=not quiet,
+        tail=tail, guidance_scale=guidance, candidates=best_of, space=space, seed=seed, out=out,
+        show_progress=not quiet,
     )  # fmt: skip
     Console().print(table([report]))
     print(path)

@@ -41,6 +41,8 @@ def generate(
     samples: Annotated[int, typer.Option(min=1, help="Motions per sentence.")] = 1,
     seed: Seed = 0,
     guidance: Annotated[float | None, typer.Option(help="Guidance scale; default: the model's.")] = None,
+    best_of: Annotated[int, typer.Option(min=1, help="Make so many, keep the nearest to its sentence.")] = 1,
+    space: Annotated[Path | None, typer.Option(help="Space that chooses; default: space_meaning.")] = None,
     out: Annotated[Path, typer.Option(help="Folder or file: npz bvh glb mp4 gif html png.")] = Path("motion.npz"),
     suffix: Annotated[str, typer.Option("--format", help="Format of the files when --out is a folder.")] = "npz",
     quiet: Quiet = False,
@@ -49,8 +51,8 @@ def generate(
     from atm.generate import generate_files
 
     for path in generate_files(
-        text, model=model, seconds=seconds, samples=samples, seed=seed, guidance_scale=guidance, out=out,
-        suffix=suffix, show_progress=not quiet,
+        text, model=model, seconds=seconds, samples=samples, seed=seed, guidance_scale=guidance,
+        candidates=best_of, space=space, out=out, suffix=suffix, show_progress=not quiet,
     ):  # fmt: skip
         print(path)
 

@@ -21,6 +21,7 @@ from atm.evaluation.replication import padded
 from atm.evaluation.report import Multimodality, Report
 from atm.evaluation.weights import load_evaluator
 from atm.generators import load_generator
+from atm.generators.best_of import best_of
 from atm.interface import Batch, TextEncoder
 from atm.packaged import packaged
 from atm.storage import MODEL_FILE, RUN_CONFIG, atomic, find_model, read_model
@@ -42,6 +43,8 @@ def evaluate_path(
     multimodality: bool = True,
     tail: str = "zero",
     guidance_scale: float | None = None,
+    candidates: int = 1,
+    space: Path | None = None,
     seed: int = 0,
     out: Path | None = None,
     show_progress: bool = True,
@@ -53,6 +56,8 @@ def evaluate_path(
         data: data folder; its train split gives the statistics of the kinematic distance.
         evaluator: run folder or file; None: the packaged one, which knows scripted motions only.
         split, repeats, limit, multimodality, tail, guidance_scale, seed: see `evaluate`.
+        candidates: so many motions are made for each text, and the one nearest to it is evaluated.
+        space: what measures that, see `best_of`.
         out: None: `evaluation.json` in the run folder, or beside the model file or motions.
         show_progress: a bar.
 
@@ -69,10 +74,12 @@ def evaluate_path(
     entries, reference = entries_of(dataset, _held_out(data)), reference_of(open_dataset(data, "train"))
     common = {"repeats": repeats, "reference": reference, "seed": seed, "show_progress": show_progress}
     if what.is_dir() and not any((what / name).is_file() for name in (MODEL_FILE, RUN_CONFIG)):
+        if candidates > 1 or space is not None:
+            raise InputError(f"--best-of makes motions with a generator, but {what} is a folder of motions")
         path = out or what / "evaluation.json"
         return evaluate_folder(what, entries, judge, path=path, **common), path
     file = find_model(what)
-    path = out or (what if what.is_dir() else file.parent) / "evaluation.json"
+    path = out or (what if what.is_dir() else _beside(file)) / "evaluation.json"
     generator = load_generator(file)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     generator.to(device)
@@ -81,11 +88,13 @@ def evaluate_path(
     encoder.prepare(dataset.captions(), progress=show_progress)
     object.__setattr__(generator, "text_encoder", encoder)
 
+    chosen = best_of(generator, candidates, space=space, model=file)
+
     def generate(text, lengths, seeds):
-        return generator.sample(text, lengths, seeds=seeds, guidance_scale=guidance_scale)
+        return chosen.sample(text, lengths, seeds=seeds, guidance_scale=guidance_scale)
 
     report = evaluate(
-        generate, entries, judge, name=what.stem, model=_digest(file, guidance_scale),
+        generate, entries, judge, name=what.stem, model=_digest(file, guidance_scale, candidates, space),
         samples=limit, multimodality=Multimodality() if multimodality else None, tail=tail, path=path, **common,
     )  # fmt: skip
     return report, path
@@ -170,7 +179,12 @@ def _first_captions(dataset: MotionDataset, sentence: TextEncoder) -> Iterator[B
         yield Batch(motion, captions, sentence(captions).sentence, [item.id for item in items])
 
 
-def _digest(file: Path, guidance_scale: float | None) -> str:
+def _digest(file: Path, guidance_scale: float | None, candidates: int, space: Path | None) -> str:
     """What tells one generator from another: its weights, and how they are sampled."""
     guidance = "its own" if guidance_scale is None else f"{guidance_scale:g}"
-    return f"{hashlib.sha256(file.read_bytes()).hexdigest()[:16]}, guidance {guidance}"
+    chosen = "" if candidates == 1 else f", best of {candidates} by {_hash(find_model(space or 'space_meaning'))}"
+    return f"{_hash(file)}, guidance {guidance}{chosen}"
+
+
+def _hash(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
