@@ -27,7 +27,7 @@ def transformer(model: TransformerConfig, motions: int, batch: int) -> TrainConf
 
 PRESETS = {
     "bamm_transformer_small": Preset(
-        lambda: transformer_scripted(bamm_transformer_small()), "the small BAMM's transformer", "20 min on 2 cores"
+        lambda: transformer_scripted(bamm_transformer_small()), "the small BAMM's transformer", "40 min on 1 core"
     ),
     "bamm_transformer_humanml3d": Preset(
         lambda: transformer(bamm_transformer_humanml3d(), HUMANML3D, 512), "BAMM's transformer", "days on a GPU"

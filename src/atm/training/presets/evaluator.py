@@ -22,7 +22,7 @@ def scripted() -> TrainConfig:
 
 
 PRESETS = {
-    "evaluator_scripted": Preset(scripted, "the small evaluator", "5 min on 2 cores"),
+    "evaluator_scripted": Preset(scripted, "the small evaluator", "30 min on 1 core"),
     "evaluator_humanml3d": Preset(
         lambda: published(evaluator_humanml3d()), "the field's evaluator, HumanML3D", "hours on a GPU"
     ),

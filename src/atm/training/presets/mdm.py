@@ -25,8 +25,8 @@ def scripted_atm() -> TrainConfig:
 
 
 PRESETS = {
-    "mdm_small": Preset(scripted, "the small MDM, baseline", "2 h on 2 cores"),
-    "mdm_small_atm": Preset(scripted_atm, "the small MDM with both losses", "3 h on 2 cores"),
+    "mdm_small": Preset(scripted, "the small MDM, baseline", "2 h on 1 core"),
+    "mdm_small_atm": Preset(scripted_atm, "the small MDM with both losses", "3 h on 1 core"),
     "mdm_humanml3d": Preset(lambda: published(mdm_humanml3d()), "MDM as published, baseline", "days on a GPU"),
     "mdm_humanml3d_atm": Preset(
         lambda: aligned(published(mdm_humanml3d())), "MDM with both losses (the paper)", "days on a GPU"

@@ -57,9 +57,9 @@ def _published(model, **changes) -> TrainConfig:
 
 
 PRESETS = {
-    "mld_vae_small": Preset(scripted_vae, "the small MLD's VAE", "20 min on 2 cores"),
-    "mld_small": Preset(scripted, "the small MLD on its VAE, baseline", "30 min on 2 cores"),
-    "mld_small_atm": Preset(scripted_atm, "the small MLD with both losses", "1 h on 2 cores"),
+    "mld_vae_small": Preset(scripted_vae, "the small MLD's VAE", "40 min on 1 core"),
+    "mld_small": Preset(scripted, "the small MLD on its VAE, baseline", "1 h on 1 core"),
+    "mld_small_atm": Preset(scripted_atm, "the small MLD with both losses", "2 h on 1 core"),
     "mld_vae_humanml3d": Preset(
         lambda: published_vae(mld_vae_humanml3d(), HUMANML3D), "MLD's VAE as published", "days on a GPU"
     ),

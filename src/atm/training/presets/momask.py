@@ -103,18 +103,18 @@ def _rvq_kit_l1() -> TrainConfig:
 
 _BOTH = "with both losses"
 _SMALL = {
-    "momask_rvq_small": Preset(tokeniser_scripted, "the small MoMask's tokeniser, baseline", "8 min on 2 cores"),
+    "momask_rvq_small": Preset(tokeniser_scripted, "the small MoMask's tokeniser, baseline", "20 min on 1 core"),
     "momask_rvq_small_atm": Preset(
-        lambda: small_aligned(tokeniser_scripted()), f"the small MoMask's tokeniser {_BOTH}", "15 min on 2 cores"
+        lambda: small_aligned(tokeniser_scripted()), f"the small MoMask's tokeniser {_BOTH}", "30 min on 1 core"
     ),
     "momask_mask_small": Preset(
-        lambda: transformer_scripted(momask_mask_small()), "the small MoMask's masked transformer", "20 min on 2 cores"
+        lambda: transformer_scripted(momask_mask_small()), "the small MoMask's masked transformer", "40 min on 1 core"
     ),
     "momask_residual_small": Preset(
         lambda: transformer_scripted(momask_residual_small()), "the small MoMask's residual transformer",
-        "20 min on 2 cores",
+        "40 min on 1 core",
     ),
-    "momask_length_small": Preset(length_scripted, "the small MoMask's length estimator", "1 min on 2 cores"),
+    "momask_length_small": Preset(length_scripted, "the small MoMask's length estimator", "1 min on 1 core"),
 }  # fmt: skip
 _HUMANML3D = {
     "momask_rvq_humanml3d": Preset(_rvq_humanml3d, "MoMask's tokeniser as released", "a day on a GPU"),

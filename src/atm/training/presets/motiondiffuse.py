@@ -34,8 +34,8 @@ def scripted_atm() -> TrainConfig:
 
 
 PRESETS = {
-    "motiondiffuse_small": Preset(scripted, "the small MotionDiffuse, baseline", "1 h on 2 cores"),
-    "motiondiffuse_small_atm": Preset(scripted_atm, "the small MotionDiffuse with both losses", "2 h on 2 cores"),
+    "motiondiffuse_small": Preset(scripted, "the small MotionDiffuse, baseline", "2 h on 1 core"),
+    "motiondiffuse_small_atm": Preset(scripted_atm, "the small MotionDiffuse with both losses", "3 h on 1 core"),
     "motiondiffuse_humanml3d": Preset(
         lambda: published(motiondiffuse_humanml3d(), HUMANML3D), "MotionDiffuse as published", "days on a GPU"
     ),

@@ -40,8 +40,8 @@ def scripted_atm() -> TrainConfig:
 
 
 PRESETS = {
-    "remodiffuse_small": Preset(scripted, "the small ReMoDiffuse, baseline", "1 h on 2 cores"),
-    "remodiffuse_small_atm": Preset(scripted_atm, "the small ReMoDiffuse with both losses", "2 h on 2 cores"),
+    "remodiffuse_small": Preset(scripted, "the small ReMoDiffuse, baseline", "3 h on 1 core"),
+    "remodiffuse_small_atm": Preset(scripted_atm, "the small ReMoDiffuse with both losses", "6 h on 1 core"),
     "remodiffuse_humanml3d": Preset(humanml3d, "ReMoDiffuse as published", "days on a GPU"),
     "remodiffuse_humanml3d_atm": Preset(
         lambda: aligned(humanml3d()), "ReMoDiffuse with both losses", "days on a GPU"

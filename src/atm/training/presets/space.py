@@ -22,7 +22,7 @@ def scripted() -> TrainConfig:
 
 
 PRESETS = {
-    "space_scripted": Preset(scripted, "the small space", "15 min on 2 cores"),
+    "space_scripted": Preset(scripted, "the small space", "70 min on 1 core"),
     "space_humanml3d": Preset(lambda: published(space_humanml3d()), "TMR for HumanML3D", "hours on a GPU"),
     "space_kit": Preset(lambda: published(space_kit()), "TMR for KIT-ML", "hours on a GPU"),
 }
