@@ -63,7 +63,7 @@ def test_the_csv_has_a_line_for_each_row_metric_and_seed(folder):
 def test_the_page_is_one_file_that_fetches_nothing(folder):
     page = (folder / "report.html").read_text()
     assert not re.search(r'(?:src|href)="(?!data:|#)', page.replace('xmlns="http', ""))
-    assert "<svg" in page and "atm study small" in page
+    assert "<svg" in page and "atm study small" in page and "figures in blue" in page
     assert "1 of the runs failed" in page and "RuntimeError: call 2 fails" in page
 
 

@@ -68,7 +68,10 @@ def _figure(outcome: Outcome) -> list[str]:
     if drawn is None:
         return []
     ours = "median and quartiles" if outcome.study.kind == "cost" else "with 95 % intervals"
-    caption = f"Ours in orange ({ours}), the paper's own figures in blue; each on an axis of its own."
+    caption = f"Ours in orange ({ours})"
+    if any(row.published for row in outcome.rows):
+        caption += ", the paper's own figures in blue"
+    caption += "; each on an axis of its own."
     return [figure(svg(drawn, ink="currentColor"), caption)]
 
 
