@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from atm import cli
+from atm.export import load_motion
 from atm.generators import save_generator
 from atm.generators.mdm.config import MDMConfig
 from atm.generators.mdm.model import MDM
@@ -111,6 +112,13 @@ def test_several_sentences_and_samples_become_several_files(atm, model):
 
 
 @pytest.mark.slow
+def test_the_best_of_several_motions_says_so_in_its_file(atm, model):
+    asked = ["generate", PROMPT, "--model", model, "--best-of", 2, "--seconds", 1, "--out", "best.npz", "--quiet"]
+    done = atm(*asked, "--space", "space_meaning")
+    assert done.code == 0, done.err
+    assert load_motion(Path("best.npz")).provenance["best_of"] == 2
+
+
 def test_trained_stages_become_a_model_that_generates(atm, refused, data):
     codes = ["model.codes=16", "model.code_width=8"]
     trunk = [f"model.trunk.{size}" for size in ("width=16", "layers=1", "heads=2", "feed_forward=16")]

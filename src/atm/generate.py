@@ -65,6 +65,7 @@ def generate_files(
     file = packaged("generator") if model is None else find_model(model)
     generator = load_generator(file)
     lengths = torch.full((len(text) * samples,), _frames(generator, seconds))
+    chosen = {} if candidates == 1 else {"best_of": candidates, "space": str(space or "space_meaning")}
     motions = sample_rows(
         best_of(generator, candidates, space=space, model=file),
         [sentence for sentence in text for _ in range(samples)],
@@ -82,7 +83,7 @@ def generate_files(
             skeleton=motions.skeleton,
             features=motions.features[row, :frames].numpy(),
             text=text[row // samples],
-            provenance={"model": str(file.name), "seed": seed, "sample": row % samples},
+            provenance={"model": str(file.name), "seed": seed, "sample": row % samples} | chosen,
         )
     return paths
 

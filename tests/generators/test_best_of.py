@@ -81,6 +81,7 @@ def test_the_packaged_generator_has_a_space_that_chooses():
 @pytest.mark.parametrize(
     ("count", "space", "said"),
     [
+        (0, None, "the best of how many motions"),
         (1, Path("space"), "--space chooses among several motions: give --best-of"),
         (2, None, "--best-of chooses by a space of the data that mine.safetensors was trained on: give --space RUN"),
         (2, Path("runs/none"), "no model at runs/none"),

@@ -75,6 +75,8 @@ def best_of(generator: Generator, count: int, *, space: Path | None, model: Path
         InputError: a space without candidates to choose from, or none for a generator that the packaged ones do not
             know.
     """
+    if count < 1:
+        raise InputError(f"the best of how many motions? expected 1 or more, got {count}")
     if count == 1:
         if space is not None:
             raise InputError("--space chooses among several motions: give --best-of, as --best-of 4")
