@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from atm.errors import InputError, unknown
 from atm.export import save_motion
 from atm.generators import load_generator
-from atm.generators.best_of import BestOf, best_of
+from atm.generators.best_of import CHOOSER, BestOf, best_of
 from atm.generators.check import CheckResult, check_generator
 from atm.interface import Batch, Generator
 from atm.motion import Motion, skeleton_of_width
@@ -65,7 +65,7 @@ def generate_files(
     file = packaged("generator") if model is None else find_model(model)
     generator = load_generator(file)
     lengths = torch.full((len(text) * samples,), _frames(generator, seconds))
-    chosen = {} if candidates == 1 else {"best_of": candidates, "space": str(space or "space_meaning")}
+    chosen = {} if candidates == 1 else {"best_of": candidates, "space": str(space or CHOOSER)}
     motions = sample_rows(
         best_of(generator, candidates, space=space, model=file),
         [sentence for sentence in text for _ in range(samples)],

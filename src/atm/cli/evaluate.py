@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from atm.cli.app import Quiet, Seed, app, examples
+from atm.errors import InputError
 
 
 @app.command(
@@ -46,6 +47,8 @@ def evaluate(
     what = named(what)
     of_kind = {"space": evaluate_space, "evaluator": evaluate_evaluator}.get(kind_of(what))
     if of_kind is not None:
+        if best_of > 1 or space is not None:
+            raise InputError(f"--best-of makes motions with a generator, but {what} is none")
         lines, path = of_kind(what, data=data, split=split, seed=seed, out=out, show_progress=not quiet)
         print(lines, path, sep="\n")
         return

@@ -21,7 +21,7 @@ from atm.evaluation.replication import padded
 from atm.evaluation.report import Multimodality, Report
 from atm.evaluation.weights import load_evaluator
 from atm.generators import load_generator
-from atm.generators.best_of import best_of
+from atm.generators.best_of import CHOOSER, best_of
 from atm.interface import Batch, TextEncoder
 from atm.packaged import packaged
 from atm.storage import MODEL_FILE, RUN_CONFIG, atomic, find_model, read_model
@@ -182,7 +182,7 @@ def _first_captions(dataset: MotionDataset, sentence: TextEncoder) -> Iterator[B
 def _digest(file: Path, guidance_scale: float | None, candidates: int, space: Path | None) -> str:
     """What tells one generator from another: its weights, and how they are sampled."""
     guidance = "its own" if guidance_scale is None else f"{guidance_scale:g}"
-    chosen = "" if candidates == 1 else f", best of {candidates} by {_hash(find_model(space or 'space_meaning'))}"
+    chosen = "" if candidates == 1 else f", best of {candidates} by {_hash(find_model(space or CHOOSER))}"
     return f"{_hash(file)}, guidance {guidance}{chosen}"
 
 

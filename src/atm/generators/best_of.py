@@ -18,6 +18,9 @@ from atm.interface import Generator, TextMotionSpace
 from atm.motion import Motion
 from atm.packaged import packaged
 
+CHOOSER = "space_meaning"
+"""The packaged space that chooses where none is given."""
+
 
 class BestOf:
     """Samples as the generator does, `count` times, and keeps the candidate of the highest cosine with its text."""
@@ -67,7 +70,7 @@ def best_of(generator: Generator, count: int, *, space: Path | None, model: Path
     Args:
         generator: loaded from `model`.
         count: candidates of each motion.
-        space: run folder, model file or packaged name of the space that chooses; None: `space_meaning`, for the
+        space: run folder, model file or packaged name of the space that chooses; None: `CHOOSER`, for the
             packaged generators alone.
         model: the file of the generator.
 
@@ -82,11 +85,11 @@ def best_of(generator: Generator, count: int, *, space: Path | None, model: Path
             raise InputError("--space chooses among several motions: give --best-of, as --best-of 4")
         return generator
     if space is None:
-        if model.parent != packaged("space_meaning").parent:
+        if model.parent != packaged(CHOOSER).parent:
             raise InputError(
                 f"--best-of chooses by a space of the data that {model.name} was trained on: give --space RUN, or "
                 "--space space_meaning for scripted motions"
             )
-        space = packaged("space_meaning")
+        space = packaged(CHOOSER)
     chooser = find_space(space, width=len(generator.normaliser.mean))
     return BestOf(generator, chooser.to(generator.normaliser.mean.device), count)

@@ -98,7 +98,7 @@ def _main_table(outcome: Outcome) -> str:
 
 def _differences(outcome: Outcome) -> list[str]:
     found, metrics = differences(outcome), main_metrics(outcome)
-    if not found or outcome.study.kind == "cost":
+    if not found:
         return []
     columns = [Column(column_of(metric).title, column_of(metric).better) for metric in metrics]
     lines = [Row(name, [difference_text(metric, gaps.get(metric)) for metric in metrics]) for name, gaps in found]

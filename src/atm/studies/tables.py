@@ -99,9 +99,10 @@ IN_PAIRS = (
 
 
 def differences(outcome: Outcome) -> list[tuple[str, dict[str, tuple[float, float | None]]]]:
-    """How much each row is above the one that it is compared with, by `main_metrics`; see `Outcome.difference`."""
+    """How much each row is above the one that it is compared with, by `main_metrics`; see `Outcome.difference`.
+    Not of a cost study, whose main table says it."""
     found = []
-    for row in outcome.finished:
+    for row in outcome.finished if outcome.study.kind != "cost" else ():
         against = row.against or outcome.study.against
         if against is None or against == row.name:
             continue
@@ -147,7 +148,7 @@ def markdown(outcome: Outcome) -> str:
     lines = [[name, *(_text(outcome, name, one) for one in columns)] for name in lines_of]
     parts.append(_markdown_table(["row", *(_title(one) for one in columns)], lines))
     gaps, metrics = differences(outcome), main_metrics(outcome)
-    if gaps and study.kind != "cost":
+    if gaps:
         lines = [[name, *(difference_text(metric, of.get(metric)) for metric in metrics)] for name, of in gaps]
         parts += ["## The differences", IN_PAIRS, _markdown_table(["", *map(_title, metrics)], lines)]
     others = [metric for metric in all_metrics(outcome) if metric not in columns]
