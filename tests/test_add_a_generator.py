@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 
+from atm.base.errors import InputError
 from atm.cli.app import run as atm
-from atm.errors import InputError
-from atm.generators import build_generator, find_generator, load_generator, save_generator
-from atm.generators.check import check_generator
 from atm.interface import Batch
-from atm.layers import Normaliser
+from atm.models import build_generator, find_spec, load_generator, save_generator
+from atm.models.check import check_generator
 from atm.motion import Motion
+from atm.motion.layers import Normaliser
 from atm.training.presets import all_presets
 from doubles import FakeTextEncoder
 from folders import make_folder
@@ -55,7 +55,7 @@ def flow(tmp_path, monkeypatch):
 
 def small(features: int = 263):
     torch.manual_seed(0)
-    config = find_generator("flow").config(width=16, heads=2, layers=1, sampling_steps=3, text_encoder="fake")
+    config = find_spec("flow").config(width=16, heads=2, layers=1, sampling_steps=3, text_encoder="fake")
     return build_generator(config, FakeTextEncoder(), Normaliser(torch.zeros(features), torch.ones(features)))
 
 
@@ -120,7 +120,7 @@ def test_its_file_is_read_while_its_package_is_installed(flow, monkeypatch):
     loaded = load_generator(file, FakeTextEncoder())
     torch.testing.assert_close(loaded.state_dict(), generator.state_dict(), rtol=0, atol=0)
     monkeypatch.setattr(sys, "path", [place for place in sys.path if place != str(flow / "site")])
-    with pytest.raises(InputError, match="unknown generator 'flow'.* is the package installed that brings it?"):
+    with pytest.raises(InputError, match="unknown model 'flow'.* is the package installed that brings it?"):
         load_generator(file, FakeTextEncoder())
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import typer
 
+from atm.base.config import override
 from atm.cli.app import app
-from atm.config import override
 from atm.training.presets import preset
 
 ROOT = Path(__file__).parents[1]

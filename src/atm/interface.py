@@ -4,13 +4,15 @@ A generator turns text into motion and hands out its differentiable estimate of 
 texts and motions; the alignment losses know these two promises and nothing behind them.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
+from atm.base.config import Config
 from atm.motion import Motion
 
 
@@ -46,8 +48,8 @@ class FineMeaning(NamedTuple):
     """True where two captions say the same in other words, and on the diagonal."""
     counterfactual: list[str | None]
     """Each caption with one thing said otherwise, so that it is false of the row's motion; None: it has no such."""
-    told: tuple[dict[str, str], ...] = ()
-    """What each caption says once and exactly: number, side, direction (`atm.text.meaning.VALUES`)."""
+    exact_attributes: tuple[dict[str, str], ...] = ()
+    """What each caption says once and exactly: number, side, direction (`atm.meaning.VALUES`)."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,6 @@ class Batch:
     ids: list[str]
     words: list[list[str]] | None = None
     """`word/CLASS` tokens of each caption as the data set's text files carry them; the evaluator reads them."""
-    program: list[Any] | None = None
-    """What was scripted, on scripted data only: one `atm.data.scripted.program.Program` per row."""
     meaning: FineMeaning | None = None
     """What the captions say in detail, for the objectives that ask for it; None: nobody read it. On the CPU."""
 
@@ -129,3 +129,61 @@ class Generator(Protocol):
         """One motion per text. Row i's noise is drawn from `seeds[i]` alone, so that a batch of one equals its row
         in a batch of many. `guidance_scale` None takes the model's own; `progress` shows a bar."""
         ...
+
+
+Kind = Literal["generator", "stage", "space", "evaluator"]
+"""What a model file can hold; a stage is one training of a generator that is trained in several."""
+
+
+def _as_it_is(config: Config, _dataset: Any) -> Config:
+    return config
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """One row of the table of models (`atm.models`): what can be trained, saved and loaded, by `config.name`."""
+
+    kind: Kind
+    config: type[Config]
+    """Class of its config; the default of the field `name` is its name in the table."""
+    build: Callable[..., nn.Module]
+    """(config, text encoder, normaliser) to a model whose weights come from a file or a checkpoint; until then they
+    are drawn from torch's global generator."""
+    begin: Callable[..., nn.Module] | None = None
+    """The same for a new run, where that is more: it may read an earlier stage. None: `build`."""
+    fit: Callable[[Any, Any], Config] = _as_it_is
+    """(config, training split) to the config of a new run, with what its data decides."""
+    release: Any = None
+    """What `atm import` reads (`atm.published.Release`); None: no checkpoint of it is published."""
+    stages: Mapping[str, str] = field(default_factory=dict)
+    """Fields of its config that `atm assemble` fills, and which stage each is trained by."""
+    optional: tuple[str, ...] = ()
+    """Those of `stages` that may be None."""
+    hint: str = ""
+    """What makes a generator of a stage, said to whoever takes it for one."""
+
+    @property
+    def name(self) -> str:
+        """Name in the table, in configs and in files."""
+        return self.config.model_fields["name"].default if "name" in self.config.model_fields else ""
+
+    def new(self, config: Config, text_encoder: TextEncoder, normaliser: nn.Module) -> nn.Module:
+        """Build the model that a new training run starts with."""
+        return (self.begin or self.build)(config, text_encoder, normaliser)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """How a model is trained, by name: a row of `PRESETS` in its folder."""
+
+    model: Callable[[], Config]
+    training: Mapping[str, Any]
+    """Fields of `atm.training.config.TrainConfig`, where they differ from the defaults."""
+    what: str
+    time: str
+    """What to expect, and on which class of machine."""
+    small: bool = False
+    """Ours, for scripted motions and two CPU cores; the losses then weigh what small models need."""
+    losses: Mapping[str, Any] | None = None
+    """Fields of `AlignmentConfig` in which NAME_atm, the variant with both losses, differs; None: there is none."""
+    losses_time: str = ""

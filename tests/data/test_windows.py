@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from atm.base.errors import InputError
 from atm.data.batches import BatchSampler
 from atm.data.humanml3d import open_dataset
-from atm.errors import InputError
 from doubles import FakeTextEncoder
 from folders import make_folder
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from atm.errors import InputError
+from atm.base.errors import InputError
 from atm.evaluation.evaluator import Evaluator, EvaluatorConfig, contrastive_loss
 from atm.evaluation.presets import evaluator_normaliser, evaluator_small, trainable
 from atm.evaluation.weights import NETWORKS, from_published, frozen, load_evaluator, save_evaluator

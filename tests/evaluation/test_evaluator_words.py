@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
-from atm.errors import InputError
+from atm.base.errors import InputError
 from atm.evaluation.words import CLASSES, WordVectorizer, build_vocabulary, read_glove
 
 VOCABULARY = ("sos", "eos", "unk", "walk", "man")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from atm.errors import InputError
+from atm.base.errors import InputError
 from atm.evaluation.kinematics import KinematicReference, kinematic_features, movement_measures
 from atm.motion import HUMANML3D, Motion
 

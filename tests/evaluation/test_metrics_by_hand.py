@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.linalg import sqrtm
 
-from atm.errors import InputError
+from atm.base.errors import InputError
 from atm.evaluation import metrics
 
 SHIFT = np.array([3.0, 4.0, 0.0, 0.0])

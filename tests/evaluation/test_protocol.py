@@ -9,16 +9,17 @@ import pytest
 import torch
 from rich.console import Console
 
+from atm.apps.evaluate import oracles
+from atm.base.errors import InputError
 from atm.data.humanml3d import Caption
-from atm.data.scripted.program import Action, Program
-from atm.errors import InputError
 from atm.evaluation import Entry, Evaluator, Multimodality, Report, evaluate, evaluate_folder, table
-from atm.evaluation.oracles import Check, Verdict
 from atm.evaluation.presets import evaluator_small, trainable
 from atm.evaluation.replication import Measured
 from atm.evaluation.report import REAL, column_of
 from atm.evaluation.weights import frozen
 from atm.motion import HUMANML3D, Motion, joints_from_features
+from atm.scripted.oracles import Check, Verdict
+from atm.scripted.program import Action, Program
 
 TINY = {"movement_width": 8, "motion_width": 8, "text_width": 8, "word_width": 6, "embedding": 5}
 VERBS = ("walk", "jump", "run", "sit", "wave", "kick", "turn", "stand")
@@ -132,19 +133,24 @@ def test_frames_behind_the_end_count_only_in_the_published_way():
 
 def test_scripted_motions_get_oracle_scores():
     program = Program((Action("stand", seconds=2.0),))
-    entries = [replace(entry, program=program) for entry in some_entries()]
-    report = run(Noise(), entries=entries, repeats=1)
+    entries = [replace(entry, program=program.to_json()) for entry in some_entries()]
+    report = run(Noise(), entries=entries, repeats=1, judge=oracles())
     assert 0 <= report.estimates("generated")["oracle_all"].mean <= 1
     assert "oracle_all" in report.estimates(REAL)
 
 
 def test_clips_that_were_held_out_of_training_have_their_scores_apart():
     right, wrong = (Verdict((Check("count", "jump", 3, made, made == 3),)) for made in (3, 4))
-    scores = Measured(verdicts=[right, wrong, wrong, right], held_out=[False, True, True, False]).oracles()
+    scores = Measured(
+        verdicts=[right, wrong, wrong, right], held_out=[False, True, True, False], judged_by=oracles()
+    ).oracles()
     assert scores == {
         "oracle_count": 0.5, "oracle_all": 0.5, "oracle_count_held_out": 0.0, "oracle_all_held_out": 0.0,
     }  # fmt: skip
-    assert set(Measured(verdicts=[right], held_out=[False]).oracles()) == {"oracle_count", "oracle_all"}
+    assert set(Measured(verdicts=[right], held_out=[False], judged_by=oracles()).oracles()) == {
+        "oracle_count",
+        "oracle_all",
+    }
     assert column_of("oracle_count_held_out").title == "as asked: count, held out"
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from atm.export import save_motion
+from atm.apps.export import save_motion
 from atm.motion import HUMANML3D, KIT
 
 MILLIMETRE = 1e-3

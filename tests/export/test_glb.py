@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from atm.data.scripted.perform import perform
-from atm.data.scripted.program import Action, Program
-from atm.export import save_motion
+from atm.apps.export import save_motion
 from atm.motion import HUMANML3D
+from atm.scripted.motion.perform import perform
+from atm.scripted.program import Action, Program
 
 COMPONENTS = {"SCALAR": 1, "VEC3": 3, "VEC4": 4, "MAT4": 16}
 NUMBERS = {5126: "<f4", 5123: "<u2", 5125: "<u4"}

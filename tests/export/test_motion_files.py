@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from atm.errors import InputError
-from atm.export import SUFFIXES, load_motion, save_motion
+from atm.apps.export import SUFFIXES, save_motion
+from atm.base.errors import InputError
+from atm.export import load_motion
 from atm.motion import HUMANML3D, KIT
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from atm.data.prepare.bvh import read_bvh, sample
-from atm.errors import InputError
+from atm.base.errors import InputError
+from atm.curation.prepare.bvh import read_bvh, sample
 from atm.export.template import BLEND, NAMES, OFFSETS, ORDER, PARENTS, fit_template, planted, save_template_bvh
 from atm.motion import HUMANML3D, KIT
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from atm.errors import InputError
-from atm.generators import build_generator
+from atm.base.errors import InputError
+from atm.base.storage import save_model
 from atm.generators.bamm.config import BAMMConfig, TransformerConfig
 from atm.generators.bamm.model import BAMM
 from atm.generators.bamm.presets import bamm_humanml3d, bamm_kit, bamm_small
@@ -20,13 +20,13 @@ from atm.generators.bamm.transformer import (
     every_second,
     may_look,
 )
-from atm.generators.check import check_generator
 from atm.generators.momask.config import ResidualConfig, RVQConfig, TrunkConfig
 from atm.generators.momask.stages import LEARNED_FROM, RVQStage
 from atm.interface import Batch, Generator
-from atm.layers import Normaliser, length_mask
+from atm.models import build_generator
+from atm.models.check import check_generator
 from atm.motion import Motion
-from atm.storage import save_model
+from atm.motion.layers import Normaliser, length_mask
 from doubles import FakeTextEncoder
 
 FEATURES, CODES, SLOTS = 263, 24, 6

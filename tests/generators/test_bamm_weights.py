@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from atm.errors import InputError
+from atm.base.errors import InputError
 from atm.generators.bamm.model import BAMM
 from atm.generators.bamm.presets import bamm_humanml3d
 from atm.generators.bamm.weights import from_published, our_transformer, read_published
-from atm.layers import Normaliser
+from atm.motion.layers import Normaliser
 from doubles import FakeTextEncoder
 
 KEYS = Path(__file__).parents[1] / "golden" / "keys"

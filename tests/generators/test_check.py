@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from atm.generators.check import CHECKS, check_generator
 from atm.generators.mdm.config import MDMConfig
 from atm.generators.mdm.model import MDM
 from atm.generators.mdm.presets import (
@@ -17,8 +16,9 @@ from atm.generators.mdm.presets import (
     mdm_small,
 )
 from atm.interface import Batch, Capabilities, StepOutput
-from atm.layers import Normaliser
+from atm.models.check import CHECKS, check_generator
 from atm.motion import Motion
+from atm.motion.layers import Normaliser
 from doubles import ABOUT_LENGTHS, FakeTextEncoder
 
 TINY = {"width": 16, "heads": 2, "feed_forward": 32, "layers": 2, "frame_width": 12, "max_frames": 24}

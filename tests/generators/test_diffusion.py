@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from atm.generators.parts.diffusion import kept_levels, noise_chain, reverse, row_noise
+from atm.generators.diffusion.steps import kept_levels, noise_chain, reverse, row_noise
 
 
 def test_the_cosine_schedule_is_its_formula():

@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from atm.config import Config
-from atm.errors import InputError
-from atm.generators import GENERATORS, build_generator, find_generator, load_generator, save_generator
+from atm.base.config import Config
+from atm.base.errors import InputError
+from atm.base.storage import save_model
 from atm.generators.mdm.presets import mdm_small
-from atm.layers import Normaliser
-from atm.storage import save_model
+from atm.models import GENERATORS, build_generator, find_spec, load_generator, save_generator
+from atm.motion.layers import Normaliser
 from doubles import FakeTextEncoder
 
 CONFIG = mdm_small().model_copy(
@@ -22,7 +22,7 @@ def make():
 
 def test_every_row_of_the_table_is_found_by_the_name_in_its_config():
     for name in GENERATORS:
-        assert find_generator(name).config.model_fields["name"].default == name
+        assert find_spec(name).config.model_fields["name"].default == name
 
 
 def test_a_generator_comes_back_from_its_file_or_its_run_folder(tmp_path):
@@ -56,7 +56,7 @@ def test_a_file_of_an_unknown_generator_is_answered_with_the_nearest_name(tmp_pa
         name: str = "mdn"
 
     save_model(tmp_path / "m", make(), Other(), "generator")
-    with pytest.raises(InputError, match="unknown generator 'mdn': did you mean .*'mdm'"):
+    with pytest.raises(InputError, match="unknown model 'mdn': did you mean .*'mdm'"):
         load_generator(tmp_path / "m", FakeTextEncoder(8))
 
 

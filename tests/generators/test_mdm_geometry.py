@@ -7,8 +7,8 @@ from atm.generators.mdm.config import MDMConfig
 from atm.generators.mdm.geometry import foot_loss
 from atm.generators.mdm.model import MDM, masked_mse
 from atm.interface import Batch
-from atm.layers import Normaliser
 from atm.motion import HUMANML3D, Motion
+from atm.motion.layers import Normaliser
 from doubles import FakeTextEncoder
 
 COLUMNS = HUMANML3D.columns

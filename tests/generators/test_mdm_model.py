@@ -6,13 +6,13 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from atm.errors import InputError
+from atm.base.errors import InputError
 from atm.generators.mdm.config import MDMConfig
 from atm.generators.mdm.model import MDM, masked_mse
 from atm.generators.mdm.presets import mdm_humanml3d, mdm_humanml3d_50, mdm_small
 from atm.interface import Batch, Generator, TextEmbedding
-from atm.layers import Normaliser
 from atm.motion import Motion
+from atm.motion.layers import Normaliser
 from doubles import FakeTextEncoder
 
 TINY = {

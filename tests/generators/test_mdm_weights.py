@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from atm.errors import InputError
+from atm.base.errors import InputError
 from atm.generators.mdm.model import MDM
 from atm.generators.mdm.presets import mdm_humanml3d, mdm_humanml3d_50, mdm_humanml3d_dip, mdm_humanml3d_distilbert
 from atm.generators.mdm.weights import from_published, read_published
-from atm.layers import Normaliser
+from atm.motion.layers import Normaliser
 from doubles import FakeTextEncoder
 
 LAYER = {

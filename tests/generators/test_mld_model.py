@@ -7,8 +7,8 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from atm.errors import InputError
-from atm.generators.check import check_generator
+from atm.base.errors import InputError
+from atm.generators.diffusion.steps import reverse
 from atm.generators.mld.config import MLDConfig, MLDVAEConfig
 from atm.generators.mld.denoiser import time_sinusoid
 from atm.generators.mld.model import MLD
@@ -17,10 +17,10 @@ from atm.generators.mld.schedule import latent_chain
 from atm.generators.mld.stage import VAEStage
 from atm.generators.mld.transformer import SkipTransformer
 from atm.generators.mld.vae import MotionVAE, Posterior, kl_to_standard
-from atm.generators.parts.diffusion import reverse
 from atm.interface import Batch, Generator
-from atm.layers import Normaliser
+from atm.models.check import check_generator
 from atm.motion import Motion
+from atm.motion.layers import Normaliser
 from doubles import ABOUT_COMPLETION, ABOUT_LENGTHS, FakeTextEncoder
 
 SIZES = {"width": 16, "heads": 2, "feed_forward": 32, "layers": 3}

@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from atm.errors import InputError
+from atm.base.errors import InputError
+from atm.base.storage import save_model
 from atm.generators.mld.config import MLDConfig
 from atm.generators.mld.model import MLD
 from atm.generators.mld.presets import mld_humanml3d, mld_humanml3d_frames, mld_kit, mld_small
 from atm.generators.mld.stage import VAEStage
 from atm.generators.mld.weights import begin, from_published, read_published, vae_from_published
-from atm.layers import Normaliser
-from atm.storage import save_model
+from atm.motion.layers import Normaliser
 from doubles import FakeTextEncoder
 
 LAYER = {

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from atm.alignment import Alignment, AlignmentConfig
-from atm.config import Config
-from atm.errors import InputError
-from atm.generators.check import check_generator
+from atm.base.config import Config
+from atm.base.errors import InputError
+from atm.base.storage import save_model
 from atm.generators.momask.config import LengthConfig, MaskConfig, MoMaskConfig, ResidualConfig, RVQConfig, TrunkConfig
 from atm.generators.momask.model import MoMask
 from atm.generators.momask.presets import momask_humanml3d, momask_kit, momask_small
@@ -25,9 +25,9 @@ from atm.generators.momask.stages import (
     masked_error,
 )
 from atm.interface import Batch, Generator
-from atm.layers import Normaliser
+from atm.models.check import check_generator
 from atm.motion import Motion
-from atm.storage import save_model
+from atm.motion.layers import Normaliser
 from doubles import FakeTextEncoder
 
 FEATURES = 263

@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from atm.generators.momask.config import LengthConfig, MaskConfig, MoMaskConfig, ResidualConfig, RVQConfig, TrunkConfig
-from atm.generators.momask.draws import choose, gumbel, row_gumbel
 from atm.generators.momask.length import LengthEstimator
 from atm.generators.momask.masked import MaskDraws, MaskedTransformer, lowest, unmasking_schedule
-from atm.generators.momask.quantiser import ABSENT, Codebook, ResidualQuantiser, perplexity
 from atm.generators.momask.residual import ResidualTransformer, drawn_level
-from atm.generators.momask.rvq import ResidualVQVAE
-from atm.generators.momask.trunk import Trunk
+from atm.generators.tokens.gumbel import choose, gumbel, row_gumbel
+from atm.generators.tokens.quantiser import ABSENT, Codebook, ResidualQuantiser, perplexity
+from atm.generators.tokens.rvq import ResidualVQVAE
+from atm.generators.tokens.trunk import Trunk
 
 TRUNK = TrunkConfig(width=8, layers=1, heads=2, feed_forward=8)
 RVQ = RVQConfig(width=6, depth=1, dropout=0.0, levels=3, codes=5, code_width=4)

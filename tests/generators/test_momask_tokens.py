@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from atm.errors import InputError
+from atm.base.errors import InputError
 from atm.generators.momask.config import MaskConfig, MoMaskConfig, ResidualConfig, RVQConfig, TrunkConfig
 from atm.generators.momask.model import EDIT_GUIDANCE, MoMask
-from atm.generators.momask.tokens import Known, padded_input, read_known
-from atm.layers import Normaliser, length_mask
+from atm.generators.tokens.padding import Known, padded_input, read_known
 from atm.motion import Motion
+from atm.motion.layers import Normaliser, length_mask
 from doubles import FakeTextEncoder
 
 FEATURES = 263

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from atm.errors import InputError
-from atm.generators import load_generator, save_generator
+from atm.base.errors import InputError
 from atm.generators.momask.config import MoMaskConfig
 from atm.generators.momask.model import MoMask
 from atm.generators.momask.presets import momask_humanml3d, momask_kit
 from atm.generators.momask.weights import from_published, our_key, our_state, read_published
-from atm.layers import Normaliser
+from atm.models import load_generator, save_generator
+from atm.motion.layers import Normaliser
 from doubles import FakeTextEncoder
 
 KEYS = Path(__file__).parents[1] / "golden" / "keys"

@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from atm.errors import InputError
-from atm.generators.check import check_generator
+from atm.base.errors import InputError
 from atm.generators.motiondiffuse.config import MotionDiffuseConfig
 from atm.generators.motiondiffuse.model import MotionDiffuse
 from atm.generators.motiondiffuse.presets import (
@@ -23,10 +22,11 @@ from atm.generators.parts.linear_transformer import (
     level_features,
     linear_attention,
 )
-from atm.generators.parts.rows import frame_weighted_loss
+from atm.generators.parts.padding import frame_weighted_loss
 from atm.interface import Batch, Generator
-from atm.layers import Normaliser, root_weighted
+from atm.models.check import check_generator
 from atm.motion import Motion
+from atm.motion.layers import Normaliser, root_weighted
 from doubles import ABOUT_COMPLETION, ABOUT_LENGTHS, FakeTextEncoder
 
 TINY = {

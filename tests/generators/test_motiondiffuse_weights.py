@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from atm.errors import InputError
+from atm.base.errors import InputError
 from atm.generators.motiondiffuse.model import MotionDiffuse
 from atm.generators.motiondiffuse.presets import motiondiffuse_humanml3d, motiondiffuse_kit
 from atm.generators.motiondiffuse.weights import from_published, read_published
-from atm.layers import Normaliser
+from atm.motion.layers import Normaliser
 from doubles import FakeTextEncoder
 
 KEYS = Path(__file__).parents[1] / "golden" / "keys" / "motiondiffuse.keys.json"

@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from atm.apps.retrieval_database import build_database, database_of_folder
+from atm.base.errors import InputError
 from atm.data.humanml3d import open_dataset
-from atm.errors import InputError
 from atm.generators.remodiffuse.database import (
     Database,
     best,
-    build_database,
-    database_of_folder,
     own_entries,
     read_database,
     similarities,

@@ -6,9 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from atm.errors import InputError
-from atm.generators.check import check_generator
-from atm.generators.parts.diffusion import section_levels
+from atm.base.errors import InputError
+from atm.generators.diffusion.steps import section_levels
 from atm.generators.remodiffuse.attention import Condition, ModulatedAttention
 from atm.generators.remodiffuse.config import Mixture, ReMoDiffuseConfig
 from atm.generators.remodiffuse.database import Database, write_database
@@ -17,8 +16,9 @@ from atm.generators.remodiffuse.model import ReMoDiffuse
 from atm.generators.remodiffuse.presets import remodiffuse_humanml3d, remodiffuse_kit, remodiffuse_small
 from atm.generators.remodiffuse.retrieval import RetrievalEncoder
 from atm.interface import Batch, Generator
-from atm.layers import Normaliser
+from atm.models.check import check_generator
 from atm.motion import Motion
+from atm.motion.layers import Normaliser
 from doubles import ABOUT_COMPLETION, ABOUT_LENGTHS, FakeTextEncoder
 
 TINY = {

@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from atm.errors import InputError
+from atm.base.errors import InputError
 from atm.generators.remodiffuse import weights
 from atm.generators.remodiffuse.model import ReMoDiffuse
 from atm.generators.remodiffuse.presets import remodiffuse_humanml3d, remodiffuse_kit
 from atm.generators.remodiffuse.weights import from_published
-from atm.layers import Normaliser
+from atm.motion.layers import Normaliser
 from doubles import FakeTextEncoder
 
 KEYS = Path(__file__).parents[1] / "golden" / "keys" / "remodiffuse.keys.json"

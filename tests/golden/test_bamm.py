@@ -13,6 +13,7 @@ import torch
 from token_models import TEXT_WIDTH, Alone, assert_ids, assert_published, published_state, tensor, uniforms
 from torch import Tensor
 
+from atm.base.storage import load_state
 from atm.generators.bamm.presets import bamm_transformer_humanml3d
 from atm.generators.bamm.transformer import (
     MaskedAutoregressiveTransformer,
@@ -22,9 +23,8 @@ from atm.generators.bamm.transformer import (
     without_end,
 )
 from atm.generators.bamm.weights import our_transformer
-from atm.generators.momask.draws import gumbel
-from atm.layers import length_mask
-from atm.storage import load_state
+from atm.generators.tokens.gumbel import gumbel
+from atm.motion.layers import length_mask
 
 CODES, END, PAD, MOST = 512, 512, 513, 49
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from atm.errors import InputError
+from atm.base.errors import InputError
 from atm.text import load_text_encoder
 from atm.text.encoders import MODELS, cut
 

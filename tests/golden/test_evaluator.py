@@ -8,8 +8,8 @@ from weights import fill_
 
 from atm.evaluation.evaluator import Evaluator, EvaluatorConfig, contrastive_loss
 from atm.evaluation.words import CLASSES, WordVectorizer
-from atm.layers import Normaliser
 from atm.motion import Motion
+from atm.motion.layers import Normaliser
 
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from weights import fill_
 
+from atm.generators.diffusion.steps import Chain, kept_levels, noise_chain, reverse
 from atm.generators.mdm.config import MDMConfig
 from atm.generators.mdm.model import MDM, Condition, masked_mse
 from atm.generators.mdm.presets import (
@@ -21,8 +22,7 @@ from atm.generators.mdm.presets import (
     mdm_humanml3d_distilbert,
     mdm_kit,
 )
-from atm.generators.parts.diffusion import Chain, kept_levels, noise_chain, reverse
-from atm.layers import Normaliser, length_mask
+from atm.motion.layers import Normaliser, length_mask
 from doubles import FakeTextEncoder
 
 DECODER = mdm_humanml3d().model_copy(update={"architecture": "trans_dec"})

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 from weights import fill_
 
+from atm.generators.diffusion.steps import reverse
 from atm.generators.mld.denoiser import FrameDenoiser
 from atm.generators.mld.model import MLD, noise_loss
 from atm.generators.mld.presets import mld_humanml3d, mld_humanml3d_frames
 from atm.generators.mld.schedule import latent_chain
 from atm.generators.mld.stage import VAEStage
-from atm.generators.parts.diffusion import reverse
-from atm.layers import Normaliser, length_mask
+from atm.motion.layers import Normaliser, length_mask
 from doubles import FakeTextEncoder
 
 

@@ -13,9 +13,9 @@ from scipy.spatial.transform import Rotation
 from token_models import TEXT_WIDTH, Alone, assert_ids, assert_published, published_state, tensor, uniforms
 from torch import Tensor, nn
 
+from atm.base.storage import load_state
 from atm.export.template import NAMES, OFFSETS, ORDER, PARENTS, fit_template, planted
 from atm.generators.momask.config import RVQConfig
-from atm.generators.momask.draws import gumbel
 from atm.generators.momask.length import LengthEstimator
 from atm.generators.momask.masked import MaskDraws, MaskedTransformer
 from atm.generators.momask.model import MoMask
@@ -28,14 +28,14 @@ from atm.generators.momask.presets import (
     momask_rvq_humanml3d_l1,
     momask_rvq_kit,
 )
-from atm.generators.momask.quantiser import Codebook, ResidualQuantiser
 from atm.generators.momask.residual import ResidualTransformer, drawn_level
-from atm.generators.momask.rvq import ResidualVQVAE
 from atm.generators.momask.stages import masked_error
 from atm.generators.momask.weights import our_state
-from atm.layers import Normaliser, length_mask
+from atm.generators.tokens.gumbel import gumbel
+from atm.generators.tokens.quantiser import Codebook, ResidualQuantiser
+from atm.generators.tokens.rvq import ResidualVQVAE
 from atm.motion import HUMANML3D, Motion
-from atm.storage import load_state
+from atm.motion.layers import Normaliser, length_mask
 from doubles import FakeTextEncoder
 
 POSITIONS = HUMANML3D.columns["positions"]

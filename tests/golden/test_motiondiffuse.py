@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 from weights import fill_
 
+from atm.generators.diffusion.steps import Chain, noise_chain, reverse
 from atm.generators.motiondiffuse.config import MotionDiffuseConfig
 from atm.generators.motiondiffuse.model import Condition, MotionDiffuse
 from atm.generators.motiondiffuse.presets import motiondiffuse_humanml3d, motiondiffuse_humanml3d_softmax
-from atm.generators.parts.diffusion import Chain, noise_chain, reverse
-from atm.generators.parts.rows import frame_weighted_loss
+from atm.generators.parts.padding import frame_weighted_loss
 from atm.interface import TextEmbedding
-from atm.layers import Normaliser, length_mask
+from atm.motion.layers import Normaliser, length_mask
 from doubles import FakeTextEncoder
 
 

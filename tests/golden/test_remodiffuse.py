@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 from weights import fill_
 
-from atm.generators.parts.diffusion import noise_chain, reverse, section_levels
-from atm.generators.parts.rows import frame_weighted_loss
+from atm.generators.diffusion.steps import noise_chain, reverse, section_levels
+from atm.generators.parts.padding import frame_weighted_loss
 from atm.generators.remodiffuse.attention import Condition
 from atm.generators.remodiffuse.database import Database, best, own_entries, similarities
 from atm.generators.remodiffuse.mixture import mix_weights
 from atm.generators.remodiffuse.model import ReMoDiffuse
 from atm.generators.remodiffuse.presets import remodiffuse_humanml3d
-from atm.layers import Normaliser, length_mask
+from atm.motion.layers import Normaliser, length_mask
 from doubles import FakeTextEncoder
 
 KINDS = {"both": (True, True), "text": (True, False), "retr": (False, True), "none": (False, False)}

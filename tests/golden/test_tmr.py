@@ -8,13 +8,13 @@ import pytest
 import torch
 from weights import state_dict_of
 
-from atm.embedding.losses import info_nce, kl_divergence, near_duplicates, smooth_l1
-from atm.embedding.presets import space_humanml3d
-from atm.embedding.retrieval import both_directions, random_batches, ranks, retrieval_metrics
-from atm.embedding.weights import with_weights
 from atm.interface import Batch, TextEmbedding
-from atm.layers import Normaliser
 from atm.motion import Motion
+from atm.motion.layers import Normaliser
+from atm.space.losses import info_nce, kl_divergence, near_duplicates, smooth_l1
+from atm.space.presets import space_humanml3d
+from atm.space.retrieval import both_directions, random_batches, ranks, retrieval_metrics
+from atm.space.weights import with_weights
 
 CLOSE = {"rtol": 1e-4, "atol": 2e-5}
 KEYS = json.loads((Path(__file__).parent / "keys" / "tmr.keys.json").read_text())

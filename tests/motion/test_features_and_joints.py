@@ -4,7 +4,7 @@ import pytest
 import torch
 from walker import standing, walking
 
-from atm.errors import InputError
+from atm.base.errors import InputError
 from atm.motion import (
     HUMANML3D,
     KIT,

@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from atm.errors import InputError
+from atm.base.errors import InputError
 from atm.motion import HUMANML3D, KIT, Motion, joints_from_features
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from atm.errors import InputError
+from atm.base.errors import InputError
 from atm.motion import HUMANML3D, KIT, skeleton_of_width
 
 BODIES = pytest.mark.parametrize("skeleton", [HUMANML3D, KIT], ids=lambda s: s.name)

@@ -12,7 +12,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from atm.errors import InputError
+from atm.base.errors import InputError
 from atm.published import names_in, read_pickle
 from atm.published.pickles import UNTOLD
 

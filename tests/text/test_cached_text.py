@@ -3,7 +3,7 @@ import time
 import pytest
 import torch
 
-from atm.errors import InputError
+from atm.base.errors import InputError
 from atm.interface import TextEmbedding, TextEncoder
 from atm.text import CachedTextEncoder, default_cache
 
@@ -154,7 +154,7 @@ def test_what_was_not_prepared_is_asked_few_at_a_time_with_those_of_like_length(
 
 
 def test_computing_shows_in_a_log_file(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("atm.progress.LINE_EVERY", 0.0)
+    monkeypatch.setattr("atm.base.progress.LINE_EVERY", 0.0)
     CachedTextEncoder(CountingEncoder(), tmp_path).prepare(["walk", "run"], progress=True)
     assert "embedding captions with counting: 2 of 2" in capsys.readouterr().err
 

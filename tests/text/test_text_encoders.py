@@ -7,7 +7,7 @@ import warnings
 import pytest
 import torch
 
-from atm.errors import InputError
+from atm.base.errors import InputError
 from atm.interface import TextEmbedding, TextEncoder
 from atm.text import DeferredTextEncoder, embed_nothing, load_text_encoder, loading
 from atm.text.encoders import cut, masked_mean

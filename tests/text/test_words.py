@@ -2,7 +2,7 @@ import importlib.util
 
 import pytest
 
-from atm.errors import InputError
+from atm.base.errors import InputError
 from atm.text import tag_words
 
 

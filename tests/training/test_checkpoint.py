@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from toys import Bench, losses, still_pose, weights
 
-from atm.errors import InputError
+from atm.base.errors import InputError
 from atm.training.checkpoint import PARTS, MovingAverage, read_checkpoint, save_checkpoint
 
 STATE = dict.fromkeys(PARTS, 0) | {"model": {"weight": torch.arange(5.0)}}

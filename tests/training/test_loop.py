@@ -13,9 +13,9 @@ import pytest
 import torch
 from toys import Bench, Wrapped, losses, still_pose, toy_alignment, weights
 
-from atm.errors import InputError
+from atm.base.errors import InputError
+from atm.base.storage import find_model
 from atm.motion import Motion
-from atm.storage import find_model
 from atm.training.loop import BAD_STEPS_LIMIT
 
 

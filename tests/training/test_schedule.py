@@ -3,8 +3,8 @@
 import pytest
 
 from atm.alignment import AlignmentConfig
-from atm.config import override
-from atm.errors import InputError
+from atm.base.config import override
+from atm.base.errors import InputError
 from atm.generators.mdm.config import MDMConfig
 from atm.training.config import TrainConfig
 from atm.training.schedule import learning_rate

@@ -8,11 +8,11 @@ from torch import nn
 from atm.alignment import Alignment, AlignmentConfig
 from atm.data.batches import BatchSampler
 from atm.data.humanml3d import open_dataset
-from atm.embedding import Space, SpaceConfig
 from atm.generators.mdm.config import MDMConfig
 from atm.interface import Batch, Capabilities, StepOutput
-from atm.layers import Normaliser
 from atm.motion import Motion
+from atm.motion.layers import Normaliser
+from atm.space import Space, SpaceConfig
 from atm.training.config import TrainConfig
 from atm.training.loop import Outcome, train
 from atm.training.optimise import step_generator
@@ -92,7 +92,7 @@ class Wrapped:
 
 
 def weights(run: RunFolder) -> dict[str, torch.Tensor]:
-    from atm.storage import read_model
+    from atm.base.storage import read_model
 
     return read_model(run.model).state
 

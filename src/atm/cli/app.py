@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from atm.errors import InputError, unknown
+from atm.base.errors import InputError, unknown
 
 app = typer.Typer(
     help="Text-to-motion whose motion says what the sentence says.",
@@ -24,7 +24,7 @@ Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same fil
 
 
 def _allow_bars(quiet: bool) -> bool:
-    from atm.progress import allow_bars
+    from atm.base.progress import allow_bars
 
     allow_bars(not quiet)
     return quiet

@@ -25,7 +25,7 @@ def bench_data_folder(
     """Crops and batches per second from the store, against one file per clip; the start of a run; memory."""
     from rich.console import Console
 
-    from atm.data.bench import bench_data
+    from atm.apps.bench.data import bench_data
     from atm.data.humanml3d import open_dataset
     from atm.text import CachedTextEncoder, load_text_encoder
 

@@ -23,8 +23,8 @@ def data_scripted(
 
     Some combinations of an action and a number or side are in the test split alone; its split test_held_out has them.
     """
-    from atm.data.scripted.sampling import HELD_OUT, read_combinations
-    from atm.data.scripted.write import write_scripted
+    from atm.scripted.sampling import HELD_OUT, read_combinations
+    from atm.scripted.write import write_scripted
 
     combinations = HELD_OUT if hold_out is None else read_combinations(hold_out)
     write_scripted(out, clips=clips, seed=seed, hold_out=combinations, jobs=jobs, progress=not quiet)
@@ -41,7 +41,7 @@ def data_check(
     """Say what is there of a data folder, what is wrong with it and what that means. Ends with 1 if it has errors."""
     from rich.console import Console
 
-    from atm.data.check import check_folder, repair_folder
+    from atm.curation.check import check_folder, repair_folder
 
     if fix is None:
         report, after = check_folder(folder, show_progress=not quiet), None

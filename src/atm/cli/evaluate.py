@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
+from atm.base.errors import InputError
 from atm.cli.app import Quiet, Seed, app, examples
-from atm.errors import InputError
 
 
 @app.command(
@@ -40,9 +40,9 @@ def evaluate(
     """
     from rich.console import Console
 
-    from atm.evaluation.commands import evaluate_evaluator, evaluate_path, evaluate_space, kind_of
+    from atm.apps.evaluate import evaluate_evaluator, evaluate_path, evaluate_space, kind_of
+    from atm.base.packaged import named
     from atm.evaluation.report import table
-    from atm.packaged import named
 
     what = named(what)
     of_kind = {"space": evaluate_space, "evaluator": evaluate_evaluator}.get(kind_of(what))

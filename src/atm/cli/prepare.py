@@ -39,7 +39,7 @@ def prepare_bvh_files(
     quiet: Quiet = False,
 ) -> None:
     """Write BVH files of any skeleton in the HumanML3D layout, on HumanML3D's body."""
-    from atm.data.prepare import prepare_bvh
+    from atm.curation.prepare import prepare_bvh
 
     summary = prepare_bvh(
         folder, out, captions=captions, mapping=mapping, fps=fps, window=window, mirror=mirror, up=up, seed=seed,
@@ -69,7 +69,7 @@ def prepare_amass_files(
     quiet: Quiet = False,
 ) -> None:
     """Write HumanML3D from AMASS archives, as the published pipeline makes it."""
-    from atm.data.prepare import prepare_amass
+    from atm.curation.prepare import prepare_amass
 
     summary = prepare_amass(
         folder, out, index=index, texts=texts, body_models=body_models, splits=splits, mirror=mirror, seed=seed,

@@ -27,6 +27,6 @@ def build(
     quiet: Quiet = False,
 ) -> None:
     """Make a database of every motion of a data set's split, searched by caption and length."""
-    from atm.generators.remodiffuse.database import database_of_folder
+    from atm.apps.retrieval_database import database_of_folder
 
     print(database_of_folder(data, out, split=split, text_encoder=text_encoder, show_progress=not quiet))

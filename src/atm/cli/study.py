@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from atm.base.errors import InputError
 from atm.cli.app import Quiet, app, examples, positive
-from atm.errors import InputError
 
 
 @app.command(
@@ -49,7 +49,7 @@ def study(
     A second call goes on where the first one stopped: finished rows are never run again. Call it on as many machines
     as there are, with one --out on a shared file system: no row is run twice.
     """
-    from atm.studies import Engine, Plan, as_yaml, find_study, is_file_name, print_study, read_study, run_study
+    from atm.apps.studies import Engine, Plan, as_yaml, find_study, is_file_name, print_study, read_study, run_study
 
     if name is None:
         _print_studies()
@@ -93,7 +93,7 @@ def _print_studies() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from atm.studies import STUDIES
+    from atm.apps.studies import STUDIES
 
     table = Table("study", "what", "rows")
     for name, make in STUDIES.items():
@@ -117,7 +117,7 @@ def _seed(text: str) -> int:
 
 def _path(path: Path | None) -> str | None:
     """In full: rows may run in another folder."""
-    from atm.packaged import named
+    from atm.base.packaged import named
 
     return None if path is None else str(named(path).resolve())
 

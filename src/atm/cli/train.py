@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from atm.base.errors import InputError
 from atm.cli.app import Quiet, app, examples, positive
-from atm.errors import InputError
 
 
 @app.command()
@@ -22,7 +22,7 @@ def presets() -> None:
     longest = max(map(len, all_presets()))
     table = Table(Column("preset", no_wrap=True, min_width=longest), "what", "steps", "expected time")
     for name, row in all_presets().items():
-        table.add_row(name, row.what, f"{row.config().steps:,}", row.time)
+        table.add_row(name, row.what, f"{row.config.steps:,}", row.time)
     Console().print(table)
 
 
@@ -47,8 +47,8 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train a space, an evaluator or a generator, without or with the alignment losses."""
-    from atm.config import override
-    from atm.training import start
+    from atm.apps import train as start
+    from atm.base.config import override
     from atm.training.presets import preset as find_preset
 
     positive("minutes", minutes)
@@ -95,7 +95,7 @@ def import_checkpoint(
     quiet: Quiet = False,
 ) -> None:
     """Turn a published checkpoint into a run folder that every command takes."""
-    from atm.importing import import_published, list_systems
+    from atm.apps.importing import import_published, list_systems
 
     if names:
         print(list_systems())
@@ -123,7 +123,7 @@ def assemble(
     out: Annotated[Path | None, typer.Option(help="Run folder to write; default: runs/SYSTEM.")] = None,
 ) -> None:
     """Put the trained stages of a generator together, into a run folder that every command takes."""
-    from atm.training.assembly import assemble_run
+    from atm.apps.assemble import assemble_run
 
     print(assemble_run(system, stages, out or Path("runs") / system))
 
@@ -134,7 +134,7 @@ def pack(
     out: Annotated[Path, typer.Argument(help="File to write (.safetensors).")],
 ) -> None:
     """Turn a run into one small model file, in half precision, to give away."""
-    from atm.pack import pack as write_packed
+    from atm.apps.pack import pack as write_packed
 
     print(write_packed(run, out))
 
@@ -144,7 +144,7 @@ def check_generator(
     model: Annotated[Path, typer.Argument(help="Run folder or model file.")],
 ) -> None:
     """Run the list of checks that every generator must pass; exit code 1 where one fails."""
-    from atm.generate import check_model
+    from atm.apps.generate import check_model
 
     results = check_model(model)
     for result in results:

@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from atm.base.errors import InputError
+from atm.base.progress import progress
 from atm.data.humanml3d import Item, MotionDataset
-from atm.errors import InputError
 from atm.interface import Batch, TextEncoder
+from atm.meaning import MeaningReader, parse_meaning
 from atm.motion import Motion
-from atm.progress import progress
-from atm.text.meaning import MeaningReader, parse_meaning
 
 UNIT = 4
 """Lengths are multiples of this many frames, and a third of the draws is one unit shorter (as published)."""
@@ -137,14 +137,12 @@ def collate(
     for row, crop in enumerate(crops):
         features[row, : len(crop)] = crop
     text = [caption.text for caption in captions]
-    programs = [item.program for item in items]
     return Batch(
         motion=Motion(torch.from_numpy(features), torch.tensor(lengths)),
         text=text,
         sentence=text_encoder(text).sentence,
         ids=[item.id for item in items],
         words=[list(caption.words) for caption in captions],
-        program=programs if all(program is not None for program in programs) else None,
     )
 
 

@@ -16,13 +16,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from atm.base.errors import InputError
 from atm.data.layout import CLIPS, Layout, find_layout
-from atm.data.scripted.program import Program
 from atm.data.store import Store, open_store, open_texts, read_array, read_text
-from atm.errors import InputError
 from atm.motion import Skeleton, skeleton_of_width
 
 SUB_CAPTION_RATE = 20
@@ -54,7 +54,8 @@ class Item:
     """First row in the store."""
     frames: int
     captions: tuple[Caption, ...]
-    program: Program | None = None
+    program: Any = None
+    """What was scripted, as `programs.json` has it; None: nothing is known."""
 
 
 class MotionDataset:
@@ -199,14 +200,21 @@ def _caption(line: str, file: Path) -> tuple[Caption, float, float]:
     return Caption(text.strip(), tuple(words.split())), times[0], times[1]
 
 
-def read_programs(folder: Path, ids: list[str]) -> dict[str, Program]:
+def _actions(done: Any) -> list[dict[str, Any]]:
+    """Return a clip's actions, if they are a list of named values; what they mean is the scripted world's to say."""
+    if not isinstance(done, list) or not all(isinstance(action, dict) for action in done):
+        raise TypeError("a clip's program is a list of actions")
+    return done
+
+
+def read_programs(folder: Path, ids: list[str]) -> dict[str, list[dict[str, Any]]]:
     """What each of these clips does, of scripted ones; nothing where the motions are not scripted."""
     file = folder / "programs.json"
     if not file.is_file():
         return {}
     try:
         programs = json.loads(file.read_text())
-        return {clip_id: Program.from_json(done) for clip_id in ids if (done := programs.get(clip_id)) is not None}
+        return {clip_id: _actions(done) for clip_id in ids if (done := programs.get(clip_id)) is not None}
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise InputError(
             f"cannot read {file} ({error}): expected what `atm data scripted` writes; write the data set again, or "
@@ -220,7 +228,7 @@ class _Source:
 
     texts: Path
     content: dict[str, str]
-    programs: dict[str, Program]
+    programs: dict[str, list[dict[str, Any]]]
     store: Store
 
 

@@ -10,7 +10,7 @@ The splits (`train.txt`, ...) stand beside them in both. An archive that was unp
 from dataclasses import dataclass
 from pathlib import Path
 
-from atm.errors import InputError
+from atm.base.errors import InputError
 
 CLIPS = ("new_joint_vecs", "motions")
 JOINTS = ("new_joints",)

@@ -18,10 +18,10 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from atm.cache import cache_folder
-from atm.errors import InputError
-from atm.progress import progress
-from atm.storage import atomic
+from atm.base.cache import cache_folder
+from atm.base.errors import InputError
+from atm.base.progress import progress
+from atm.base.storage import atomic
 
 _LARGEST = 1e6
 """Of a number that a frame may hold: a kilometre in millimetres."""

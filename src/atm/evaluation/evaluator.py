@@ -16,12 +16,12 @@ from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from atm.config import Config
-from atm.errors import InputError
+from atm.base.config import Config
+from atm.base.errors import InputError
 from atm.evaluation.words import CLASSES, SPECIAL, WordVectorizer
 from atm.interface import Batch, StepOutput
-from atm.layers import Normaliser
 from atm.motion import Motion
+from atm.motion.layers import Normaliser
 
 FRAMES_PER_STEP = 4
 """Frames that one movement code stands for."""

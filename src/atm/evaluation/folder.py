@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from atm.errors import InputError
+from atm.base.errors import InputError
 from atm.motion import Skeleton, features_from_joints
 
 SUFFIXES = (".npz", ".npy")

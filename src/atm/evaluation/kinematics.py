@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from atm.errors import InputError
+from atm.base.errors import InputError
 from atm.evaluation.metrics import Gaussian, frechet, gaussian
 from atm.motion import Motion, acceleration, foot_skate, jerk
 

@@ -4,12 +4,14 @@ Source: Guo et al. 2022 and its public evaluation code. Ours differs in precisio
 float32 without a floor, which can give NaN for near-equal vectors), not in definition.
 """
 
+import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from atm.errors import InputError
+from atm.base.errors import InputError
 
 RANKED_WITHIN = 32
 """R-Precision ranks a text's motion among this many; numbers from other batch sizes are not comparable."""
@@ -19,6 +21,8 @@ DIVERSITY_PAIRS = 300
 
 Embeddings = Float[np.ndarray, "N E"]
 Random = np.random.Generator | np.random.RandomState
+Share = dict[str, float]
+"""`right` (the share), `n`, and `low` and `high`, its 95 % interval."""
 
 
 class Estimate(NamedTuple):
@@ -162,3 +166,19 @@ def interval(values: Float[np.ndarray, "n"]) -> Estimate:
 
 def _pair_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.linalg.norm(a.astype(np.float64) - b.astype(np.float64), axis=-1)
+
+
+def share(right: Sequence[float]) -> Share:
+    """Return the share of right (1) among right and wrong (0) answers.
+
+    With the Wilson interval (Wilson 1927), which stays inside 0..1.
+    """
+    n, mean, z = len(right), sum(right) / len(right), 1.959964
+    middle = (mean + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(mean * (1 - mean) / n + z * z / (4 * n * n))
+    return {
+        "right": mean,
+        "n": n,
+        "low": 0.0 if mean == 0 else middle - half,
+        "high": 1.0 if mean == 1 else middle + half,
+    }

@@ -9,8 +9,8 @@ from jaxtyping import Float
 from atm.data.humanml3d import MotionDataset
 from atm.evaluation.evaluator import Evaluator, EvaluatorConfig
 from atm.evaluation.words import SPECIAL, build_vocabulary
-from atm.interface import TextEncoder
-from atm.layers import Normaliser, root_weighted
+from atm.interface import Preset, TextEncoder
+from atm.motion.layers import Normaliser, root_weighted
 
 FEATURE_BIAS = 25.0
 """How much smaller than the data set's the published std of root and contact columns is: a factor 5, applied twice."""
@@ -78,3 +78,25 @@ def evaluator_normaliser(
     """
     mean_row, std_row = (torch.from_numpy(np.array(row, dtype=np.float32)) for row in (mean, std))
     return root_weighted(Normaliser(mean_row, std_row), feature_bias)
+
+
+PUBLISHED = {
+    "steps": 220_000, "batch_size": 32, "gradient_clip": 0.5, "keep": "best", "validate_every": 1000,
+    "checkpoint_every": 5000, "log_every": 100, "gradient_log_every": 0,
+}  # fmt: skip
+"""The published recipe of Guo et al."""
+PRESETS = {
+    # Another architecture, other word vectors and another seed than the space's.
+    "evaluator_scripted": Preset(
+        evaluator_small,
+        {
+            "seed": 1000, "steps": 3000, "batch_size": 64, "learning_rate": 5e-4, "warmup_steps": 100,
+            "gradient_clip": 0.5, "keep": "best", "validate_every": 250, "gradient_log_every": 0, "sort_over": 8,
+        },
+        "the small evaluator", "30 min on 1 core", small=True,
+    ),
+    "evaluator_humanml3d": Preset(
+        evaluator_humanml3d, PUBLISHED, "the field's evaluator, HumanML3D", "hours on a GPU"
+    ),
+    "evaluator_kit": Preset(evaluator_kit, PUBLISHED, "the field's evaluator, KIT-ML", "hours on a GPU"),
+}  # fmt: skip

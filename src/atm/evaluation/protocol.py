@@ -14,8 +14,9 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from atm.base.errors import InputError
+from atm.base.progress import progress_bar
 from atm.data.humanml3d import MotionDataset
-from atm.errors import InputError
 from atm.evaluation.evaluator import FRAMES_PER_STEP, MAX_FRAMES, Evaluator, Tail
 from atm.evaluation.folder import FolderMotion, read_folder
 from atm.evaluation.kinematics import KinematicReference
@@ -24,6 +25,7 @@ from atm.evaluation.replication import (
     REAL_BATCH,
     Draw,
     Entry,
+    Judge,
     Rows,
     Task,
     batches,
@@ -35,7 +37,6 @@ from atm.evaluation.replication import (
 from atm.evaluation.report import REAL, REPEATS, Multimodality, Protocol, Report
 from atm.evaluation.sampling import Crop
 from atm.motion import Motion, skeleton_of_width
-from atm.progress import progress_bar
 
 Generate = Callable[[list[str], Int[Tensor, "B"], list[int]], Motion]
 """Text, lengths in frames and one seed per row; gives one motion per text."""
@@ -67,6 +68,7 @@ def evaluate(
     multimodality: Multimodality | None = None,
     tail: Tail = "zero",
     reference: KinematicReference | None = None,
+    judge: Judge | None = None,
     seed: int = 0,
     path: Path | None = None,
     show_progress: bool = True,
@@ -87,6 +89,7 @@ def evaluate(
         multimodality: None leaves it out.
         tail: of generated motions, see `Evaluator.encode_motion`.
         reference: kinematic features of real training motions; None takes those of `entries`.
+        judge: scores entries that have a program; None leaves those scores out.
         seed: of draws and generation.
         path: the report is written here after each replication, and an interrupted one goes on from here. A finished
             one with other settings is kept as `<name>.old.json`.
@@ -105,7 +108,7 @@ def evaluate(
             motion = _checked(generate(text, lengths, [one for _, one in rows]), text, evaluator, tail)
             yield Rows(motion, [row for row, _ in rows])
 
-    task = Task(list(entries), evaluator, produce, tail, reference, seed, samples, multimodality)
+    task = Task(list(entries), evaluator, produce, tail, reference, seed, samples, multimodality, judge=judge)
     return _run(task, name, model, repeats, path, show_progress)
 
 
@@ -117,6 +120,7 @@ def evaluate_folder(
     name: str | None = None,
     repeats: int = REPEATS,
     reference: KinematicReference | None = None,
+    judge: Judge | None = None,
     seed: int = 0,
     path: Path | None = None,
     show_progress: bool = True,
@@ -142,7 +146,7 @@ def evaluate_folder(
     notes = ["one generated motion of each id: intervals do not hold the spread of generation"]
     if missing:
         notes.append(f"{len(missing)} of {len(entries)} ids have no motion in {folder}: {_listed(missing)}")
-    task = Task(present, evaluator, produce, "zero", reference, seed, None, None, tuple(notes))
+    task = Task(present, evaluator, produce, "zero", reference, seed, None, None, tuple(notes), judge)
     digest = hashlib.sha256()
     for key, motion in found.items():
         digest.update(key.encode() + motion.features.tobytes())
@@ -163,7 +167,7 @@ def _run(task: Task, name: str, model: str, repeats: int, path: Path | None, sho
     if begun >= repeats:
         return report
     reference = task.reference or _reference(task.entries)
-    oracles = real_oracles(task.entries)
+    oracles = real_oracles(task.entries, task.judge)
     with progress_bar(show=show_progress) as bar:
         total = repeats * task.motions
         shown = bar.add_task(f"evaluating {name}", total=total, completed=begun * task.motions, note="")

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -11,13 +11,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from atm.data.humanml3d import Caption
-from atm.data.scripted.program import Program
 from atm.evaluation import metrics
 from atm.evaluation.evaluator import Evaluator, Tail
 from atm.evaluation.kinematics import KinematicReference, kinematic_features, movement_measures
 from atm.evaluation.report import HELD_OUT, ORACLE, Multimodality
 from atm.evaluation.sampling import Crop, draw
-from atm.motion import Motion
+from atm.motion import Motion, padded
 
 T = TypeVar("T")
 
@@ -33,8 +32,8 @@ class Entry:
     features: Float[np.ndarray, "T D"]
     """In published units."""
     captions: tuple[Caption, ...]
-    program: Program | None = None
-    """What was scripted: oracles can then score a generated motion exactly."""
+    program: Any = None
+    """What was scripted, for the judge that is given to the evaluation; None: nothing is known."""
     held_out: bool = False
     """The clip has a combination of action and number or side that training never shows."""
 
@@ -49,6 +48,15 @@ class Draw:
     @property
     def caption(self) -> Caption:
         return self.entry.captions[self.crop.caption]
+
+
+class Judge(NamedTuple):
+    """Says whether a motion does what its entry's program asks (oracles, on scripted data)."""
+
+    judge: Callable[[Float[np.ndarray, "T J 3"], Any], Any]
+    """(joints in metres, program) to a verdict."""
+    scores: Callable[[list[Any]], dict[str, float]]
+    """Verdicts to the share of right attributes, by attribute."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +80,7 @@ class Task:
     samples: int | None
     multimodality: Multimodality | None
     notes: tuple[str, ...] = ()
+    judge: "Judge | None" = None
 
     @property
     def real(self) -> int:
@@ -103,6 +112,7 @@ class Measured:
     """Of the oracles, on scripted data."""
     held_out: list[bool] = field(default_factory=list)
     """Of each verdict: its clip's combination was held out of training."""
+    judged_by: Judge | None = None
 
     def add(self, rows: Rows, evaluator: Evaluator, tail: Tail) -> None:
         self.z_text.append(_numbers(evaluator.encode_text([list(draw.caption.words) for draw in rows.draws])))
@@ -111,15 +121,12 @@ class Measured:
         self.movement.append(movement_measures(rows.motion))
 
     def judge(self, rows: Rows) -> None:
-        if all(row.entry.program is None for row in rows.draws):
+        if self.judged_by is None or all(row.entry.program is None for row in rows.draws):
             return
-        # Not at the top: the oracles need scipy.signal, which takes longer to import than all the rest.
-        from atm.evaluation.oracles.verdict import judge
-
         joints = rows.motion.joints.cpu().numpy()
         for body, length, row in zip(joints, rows.motion.lengths.tolist(), rows.draws, strict=True):
             if row.entry.program is not None:
-                self.verdicts.append(judge(body[:length], row.entry.program))
+                self.verdicts.append(self.judged_by.judge(body[:length], row.entry.program))
                 self.held_out.append(row.entry.held_out)
 
     def scores(
@@ -146,15 +153,13 @@ class Measured:
         """Share of right attributes, also of the clips that were held out; empty without scripted motions."""
         if not self.verdicts:
             return {}
-        from atm.evaluation.oracles.verdict import oracle_scores
-
         apart = [verdict for verdict, held_out in zip(self.verdicts, self.held_out, strict=True) if held_out]
         groups = {"": self.verdicts, HELD_OUT: apart}
         return {
-            ORACLE + attribute + suffix: share["right"]
+            ORACLE + attribute + suffix: share
             for suffix, verdicts in groups.items()
             if verdicts
-            for attribute, share in oracle_scores(verdicts).items()
+            for attribute, share in self.judged_by.scores(verdicts).items()
         }
 
 
@@ -179,7 +184,7 @@ def replicate(
         ]
     )
 
-    made = Measured()
+    made = Measured(judged_by=task.judge)
     for rows in task.produce(draws[: task.generated], rng):
         made.add(rows, evaluator, task.tail)
         made.judge(rows)
@@ -211,9 +216,9 @@ def _pass(entries: Sequence[Entry], size: int, rng: random.Random, np_rng: np.ra
     ]
 
 
-def real_oracles(entries: Sequence[Entry]) -> dict[str, float | None]:
-    """Oracle scores of whole real motions: a crop may lose the last step that its caption counts."""
-    measured = Measured()
+def real_oracles(entries: Sequence[Entry], judge: Judge | None) -> dict[str, float | None]:
+    """Return oracle scores of whole real motions: a crop may lose the last step that its caption counts."""
+    measured = Measured(judged_by=judge)
     scripted = [Draw(entry, Crop(0, 0, len(entry.features))) for entry in entries if entry.program is not None]
     for part in batches(scripted, REAL_BATCH):
         measured.judge(Rows(real_motion(part), list(part)))
@@ -223,15 +228,6 @@ def real_oracles(entries: Sequence[Entry]) -> dict[str, float | None]:
 def real_motion(draws: Sequence[Draw]) -> Motion:
     """The real crops that were drawn."""
     return padded([row.entry.features[row.crop.start : row.crop.start + row.crop.frames] for row in draws])
-
-
-def padded(motions: Sequence[Float[np.ndarray, "_ D"]]) -> Motion:
-    """Motions of different lengths as one batch."""
-    lengths = [len(motion) for motion in motions]
-    features = np.zeros((len(motions), max(lengths), motions[0].shape[1]), np.float32)
-    for row, motion in enumerate(motions):
-        features[row, : len(motion)] = motion
-    return Motion(torch.from_numpy(features), torch.tensor(lengths))
 
 
 def batches(rows: Sequence[T], size: int) -> Iterator[list[T]]:

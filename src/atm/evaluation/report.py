@@ -9,11 +9,11 @@ import numpy as np
 from pydantic import ValidationError
 from rich.table import Table
 
-from atm.config import Config
-from atm.errors import InputError
+from atm.base.config import Config
+from atm.base.errors import InputError
+from atm.base.storage import atomic
 from atm.evaluation.evaluator import Tail
 from atm.evaluation.metrics import Estimate, interval
-from atm.storage import atomic
 
 REAL = "real motions"
 REPEATS = 20

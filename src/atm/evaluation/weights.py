@@ -6,12 +6,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from atm.config import validate
-from atm.errors import InputError
+from atm.base.config import validate
+from atm.base.errors import InputError
+from atm.base.storage import load_state, read_model, save_model
 from atm.evaluation.evaluator import FEET, Evaluator, EvaluatorConfig
 from atm.evaluation.presets import evaluator_humanml3d, evaluator_kit
 from atm.evaluation.words import read_glove
-from atm.layers import Normaliser
+from atm.motion.layers import Normaliser
 from atm.published import (
     OWN_FILES,
     Release,
@@ -21,7 +22,6 @@ from atm.published import (
     own_statistics,
     read_pickle,
 )
-from atm.storage import load_state, read_model, save_model
 
 KIND = "evaluator"
 NETWORKS = ("movement_encoder", "motion_encoder", "text_encoder")

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from atm.errors import InputError
+from atm.base.errors import InputError
 
 START, END, UNKNOWN = SPECIAL = ("sos", "eos", "unk")
 """The first three words of every vocabulary."""

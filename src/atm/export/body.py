@@ -8,6 +8,8 @@ from jaxtyping import Float
 
 from atm.motion import Skeleton
 
+SIDE_COLOURS = {"left": "#e0763b", "right": "#2e7fa3", "middle": "#cdc6ba"}
+"""Left limbs warm, right limbs cool."""
 Weights = dict[str, float]
 """A place or a direction as a weighted sum of joint positions."""
 

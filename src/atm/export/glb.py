@@ -15,9 +15,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.spatial.transform import Rotation
 
-from atm.export.body import Body, body_of
+from atm.export.body import SIDE_COLOURS, Body, body_of
 from atm.export.bvh import Rig, children_of, fit_rig
-from atm.export.viewer import SIDE_COLOURS
 from atm.motion import Skeleton
 
 AROUND, RINGS = 12, 4

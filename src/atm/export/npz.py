@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from atm.errors import InputError
+from atm.base.errors import InputError
 from atm.motion import HUMANML3D, KIT, Skeleton, joints_from_features, skeleton_of_width
 
 GIANT = 10.0

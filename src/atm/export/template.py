@@ -14,11 +14,11 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy.spatial.transform import Rotation
 
-from atm.errors import InputError
+from atm.base.errors import InputError
+from atm.base.storage import atomic
 from atm.export.bvh import Figure, bvh_text, children_of
 from atm.export.npz import check_joints
 from atm.motion import HUMANML3D, Skeleton
-from atm.storage import atomic
 
 ITERATIONS = 100
 """Rounds of turning joints; hips and chest, on which several bones hang, need some until all of them agree."""

@@ -11,7 +11,7 @@ from atm.motion.features import (
 )
 from atm.motion.kinematics import facing, forward_kinematics, inverse_kinematics, offsets_of, uniform_skeleton
 from atm.motion.measures import acceleration, foot_skate, jerk, velocity
-from atm.motion.motion import Motion
+from atm.motion.motion import Motion, padded
 from atm.motion.skeletons import HUMANML3D, KIT, Skeleton, skeleton_of_width
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "joints_from_rotations",
     "mirror_joints",
     "offsets_of",
+    "padded",
     "root_from_features",
     "skeleton_of_width",
     "uniform_skeleton",

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from atm.errors import InputError
+from atm.base.errors import InputError
 from atm.motion import rotations
 from atm.motion.kinematics import facing, forward_kinematics, inverse_kinematics, uniform_skeleton
 from atm.motion.skeletons import HUMANML3D, KIT, Skeleton

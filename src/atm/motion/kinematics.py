@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from atm.errors import InputError
+from atm.base.errors import InputError
 from atm.motion import rotations
 from atm.motion.skeletons import Skeleton
 

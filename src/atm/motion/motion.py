@@ -1,7 +1,9 @@
 """A batch of motions: features in the data set's published units, with lengths."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -60,3 +62,12 @@ class Motion:
     def zero_padding(self) -> "Motion":
         """The same motions with zeros behind each end, also where the padding holds no numbers."""
         return replace(self, features=self.features.masked_fill(~self.mask[..., None], 0.0))
+
+
+def padded(motions: Sequence[Float[np.ndarray, "_ D"]]) -> Motion:
+    """Return motions of different lengths as one batch, zeros behind each end."""
+    lengths = [len(motion) for motion in motions]
+    features = np.zeros((len(motions), max(lengths), motions[0].shape[1]), np.float32)
+    for row, motion in enumerate(motions):
+        features[row, : len(motion)] = motion
+    return Motion(torch.from_numpy(features), torch.tensor(lengths))

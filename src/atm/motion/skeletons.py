@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from atm.errors import InputError
+from atm.base.errors import InputError
 
 _X, _Y, _Z = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)
 _LEFT, _RIGHT, _UP, _DOWN, _FRONT = _X, (-1.0, 0.0, 0.0), _Y, (0.0, -1.0, 0.0), _Z

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from atm.config import Config
-from atm.errors import InputError
-from atm.layers import Normaliser
+from atm.base.config import Config
+from atm.base.errors import InputError
 from atm.motion import skeleton_of_width
+from atm.motion.layers import Normaliser
 from atm.published.pickles import read_pickle
 
 DATA_SET_FILES = "Mean.npy and Std.npy of the data set that it was trained on"

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from atm.errors import InputError
+from atm.base.errors import InputError
 
 UNTOLD = "something that it makes up while it is read"
 """In the place of a name that the program of a pickle does not spell out."""

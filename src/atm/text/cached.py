@@ -13,8 +13,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from atm.base.progress import progress_bar
 from atm.interface import TextEmbedding, TextEncoder
-from atm.progress import progress_bar
 from atm.text.encoders import check_prompts, embed_nothing
 
 _BATCH = 64

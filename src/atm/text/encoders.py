@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from atm.errors import InputError
+from atm.base.errors import InputError
 from atm.interface import TextEmbedding, TextEncoder
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from atm.errors import InputError, unknown
+from atm.base.errors import InputError, unknown
 from atm.interface import TextEmbedding
 from atm.text.encoders import MODELS, OFFLINE, LanguageModel, PretrainedTextEncoder
 

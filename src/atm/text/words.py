@@ -5,7 +5,7 @@ import re
 from importlib import resources
 from typing import Literal
 
-from atm.errors import InputError
+from atm.base.errors import InputError
 
 Tagger = Literal["lexicon", "spacy"]
 

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from atm.errors import InputError
-from atm.storage import atomic
+from atm.base.errors import InputError
+from atm.base.storage import atomic
 
 
 class MovingAverage:

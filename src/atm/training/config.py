@@ -5,15 +5,15 @@ from typing import Annotated, Literal
 from pydantic import Field, SerializeAsAny, model_validator
 
 from atm.alignment import AlignmentConfig
-from atm.config import ByName, Config
-from atm.training.table import config_class
+from atm.base.config import ByName, Config
+from atm.models import config_class
 
 
 class TrainConfig(Config):
     """One run of the training loop. `atm train PRESET key=value ...` changes any of these."""
 
     model: Annotated[SerializeAsAny[Config], ByName(config_class)]
-    """What is trained: the config of a row of `atm.training.table`; `model.name` says which."""
+    """What is trained: the config of a row of `atm.models`; `model.name` says which."""
     data: str | None = None
     """Data folder in the HumanML3D layout."""
     alignment: AlignmentConfig | None = None

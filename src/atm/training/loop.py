@@ -16,17 +16,17 @@ import torch
 from torch import nn
 
 from atm.alignment import Alignment
-from atm.config import save
-from atm.errors import InputError
+from atm.base.config import save
+from atm.base.errors import InputError
+from atm.base.progress import progress_bar
+from atm.base.storage import atomic, load_state, save_model
 from atm.interface import Batch
-from atm.progress import progress_bar
-from atm.storage import atomic, load_state, save_model
+from atm.models import find_spec
 from atm.training.checkpoint import MovingAverage, read_checkpoint, save_checkpoint
 from atm.training.config import TrainConfig
+from atm.training.distributed import Team
 from atm.training.optimise import Optimisation, step_generator, to_device
 from atm.training.record import RunFolder
-from atm.training.table import find_trainable
-from atm.training.team import Team
 
 BAD_STEPS_LIMIT = 20
 """Steps in a row without a finite loss after which a run gives up."""
@@ -210,7 +210,7 @@ def _save_averaged(path: Path, model: nn.Module, average: MovingAverage | None, 
     if average:
         average.swap()
     try:
-        save_model(path, model, config.model, find_trainable(config.model.name).kind)
+        save_model(path, model, config.model, find_spec(config.model.name).kind)
     finally:
         if average:
             average.swap()

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from atm.alignment import Alignment, AlignmentOutput
-from atm.errors import InputError
+from atm.base.errors import InputError
 from atm.interface import Batch, StepOutput
 from atm.training.config import TrainConfig
+from atm.training.distributed import Team
 from atm.training.schedule import learning_rate
-from atm.training.team import Team
 
 GRADIENT_RATIO_LIMIT = 5.0
 """|weighted alignment gradient| / |own gradient| above which a run warns: the losses then fool the space instead of

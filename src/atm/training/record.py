@@ -14,8 +14,8 @@ from typing import Any
 
 import torch
 
-from atm.errors import InputError
-from atm.storage import MODEL_FILE, RUN_CONFIG, atomic
+from atm.base.errors import InputError
+from atm.base.storage import MODEL_FILE, RUN_CONFIG, atomic
 
 
 class RunFolder:

@@ -8,19 +8,19 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor, nn
 
-from atm.errors import InputError
+from atm.base.errors import InputError
 from atm.generators.bamm.config import BAMMConfig
 from atm.generators.bamm.transformer import MaskedAutoregressiveTransformer, without_end
-from atm.generators.momask.draws import row_gumbel
 from atm.generators.momask.residual import ResidualTransformer
-from atm.generators.momask.rvq import ResidualVQVAE
 from atm.generators.momask.stages import reconstruction_step
-from atm.generators.momask.tokens import decoded, reached_tokens, read_known, sentences
-from atm.generators.parts.calls import check_rows, chosen_scale, keep_encoder
-from atm.generators.parts.rows import evaluating
+from atm.generators.parts.inputs import check_rows, chosen_scale, keep_encoder
+from atm.generators.parts.padding import evaluating
+from atm.generators.tokens.gumbel import row_gumbel
+from atm.generators.tokens.padding import decoded, reached_tokens, read_known, sentences
+from atm.generators.tokens.rvq import ResidualVQVAE
 from atm.interface import Batch, Capabilities, StepOutput, TextEncoder
-from atm.layers import Normaliser, length_mask
 from atm.motion import Motion
+from atm.motion.layers import Normaliser, length_mask
 
 
 class BAMM(nn.Module):

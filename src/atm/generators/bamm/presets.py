@@ -10,6 +10,9 @@ from atm.generators.momask.presets import (
     momask_rvq_kit,
     momask_rvq_small,
 )
+from atm.generators.parts.recipes import HUMANML3D, KIT, epochs
+from atm.generators.tokens.recipes import BETAS, SMALL_TRANSFORMER
+from atm.interface import Preset
 
 
 def bamm_transformer_humanml3d() -> TransformerConfig:
@@ -44,3 +47,30 @@ def bamm_kit() -> BAMMConfig:
 def bamm_small() -> BAMMConfig:
     """The small networks together."""
     return BAMMConfig(rvq=momask_rvq_small(), transformer=bamm_transformer_small(), residual=momask_residual_small())
+
+
+def _transformer(motions: int, batch: int) -> dict[str, object]:
+    """Return the recipe of the published scripts.
+
+    The batch for HumanML3D is that of the published script, which trains a later variant with another codebook; the
+    settings of the released checkpoint are not known.
+    """
+    return {
+        "steps": epochs(2000, motions=motions, batch=batch), "batch_size": batch, "learning_rate": 2e-4,
+        "warmup_steps": 2000, "betas": BETAS, "milestones": (50_000, 80_000), "weight_decay": 1e-5,
+        "checkpoint_every": 10_000, "log_every": 100, "gradient_log_every": 0,
+    }  # fmt: skip
+
+
+# Tokeniser and residual transformer are MoMask's: `momask_rvq_...`, on which the losses act, and `momask_residual_...`.
+PRESETS = {
+    "bamm_transformer_small": Preset(
+        bamm_transformer_small, SMALL_TRANSFORMER, "the small BAMM's transformer", "40 min on 1 core", small=True
+    ),
+    "bamm_transformer_humanml3d": Preset(
+        bamm_transformer_humanml3d, _transformer(HUMANML3D, 512), "BAMM's transformer", "days on a GPU"
+    ),
+    "bamm_transformer_kit": Preset(
+        bamm_transformer_kit, _transformer(KIT, 64), "BAMM's transformer for KIT-ML", "a day on a GPU"
+    ),
+}  # fmt: skip

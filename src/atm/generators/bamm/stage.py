@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from atm.errors import InputError
+from atm.base.errors import InputError
 from atm.generators.bamm.config import TransformerConfig
 from atm.generators.bamm.transformer import MaskedAutoregressiveTransformer, TransformerDraws
 from atm.generators.momask.stages import (
@@ -17,7 +17,7 @@ from atm.generators.momask.stages import (
     training_text,
 )
 from atm.interface import Batch, StepOutput, TextEncoder
-from atm.layers import Normaliser
+from atm.motion.layers import Normaliser
 
 
 class TransformerStage(nn.Module):

@@ -12,13 +12,13 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from atm.base.progress import progress
 from atm.generators.bamm.config import TransformerConfig
 from atm.generators.bamm.gpt import GPTBody
 from atm.generators.momask.masked import SETTLED, lowest
-from atm.generators.momask.quantiser import ABSENT
-from atm.generators.momask.trunk import POSITIONS, Head, encoder_stack, guided, initialise
-from atm.layers import length_mask, sinusoid
-from atm.progress import progress
+from atm.generators.tokens.quantiser import ABSENT
+from atm.generators.tokens.trunk import POSITIONS, Head, encoder_stack, guided, initialise
+from atm.motion.layers import length_mask, sinusoid
 
 HYBRID_SHARE = 0.5
 """Share of the training batches in which some tokens are fixed; the others are plainly causal."""

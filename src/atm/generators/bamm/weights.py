@@ -11,8 +11,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from atm.config import validate
-from atm.errors import InputError
+from atm.base.config import validate
+from atm.base.errors import InputError
 from atm.generators.bamm.config import BAMMConfig
 from atm.generators.bamm.model import BAMM
 from atm.generators.bamm.presets import bamm_humanml3d, bamm_kit
@@ -31,7 +31,7 @@ from atm.generators.momask.weights import (
 )
 from atm.generators.parts.published import with_weights
 from atm.interface import TextEncoder
-from atm.layers import Normaliser
+from atm.motion.layers import Normaliser
 from atm.published import (
     OWN_FILES,
     Release,

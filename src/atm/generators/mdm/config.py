@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
 
-from atm.config import Config
+from atm.base.config import Config
 
 
 class MDMConfig(Config):

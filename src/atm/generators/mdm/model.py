@@ -11,17 +11,17 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from atm.errors import InputError
+from atm.base.errors import InputError
+from atm.generators.diffusion.steps import Chain, noise_chain, reverse, row_noise
 from atm.generators.mdm.config import MDMConfig
 from atm.generators.mdm.frames import LinearHead, LinearStem
 from atm.generators.mdm.geometry import foot_loss
-from atm.generators.parts.calls import check_rows, chosen_scale, keep_encoder
-from atm.generators.parts.diffusion import Chain, noise_chain, reverse, row_noise
+from atm.generators.parts.inputs import check_rows, chosen_scale, keep_encoder
+from atm.generators.parts.padding import check_width, evaluating, normalised_frames
 from atm.generators.parts.patches import PatchHead, PatchStem, whole_patches
-from atm.generators.parts.rows import check_width, evaluating, normalised_frames
 from atm.interface import Batch, Capabilities, StepOutput, TextEmbedding, TextEncoder
-from atm.layers import Normaliser, length_mask, sinusoid
 from atm.motion import Motion
+from atm.motion.layers import Normaliser, length_mask, sinusoid
 
 POSITIONS = 5000
 """Rows of the position table; a motion and its token in front must fit."""

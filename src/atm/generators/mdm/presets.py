@@ -1,6 +1,8 @@
 """The published MDMs, and a small one for two CPU cores."""
 
 from atm.generators.mdm.config import MDMConfig
+from atm.generators.parts.recipes import SMALL
+from atm.interface import Preset
 
 
 def mdm_humanml3d() -> MDMConfig:
@@ -58,3 +60,23 @@ def mdm_small() -> MDMConfig:
             "guidance_scale": 2.0,
         }
     )
+
+
+PUBLISHED = {"steps": 400_000, "batch_size": 64, "pad_to": 196, "checkpoint_every": 10_000, "log_every": 100}
+"""The published recipe. MDM estimates the clean motion: the losses act on that estimate, at every noise level."""
+PRESETS = {
+    "mdm_small": Preset(
+        mdm_small, SMALL | {"steps": 7500, "cosine_to": 0.02, "gradient_clip": 1.0}, "the small MDM, baseline",
+        "2 h on 1 core", small=True, losses={}, losses_time="3 h on 1 core",
+    ),
+    "mdm_humanml3d": Preset(
+        mdm_humanml3d, PUBLISHED, "MDM as published, baseline", "days on a GPU", losses={}, losses_time="days on a GPU"
+    ),
+    "mdm_humanml3d_50": Preset(
+        mdm_humanml3d_50, PUBLISHED | {"ema": 0.9999}, "MDM with 50 steps, masked, EMA", "days on a GPU"
+    ),
+    "mdm_kit": Preset(
+        mdm_kit, PUBLISHED, "MDM for KIT-ML, baseline", "half a day on a GPU", losses={},
+        losses_time="half a day on a GPU",
+    ),
+}  # fmt: skip

@@ -6,8 +6,8 @@ from typing import Any
 
 from torch import Tensor
 
-from atm.config import validate
-from atm.errors import InputError
+from atm.base.config import validate
+from atm.base.errors import InputError
 from atm.generators.mdm.config import MDMConfig
 from atm.generators.mdm.model import MDM
 from atm.generators.mdm.presets import (
@@ -19,7 +19,7 @@ from atm.generators.mdm.presets import (
 )
 from atm.generators.parts.published import with_weights
 from atm.interface import TextEncoder
-from atm.layers import Normaliser
+from atm.motion.layers import Normaliser
 from atm.published import (
     DATA_SET_FILES,
     Release,

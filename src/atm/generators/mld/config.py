@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveInt, model_validator
 
-from atm.config import Config
+from atm.base.config import Config
 
 
 def _check_transformer(*, width: int, heads: int, layers: int) -> None:

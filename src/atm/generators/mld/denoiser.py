@@ -90,7 +90,7 @@ class TimeEmbedding(nn.Module):
 
 
 def time_sinusoid(t: Int[Tensor, "B"]) -> Float[Tensor, "B 768"]:
-    """All cosines first, then all sines; unlike `atm.layers.sinusoid`, where they alternate and the sine leads."""
+    """Return all cosines first, then all sines; unlike `atm.motion.layers.sinusoid`, where they alternate."""
     half = TIME_WIDTH // 2
     rate = torch.exp(torch.arange(half, device=t.device) * (-math.log(10000.0) / half))
     angle = t[:, None] * rate

@@ -8,17 +8,17 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from atm.generators.diffusion.steps import reverse, row_noise
 from atm.generators.mld.config import MLDConfig
 from atm.generators.mld.denoiser import FrameDenoiser, LatentDenoiser
 from atm.generators.mld.schedule import latent_chain
 from atm.generators.mld.transformer import POSITIONS
 from atm.generators.mld.vae import MotionVAE
-from atm.generators.parts.calls import check_rows, chosen_scale, keep_encoder
-from atm.generators.parts.diffusion import reverse, row_noise
-from atm.generators.parts.rows import check_frames, evaluating, like_batch, normalised_frames
+from atm.generators.parts.inputs import check_rows, chosen_scale, keep_encoder
+from atm.generators.parts.padding import check_frames, evaluating, like_batch, normalised_frames
 from atm.interface import Batch, Capabilities, StepOutput, TextEncoder
-from atm.layers import Normaliser, length_mask
 from atm.motion import Motion
+from atm.motion.layers import Normaliser, length_mask
 from atm.text import embed_nothing
 
 

@@ -1,6 +1,6 @@
 """MLD's noise levels: those of Stable Diffusion (Rombach et al. 2022), by `diffusers`."""
 
-from atm.generators.parts.diffusion import Chain
+from atm.generators.diffusion.steps import Chain
 
 
 def latent_chain(steps: int, *, kept: int | None = None) -> Chain:

@@ -9,10 +9,10 @@ from torch.nn import functional as F
 
 from atm.generators.mld.config import MLDVAEConfig
 from atm.generators.mld.vae import MotionVAE, Posterior, kl_to_standard
-from atm.generators.parts.rows import check_frames, like_batch, normalised_frames
+from atm.generators.parts.padding import check_frames, like_batch, normalised_frames
 from atm.interface import Batch, StepOutput
-from atm.layers import Normaliser
 from atm.motion import Motion
+from atm.motion.layers import Normaliser
 
 
 class VAELoss(NamedTuple):

@@ -19,15 +19,16 @@ from typing import Any
 
 from torch import Tensor
 
-from atm.config import validate
-from atm.errors import InputError
+from atm.base.config import validate
+from atm.base.errors import InputError
+from atm.base.storage import find_model, load_state, read_model
 from atm.generators.mld.config import MLDConfig, MLDVAEConfig
 from atm.generators.mld.model import MLD
 from atm.generators.mld.presets import mld_humanml3d, mld_humanml3d_frames, mld_kit
 from atm.generators.mld.stage import VAEStage
 from atm.generators.parts.published import with_weights
 from atm.interface import TextEncoder
-from atm.layers import Normaliser
+from atm.motion.layers import Normaliser
 from atm.published import (
     DATA_SET_FILES,
     Release,
@@ -38,7 +39,6 @@ from atm.published import (
     statistics_of,
     without,
 )
-from atm.storage import find_model, load_state, read_model
 
 OTHERS = ("t2m_textencoder.", "t2m_moveencoder.", "t2m_motionencoder.", "text_encoder.")
 """Beginnings of the keys of networks that are no part of MLD."""

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from atm.config import Config
+from atm.base.config import Config
 
 
 class RVQConfig(Config):

@@ -8,11 +8,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from atm.base.progress import progress
 from atm.generators.momask.config import MaskConfig
-from atm.generators.momask.draws import GumbelDraw, choose
-from atm.generators.momask.quantiser import ABSENT
-from atm.generators.momask.trunk import Trunk, guided, initialise
-from atm.progress import progress
+from atm.generators.tokens.gumbel import GumbelDraw, choose
+from atm.generators.tokens.quantiser import ABSENT
+from atm.generators.tokens.trunk import Trunk, guided, initialise
 
 RANDOM_SHARE = 0.1
 """Share of the masked tokens that show a random code instead of the mask (BERT's trick)."""

@@ -9,15 +9,16 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from atm.errors import InputError
+from atm.base.errors import InputError
 from atm.generators.momask.config import MoMaskConfig
-from atm.generators.momask.draws import row_gumbel
 from atm.generators.momask.length import LengthEstimator
 from atm.generators.momask.masked import MaskedTransformer
 from atm.generators.momask.residual import ResidualTransformer
-from atm.generators.momask.rvq import ResidualVQVAE
 from atm.generators.momask.stages import reconstruction_step
-from atm.generators.momask.tokens import (
+from atm.generators.parts.inputs import check_rows, chosen_scale, keep_encoder
+from atm.generators.parts.padding import evaluating
+from atm.generators.tokens.gumbel import row_gumbel
+from atm.generators.tokens.padding import (
     check_tokens,
     decoded,
     padded_input,
@@ -25,12 +26,11 @@ from atm.generators.momask.tokens import (
     read_known,
     sentences,
 )
-from atm.generators.momask.trunk import POSITIONS
-from atm.generators.parts.calls import check_rows, chosen_scale, keep_encoder
-from atm.generators.parts.rows import evaluating
+from atm.generators.tokens.rvq import ResidualVQVAE
+from atm.generators.tokens.trunk import POSITIONS
 from atm.interface import Batch, Capabilities, StepOutput, TextEncoder
-from atm.layers import Normaliser, length_mask
 from atm.motion import Motion
+from atm.motion.layers import Normaliser, length_mask
 
 EDIT_GUIDANCE = 2.0
 """Guidance of the residual transformer when a motion is edited, as in the published program."""

@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from atm.generators.momask.config import ResidualConfig
-from atm.generators.momask.draws import GumbelDraw, choose
 from atm.generators.momask.masked import weighted_cross_entropy
-from atm.generators.momask.quantiser import ABSENT
-from atm.generators.momask.trunk import Trunk, guided, initialise
+from atm.generators.tokens.gumbel import GumbelDraw, choose
+from atm.generators.tokens.quantiser import ABSENT
+from atm.generators.tokens.trunk import Trunk, guided, initialise
 
 
 class ResidualTransformer(nn.Module):

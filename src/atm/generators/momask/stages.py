@@ -14,20 +14,20 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from atm.config import validate
-from atm.errors import InputError
+from atm.base.config import validate
+from atm.base.errors import InputError
+from atm.base.storage import find_model, load_state, read_model
 from atm.generators.momask.config import LengthConfig, MaskConfig, ResidualConfig, RVQConfig
 from atm.generators.momask.length import LengthEstimator
 from atm.generators.momask.masked import MaskDraws, MaskedTransformer
 from atm.generators.momask.residual import ResidualTransformer, drawn_level
-from atm.generators.momask.rvq import ResidualVQVAE
-from atm.generators.momask.tokens import padded_input, sentences
-from atm.generators.momask.trunk import withheld
-from atm.generators.parts.calls import keep_encoder
+from atm.generators.parts.inputs import keep_encoder
+from atm.generators.tokens.padding import padded_input, sentences
+from atm.generators.tokens.rvq import ResidualVQVAE
+from atm.generators.tokens.trunk import withheld
 from atm.interface import Batch, StepOutput, TextEncoder
-from atm.layers import Normaliser, root_weighted
 from atm.motion import Motion
-from atm.storage import find_model, load_state, read_model
+from atm.motion.layers import Normaliser, root_weighted
 
 StageConfig = RVQConfig | MaskConfig | ResidualConfig | LengthConfig
 STAGE_CONFIGS: dict[str, type[StageConfig]] = {

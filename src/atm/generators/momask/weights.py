@@ -12,14 +12,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from atm.config import validate
-from atm.errors import InputError
+from atm.base.config import validate
+from atm.base.errors import InputError
 from atm.generators.momask.config import MoMaskConfig
 from atm.generators.momask.model import MoMask
 from atm.generators.momask.presets import momask_humanml3d, momask_kit
 from atm.generators.parts.published import with_weights
 from atm.interface import TextEncoder
-from atm.layers import Normaliser
+from atm.motion.layers import Normaliser
 from atm.published import (
     OWN_FILES,
     Release,

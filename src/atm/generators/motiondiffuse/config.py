@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from atm.config import Config
+from atm.base.config import Config
 
 
 class MotionDiffuseConfig(Config):

@@ -10,9 +10,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from atm.generators.diffusion.steps import Chain, noise_chain, reverse, row_noise
 from atm.generators.motiondiffuse.config import MotionDiffuseConfig
-from atm.generators.parts.calls import check_rows, keep_encoder
-from atm.generators.parts.diffusion import Chain, noise_chain, reverse, row_noise
+from atm.generators.parts.inputs import check_rows, keep_encoder
 from atm.generators.parts.linear_transformer import (
     FeedForward,
     SelfAttention,
@@ -24,11 +24,11 @@ from atm.generators.parts.linear_transformer import (
     text_window,
     zeroed,
 )
+from atm.generators.parts.padding import check_frames, evaluating, frame_weighted_loss, like_batch, normalised_rows
 from atm.generators.parts.patches import PatchHead, PatchStem, whole_patches
-from atm.generators.parts.rows import check_frames, evaluating, frame_weighted_loss, like_batch, normalised_rows
 from atm.interface import Batch, Capabilities, StepOutput, TextEmbedding, TextEncoder
-from atm.layers import Normaliser, length_mask, root_weighted
 from atm.motion import Motion
+from atm.motion.layers import Normaliser, length_mask, root_weighted
 
 STYLE = 4
 """Widths of a token in the vector that scales and shifts the blocks (as published)."""

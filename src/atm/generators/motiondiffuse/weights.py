@@ -8,8 +8,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from atm.config import validate
-from atm.errors import InputError
+from atm.base.config import validate
+from atm.base.errors import InputError
 from atm.generators.motiondiffuse.config import MotionDiffuseConfig
 from atm.generators.motiondiffuse.model import MotionDiffuse
 from atm.generators.motiondiffuse.presets import (
@@ -19,7 +19,7 @@ from atm.generators.motiondiffuse.presets import (
 )
 from atm.generators.parts.published import with_weights
 from atm.interface import TextEncoder
-from atm.layers import Normaliser
+from atm.motion.layers import Normaliser
 from atm.published import (
     OWN_FILES,
     Release,

@@ -6,11 +6,11 @@ from typing import TypeVar
 
 from torch import Tensor, nn
 
-from atm.config import Config
+from atm.base.config import Config
+from atm.base.storage import load_state
 from atm.interface import TextEncoder
-from atm.layers import Normaliser
+from atm.motion.layers import Normaliser
 from atm.published import check_statistics, statistics_of
-from atm.storage import load_state
 from atm.text import DeferredTextEncoder
 
 Model = TypeVar("Model", bound=nn.Module)

@@ -14,20 +14,20 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from atm.errors import InputError
-from atm.generators.parts.calls import check_rows, keep_encoder
-from atm.generators.parts.diffusion import Chain, noise_chain, reverse, row_noise, section_levels
+from atm.base.errors import InputError
+from atm.generators.diffusion.steps import Chain, noise_chain, reverse, row_noise, section_levels
+from atm.generators.parts.inputs import check_rows, keep_encoder
 from atm.generators.parts.linear_transformer import level_features, text_layers, text_window, zeroed
+from atm.generators.parts.padding import check_frames, evaluating, frame_weighted_loss, like_batch, normalised_rows
 from atm.generators.parts.patches import PatchHead, PatchStem, whole_patches
-from atm.generators.parts.rows import check_frames, evaluating, frame_weighted_loss, like_batch, normalised_rows
 from atm.generators.remodiffuse.attention import Condition, Layer
 from atm.generators.remodiffuse.config import ReMoDiffuseConfig
 from atm.generators.remodiffuse.database import Database, best, own_entries, read_database, similarities
 from atm.generators.remodiffuse.mixture import guidance, mix_weights, passes
 from atm.generators.remodiffuse.retrieval import RetrievalEncoder
 from atm.interface import Batch, Capabilities, StepOutput, TextEmbedding, TextEncoder
-from atm.layers import Normaliser, length_mask
 from atm.motion import Motion
+from atm.motion.layers import Normaliser, length_mask
 
 STYLE = 4
 """Widths of a token in the vector that scales and shifts the blocks (as published)."""

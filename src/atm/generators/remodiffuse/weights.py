@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from atm.errors import InputError
+from atm.base.errors import InputError
 from atm.generators.parts.published import with_weights
 from atm.generators.remodiffuse.config import ReMoDiffuseConfig
 from atm.generators.remodiffuse.model import ReMoDiffuse
 from atm.generators.remodiffuse.presets import remodiffuse_humanml3d, remodiffuse_kit
 from atm.interface import TextEncoder
-from atm.layers import Normaliser
+from atm.motion.layers import Normaliser
 from atm.published import (
     OWN_FILES,
     Release,

@@ -1,0 +1,1 @@
+"""Benchmarks: how fast data, training, losses, sampling and evaluation are."""

@@ -1,0 +1,157 @@
+"""The page that the demo leaves: figures side by side, the table, the curves, one example explained."""
+
+from collections.abc import Sequence
+from itertools import groupby
+
+import numpy as np
+
+from atm.apps.compare import Answer
+from atm.apps.compare.sections import answer_view
+from atm.apps.demo.result import ARMS, DemoResult
+from atm.apps.explain import explanation_html
+from atm.evaluation.report import REAL, Report, column_of, metrics_of
+from atm.pages.charts import line_chart
+from atm.pages.page import (
+    Interval,
+    Row,
+    contents,
+    figure,
+    note,
+    page,
+    paragraph,
+    section,
+    side_by_side,
+    table,
+)
+from atm.training.record import RunFolder, machine_class
+
+JUDGED = ("r_precision_1", "fid", "mm_dist", "kinematic_fid")
+SECTIONS = ("The verdict", "What they do", "The table", "How they learned", "One example, explained")
+
+
+def write_report(result: DemoResult) -> str:
+    """The page as one self-contained HTML text."""
+    parts = [
+        contents(SECTIONS),
+        section(SECTIONS[0], *_verdict(result)),
+        section(SECTIONS[1], *_figures(result.answers)),
+        section(SECTIONS[2], _table(result)),
+        section(SECTIONS[3], *_curves(result.runs)),
+        section(SECTIONS[4], explanation_html(result.explanation)),
+    ]
+    steps = {arm: run.read_record()["step"] for arm, run in result.runs.items()}
+    made = f"{result.clips} scripted motions; {result.minutes:g} minutes a model on {machine_class()}"
+    return page(
+        "Does the motion say what the sentence says?",
+        parts,
+        kicker="atm demo",
+        lead=(
+            "One small text-to-motion model, continued twice from the same early checkpoint for the same time: once "
+            "without and once with the alignment losses. Drag to turn, scroll to zoom, space to play."
+        ),
+        footer=f"{made}; steps: " + ", ".join(f"{arm} {count:,}" for arm, count in steps.items()),
+    )
+
+
+def _verdict(result: DemoResult) -> list[str]:
+    """What the numbers say, whichever way they point."""
+    baseline, aligned = (result.reports[arm].estimates(result.reports[arm].name) for arm in ARMS)
+    lines, better, worse = [], 0, 0
+    for metric in metrics_of({"baseline": baseline, "aligned": aligned}):
+        if metric not in baseline or metric not in aligned or not (metric in JUDGED or metric.startswith("oracle")):
+            continue
+        column = column_of(metric)
+        sign = {"↑": 1, "↓": -1}.get(column.better, 0)
+        gap = sign * (aligned[metric].mean - baseline[metric].mean)
+        if sign == 0:
+            continue
+        clear = abs(gap) > aligned[metric].interval + baseline[metric].interval
+        better, worse = better + (clear and gap > 0), worse + (clear and gap < 0)
+        word = "within the noise" if not clear else "better" if gap > 0 else "worse"
+        lines.append(
+            f"{column.title}: {aligned[metric].mean:.{column.digits}f} with the losses, "
+            f"{baseline[metric].mean:.{column.digits}f} without: {word}."
+        )
+    if better and not worse:
+        head = note(f"With the losses the model is clearly better in {better} of {len(lines)} measures.", "good")
+    elif worse and not better:
+        head = note(f"With the losses the model is clearly worse in {worse} of {len(lines)} measures here.", "bad")
+    else:
+        head = note(
+            f"No clear winner: with the losses {better} measures are better, {worse} are worse, "
+            f"{len(lines) - better - worse} do not differ beyond their 95 % intervals.",
+            "warn",
+        )
+    caution = note(
+        "A short protocol on a short training: an impression, not a result. The aligned model makes fewer steps in "
+        "the same time, since the losses cost some. Real figures are in docs/results.",
+    )
+    return [head, "<ul>" + "".join(f"<li>{line}</li>" for line in lines) + "</ul>", caution]
+
+
+def _figures(answers: Sequence[Answer]) -> list[str]:
+    parts = [
+        paragraph(
+            "Left limbs are warm, right limbs cool. Below each figure: what the oracle, which sees joint positions "
+            "only, says of it. These sentences are in no training set."
+        )
+    ]
+    for _, own in groupby(answers, key=lambda answer: answer.prompt):
+        parts.append(answer_view(list(own), ARMS))
+    return parts
+
+
+def _table(result: DemoResult) -> str:
+    reports: dict[str, Report] = result.reports
+    first = reports["baseline"]
+    rows = {REAL: first.estimates(REAL)} | {arm: report.estimates(report.name) for arm, report in reports.items()}
+    lines = []
+    for metric in metrics_of(rows):
+        shown = column_of(metric)
+        cells = [
+            Interval(estimates[metric].mean, estimates[metric].interval, shown.digits) if metric in estimates else None
+            for estimates in rows.values()
+        ]
+        lines.append(Row(f"{shown.title} {shown.better}", cells))
+    protocol = first.protocol
+    caption = (
+        f"Short protocol: {protocol.samples} test motions, {len(first.replications)} replications, mean ± 95 % "
+        f"interval, frames behind the end {'zeroed' if protocol.tail == 'zero' else 'as generated'}. ↑ higher is "
+        "better, ↓ lower is better, → like real motions is better."
+    )
+    return table("", [REAL, *(f"{arm}, {what}" for arm, what in ARMS.items())], lines, caption=caption)
+
+
+def _curves(runs: dict[str, RunFolder]) -> list[str]:
+    metrics = {arm: [line for line in run.read_metrics() if "loss" in line] for arm, run in runs.items()}
+    own = {arm: _smooth(lines, "loss") for arm, lines in metrics.items() if lines}
+    if not own:
+        return [paragraph("The arms were too short to log a curve.")]
+    charts = [
+        figure(
+            line_chart(own, x_label="seconds of training", y_label="L_mse", title="the model's own loss"),
+            "Both arms, against time. The noise levels and batches of a step are the same in both.",
+        )
+    ]
+    aligned = metrics["aligned"]
+    losses = {
+        name: _smooth(aligned, key)
+        for name, key in (("inter", "alignment/inter/loss"), ("intra", "alignment/intra/loss"))
+        if any(key in line for line in aligned)
+    }
+    if losses:
+        charts.append(
+            figure(
+                line_chart(losses, x_label="seconds of training", y_label="loss", title="the alignment losses"),
+                "Of the aligned arm, before their weights.",
+            )
+        )
+    return [side_by_side(*charts)]
+
+
+def _smooth(lines: list[dict], key: str, window: int = 5) -> tuple[list[float], list[float]]:
+    """A running mean over lines that have the key, against seconds."""
+    points = [(line["seconds"], line[key]) for line in lines if key in line]
+    seconds, values = np.array(points).T
+    window = max(1, min(window, len(values)))
+    return seconds[window - 1 :].tolist(), np.convolve(values, np.ones(window) / window, "valid").tolist()

@@ -1,0 +1,154 @@
+"""Steps of the demo. Each leaves its result in the folder, so that a second call goes on where one stopped."""
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+
+from atm.alignment import Alignment, AlignmentConfig
+from atm.alignment.config import MINILM_EPSILON
+from atm.apps import train as start
+from atm.apps.compare import answer_prompts, packaged_prompts
+from atm.apps.demo.report import write_report
+from atm.apps.demo.result import ARMS, DemoResult
+from atm.apps.evaluate import evaluate_path
+from atm.apps.explain import Explanation, explain_batch
+from atm.base.config import override
+from atm.base.errors import InputError
+from atm.base.packaged import packaged
+from atm.base.storage import atomic, find_model
+from atm.data.batches import BatchSampler
+from atm.data.humanml3d import open_dataset
+from atm.models import load_generator
+from atm.scripted.write import write_scripted
+from atm.space import load_space
+from atm.text import CachedTextEncoder, load_text_encoder
+from atm.training.presets import preset
+from atm.training.record import RunFolder
+
+EVALUATED = 128
+REPEATS = 3
+"""The short protocol: the field takes all test motions, 20 times."""
+FOR_A_SHORT_RUN = ("log_every=5", "gradient_log_every=50", "warmup_steps=20")
+FULL_MINUTES = {"space": 20.0, "evaluator": 8.0, "early": 30.0}
+"""Training time of what the package otherwise brings, for `--full`."""
+
+
+def run_demo(
+    out: Path, *, full: bool = False, minutes: float = 2.5, clips: int = 1500, seed: int = 0, show_progress: bool = True
+) -> Path:
+    """Run what is not there yet, and write the page.
+
+    Args:
+        out: folder of everything.
+        full: train space, evaluator and the baseline's early checkpoint here, too.
+        minutes: training time of each arm.
+        clips: scripted motions.
+        seed: of data, training and sampling.
+        show_progress: bars, and a line per step, on standard error.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        InputError: the folder holds a demo of other settings.
+    """
+    if minutes <= 0:
+        raise InputError(f"minutes must be > 0, got {minutes:g}")
+    settings = {"full": full, "minutes": minutes, "clips": clips, "seed": seed}
+    _check_settings(out, settings)
+
+    def say(line: str) -> None:
+        if show_progress:
+            print(line, file=sys.stderr)
+
+    say(f"1/5 scripted motions ({clips})")
+    data = out / "data"
+    write_scripted(data, clips=clips, seed=seed, progress=show_progress)
+    models = _trained_here(out, data, seed, show_progress, say) if full else _from_package()
+
+    say(f"2/5 two arms from one early checkpoint, {minutes:g} minutes each")
+    runs = {}
+    for arm, alignment in (("baseline", ["alignment=none"]), ("aligned", [f"alignment.space={models['space']}"])):
+        say(f"    {arm}: {ARMS[arm]}")
+        settings = [
+            f"data={data}",
+            f"seed={seed}",
+            "log_every=5",
+            "gradient_log_every=50",
+            "warmup_steps=20",
+            *alignment,
+        ]
+        name = "mdm_small" if arm == "baseline" else "mdm_small_atm"
+        runs[arm] = _train(out / arm, name, settings, minutes, models["early"], show_progress)
+
+    say("3/5 evaluation by a short protocol")
+    reports = {}
+    for arm in ARMS:
+        reports[arm], _ = evaluate_path(
+            out / arm, data=data, evaluator=models["evaluator"], repeats=REPEATS, limit=EVALUATED,
+            multimodality=False, seed=seed, show_progress=show_progress,
+        )  # fmt: skip
+
+    say("4/5 motions for a handful of sentences")
+    arms = {arm: load_generator(find_model(out / arm)) for arm in ARMS}
+    answers = answer_prompts(arms, packaged_prompts(), seed=seed, show_progress=show_progress)
+
+    say("5/5 one mined example, and the page")
+    explanation = _explain(out, data, models["space"], seed)
+    path = out / "report.html"
+    result = DemoResult(reports, runs, answers, explanation, minutes, clips, full)
+    with atomic(path) as part:
+        part.write_text(write_report(result), encoding="utf-8")
+    return path
+
+
+def _check_settings(out: Path, settings: dict) -> None:
+    """A folder holds the demo of one set of settings: what is there is taken, not made again."""
+    file = out / "demo.json"
+    if file.is_file():
+        known = json.loads(file.read_text())
+        if known != settings:
+            raise InputError(f"{out} holds a demo made with {known}, asked is {settings}: give another --out")
+        return
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(settings) + "\n")
+    except OSError as error:
+        raise InputError(f"cannot write to {out}: {error.strerror}") from None
+
+
+def _from_package() -> dict[str, Path]:
+    return {name: packaged(name) for name in ("space", "evaluator", "early")}
+
+
+def _trained_here(out: Path, data: Path, seed: int, show_progress: bool, say) -> dict[str, Path]:
+    say(f"    space, evaluator and baseline from nothing: about {sum(FULL_MINUTES.values()):g} minutes of training")
+    paths = {}
+    for name, preset_name in (("space", "space_scripted"), ("evaluator", "evaluator_scripted"), ("early", "mdm_small")):
+        # Seeds apart: the evaluator must not share its start with what is optimised.
+        settings = [f"data={data}", f"seed={seed + (1000 if name == 'evaluator' else 0)}"]
+        paths[name] = _train(out / name, preset_name, settings, FULL_MINUTES[name], None, show_progress).model
+    return paths
+
+
+def _train(
+    folder: Path, name: str, settings: list[str], minutes: float, from_model: Path | None, show_progress: bool
+) -> RunFolder:
+    base = preset(name) if from_model is None else start.with_model_of(preset(name), from_model)
+    return start.start_or_resume(
+        override(base, settings), folder, minutes=minutes, from_model=from_model, show_progress=show_progress
+    )
+
+
+def _explain(out: Path, data: Path, space: Path, seed: int) -> Explanation:
+    """A batch that the model was not trained on, at the end of the baseline's training: what is still confused."""
+    dataset = open_dataset(data, "test")
+    encoder = CachedTextEncoder(load_text_encoder("minilm"))
+    encoder.prepare(dataset.captions(), progress=False)
+    generator = load_generator(find_model(out / "baseline"), encoder)
+    config = AlignmentConfig(inter_weight=1, intra_weight=1, gamma=1, epsilon=MINILM_EPSILON)
+    batch = BatchSampler(dataset, encoder, batch_size=64, seed=seed)(0)
+    with torch.no_grad():
+        return explain_batch(generator, Alignment(config, load_space(space, encoder)), batch, seed=seed)

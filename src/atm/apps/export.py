@@ -1,0 +1,119 @@
+"""One motion into a file of any kind; the suffix says which."""
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from atm.base.errors import InputError, unknown
+from atm.export.npz import MotionFile, check_joints, save_npz
+from atm.motion import HUMANML3D, Skeleton
+
+
+def save_motion(
+    path: Path | str,
+    joints: Float[np.ndarray, "T J 3"],
+    *,
+    skeleton: Skeleton = HUMANML3D,
+    features: Float[np.ndarray, "T D"] | None = None,
+    text: str = "",
+    provenance: dict[str, Any] | None = None,
+) -> Path:
+    """Writes one motion; folders on the way are made.
+
+    Args:
+        path: its suffix is one of `SUFFIXES`.
+        joints: in metres, y up, at the skeleton's frame rate.
+        skeleton: names the joints.
+        features: the same motion as features in published units; kept in `.npz` only.
+        text: the sentence it was made for; kept in `.npz`, shown in pictures and pages.
+        provenance: model, seed and the like, plain JSON values; kept in `.npz`.
+
+    Returns:
+        The path that was written.
+
+    Raises:
+        InputError: an unknown suffix, a motion that is not finite or not of this skeleton, or a path that cannot be
+            written to.
+    """
+    path = Path(path)
+    check_suffix(path)
+    check_joints(joints, skeleton, f"the motion for {path.name}")
+    motion = MotionFile(np.asarray(joints, dtype=np.float32), skeleton, features, text, provenance or {})
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _WRITERS[path.suffix.lower()](path, motion)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)  # half a file
+        raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
+    return path
+
+
+def check_suffix(path: Path | str) -> None:
+    """Refuses a path before any work is done for it.
+
+    Raises:
+        InputError: no file of this suffix can be written.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in _WRITERS:
+        raise unknown("output suffix", suffix or str(path), _WRITERS)
+
+
+def _npy(path: Path, motion: MotionFile) -> None:
+    np.save(path, motion.joints)
+
+
+def _bvh(path: Path, motion: MotionFile) -> None:
+    from atm.export.bvh import save_bvh
+
+    save_bvh(path, motion.joints, motion.skeleton)
+
+
+def _glb(path: Path, motion: MotionFile) -> None:
+    from atm.export.glb import save_glb
+
+    save_glb(path, motion.joints, motion.skeleton, text=motion.text)
+
+
+def _film(path: Path, motion: MotionFile) -> None:
+    from atm.pages.video import save_video
+
+    save_video(path, motion.joints, skeleton=motion.skeleton, text=motion.text)
+
+
+def _picture(path: Path, motion: MotionFile) -> None:
+    from atm.pages.strips import film_strip
+
+    seconds = len(motion.joints) / motion.skeleton.fps
+    strip = film_strip(motion.joints, min(10, max(5, round(seconds) + 1)), skeleton=motion.skeleton, text=motion.text)
+    strip.save(path)
+
+
+def _page(path: Path, motion: MotionFile) -> None:
+    from atm.pages.page import page
+    from atm.pages.viewer import MotionView, Pane, viewer_html
+
+    title = motion.text or path.stem
+    view = MotionView("", [Pane("", motion.joints, skeleton=motion.skeleton)])
+    facts = ", ".join(f"{name} {value}" for name, value in motion.provenance.items())
+    path.write_text(page(title, [viewer_html(view)], footer=facts), encoding="utf-8")
+
+
+_WRITERS: dict[str, Callable[[Path, MotionFile], None]] = {
+    ".npz": save_npz,
+    ".npy": _npy,
+    ".bvh": _bvh,
+    ".glb": _glb,
+    ".mp4": _film,
+    ".gif": _film,
+    ".png": _picture,
+    ".html": _page,
+}
+
+SUFFIXES = tuple(_WRITERS)
+"""What `save_motion` can write."""

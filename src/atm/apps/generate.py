@@ -1,0 +1,196 @@
+"""From sentences to motion files."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+from torch.nn import functional as F
+
+from atm.apps.best_of import CHOOSER, BestOf, best_of
+from atm.apps.export import save_motion
+from atm.base.errors import InputError, unknown
+from atm.base.packaged import packaged
+from atm.base.storage import find_model
+from atm.interface import Batch, Generator
+from atm.models import load_generator
+from atm.models.check import CheckResult, check_generator
+from atm.motion import Motion, skeleton_of_width
+
+MIN_SECONDS = 0.5
+BATCH = 32
+
+
+def generate_files(
+    text: list[str],
+    *,
+    model: Path | None,
+    seconds: float,
+    samples: int = 1,
+    seed: int = 0,
+    guidance_scale: float | None = None,
+    candidates: int = 1,
+    space: Path | None = None,
+    out: Path,
+    suffix: str = "npz",
+    show_progress: bool = True,
+) -> list[Path]:
+    """Write one file per sentence and sample.
+
+    Args:
+        text: sentences.
+        model: run folder or model file; None: the packaged generator.
+        seconds: length of every motion.
+        samples: motions per sentence; sample k of a sentence is the same whatever else is asked for.
+        seed: the same seed gives the same files.
+        guidance_scale: None takes the model's own.
+        candidates: so many motions are made for each file, and the one nearest to its sentence is kept.
+        space: what measures that, see `best_of`.
+        out: a file with a known suffix, or a folder.
+        suffix: format of the files in a folder.
+        show_progress: a bar per batch.
+
+    Returns:
+        The paths, sentence by sentence.
+
+    Raises:
+        InputError: an empty sentence, an impossible length or number, an unknown suffix, a file that is no model.
+    """
+    check_text(text)
+    if samples < 1:
+        raise InputError(f"samples must be at least 1, got {samples}")
+    paths = _paths(text, samples, out, suffix)
+    file = packaged("generator") if model is None else find_model(model)
+    generator = load_generator(file)
+    lengths = torch.full((len(text) * samples,), _frames(generator, seconds))
+    chosen = {} if candidates == 1 else {"best_of": candidates, "space": str(space or CHOOSER)}
+    motions = sample_rows(
+        best_of(generator, candidates, space=space, model=file),
+        [sentence for sentence in text for _ in range(samples)],
+        lengths,
+        seeds=[row_seed(seed, k) for _ in text for k in range(samples)],
+        guidance_scale=guidance_scale,
+        show_progress=show_progress,
+    )
+    for row, path in enumerate(paths):
+        frames = int(motions.lengths[row])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_motion(
+            path,
+            motions[row : row + 1].joints[0, :frames].numpy(),
+            skeleton=motions.skeleton,
+            features=motions.features[row, :frames].numpy(),
+            text=text[row // samples],
+            provenance={"model": str(file.name), "seed": seed, "sample": row % samples} | chosen,
+        )
+    return paths
+
+
+def sample_all(
+    generator: Generator,
+    text: list[str],
+    *,
+    seconds: float,
+    seeds: list[int],
+    guidance_scale: float | None = None,
+    show_progress: bool = True,
+) -> Motion:
+    """One motion per sentence, in batches.
+
+    Raises:
+        InputError: the length is not one that the model can make.
+    """
+    lengths = torch.full((len(text),), _frames(generator, seconds))
+    return sample_rows(
+        generator, text, lengths, seeds=seeds, guidance_scale=guidance_scale, show_progress=show_progress
+    )
+
+
+def sample_rows(
+    generator: Generator | BestOf,
+    text: list[str],
+    lengths: Int[Tensor, "B"],
+    *,
+    seeds: list[int],
+    guidance_scale: float | None = None,
+    show_progress: bool = True,
+) -> Motion:
+    """One motion per sentence, each of its own length in frames, in batches; on the CPU.
+
+    Raises:
+        InputError: a guidance scale that is none.
+    """
+    if guidance_scale is not None and not 0 <= guidance_scale < float("inf"):
+        raise InputError(f"guidance must be a number >= 0, got {guidance_scale}")
+    longest = int(lengths.max())
+    features = []
+    for start in range(0, len(text), BATCH):
+        rows = slice(start, start + BATCH)
+        motion = generator.sample(
+            text[rows], lengths[rows], seeds=seeds[rows], guidance_scale=guidance_scale, progress=show_progress
+        )
+        made = motion.features[:, :longest].cpu()
+        features.append(F.pad(made, (0, 0, 0, longest - made.shape[1])))
+    return Motion(torch.cat(features), lengths)
+
+
+def check_model(model: Path) -> list[CheckResult]:
+    """The checks that every generator must pass, on this run or model file.
+
+    The batch is noise of the size of the model's own data: what the checks ask for does not depend on its content.
+    """
+    generator = load_generator(find_model(model))
+    mean, std = generator.normaliser.mean, generator.normaliser.std
+    text, lengths = ["a person walks forward", "someone sits down and waves"], torch.tensor([40, 60])
+    noise = torch.randn(2, 60, len(mean), generator=torch.Generator().manual_seed(0))
+    motion = Motion(mean + std * noise, lengths).zero_padding()
+    batch = Batch(motion, text, generator.text_encoder(text).sentence, ids=["walk", "sit"])
+    return check_generator(generator, batch)
+
+
+def check_text(text: list[str]) -> None:
+    """Every prompt must hold a word."""
+    for sentence in text:
+        if not sentence.strip():
+            raise InputError('the sentence is empty: expected words such as "a person walks forward and sits down"')
+
+
+def row_seed(seed: int, sample: int) -> int:
+    """The noise of a sample: the same for every sentence, so that sentences can be compared."""
+    return int(np.random.SeedSequence([seed, sample]).generate_state(1)[0])
+
+
+def _frames(generator: Generator, seconds: float) -> int:
+    skeleton = skeleton_of_width(len(generator.normaliser.mean))
+    longest = generator.config.max_frames / skeleton.fps
+    if not MIN_SECONDS <= seconds <= longest:
+        raise InputError(f"seconds must be {MIN_SECONDS} to {longest:g} for this model, got {seconds:g}")
+    return min(skeleton.frames(seconds), generator.config.max_frames)
+
+
+def _paths(text: list[str], samples: int, out: Path, suffix: str) -> list[Path]:
+    from atm.apps.export import SUFFIXES
+
+    if out.suffix:
+        if out.suffix.lower() not in SUFFIXES:
+            raise unknown("output suffix", out.suffix, SUFFIXES)
+        if len(text) * samples == 1:
+            return [out]
+        return [
+            out.with_name(f"{out.stem}-{i}-{k}{out.suffix}" if samples > 1 else f"{out.stem}-{i}{out.suffix}")
+            for i in range(len(text))
+            for k in range(samples)
+        ]
+    ending = "." + suffix.lstrip(".")
+    if ending not in SUFFIXES:
+        raise unknown("output format", suffix, [known.lstrip(".") for known in SUFFIXES])
+    names = [f"{i}-{_slug(sentence)}" for i, sentence in enumerate(text)]
+    return [
+        out / (f"{name}-{k}{ending}" if samples > 1 else f"{name}{ending}") for name in names for k in range(samples)
+    ]
+
+
+def _slug(sentence: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", sentence.lower()).strip("-")[:48]

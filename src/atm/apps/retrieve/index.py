@@ -1,0 +1,178 @@
+"""A data set in a space, ready to be searched. What was embedded once is kept in the cache folder.
+
+Embeddings are kept in pieces, each named by the space's weights and by what was embedded: a data set that grows or
+changes costs its changes, and an embedding that was stopped goes on where it was.
+"""
+
+import hashlib
+import json
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from atm.base.cache import cache_folder
+from atm.base.errors import InputError
+from atm.base.progress import progress
+from atm.base.storage import atomic
+from atm.data.humanml3d import Item, MotionDataset
+from atm.interface import TextMotionSpace
+from atm.motion import padded
+
+PIECE = 256
+"""Rows that are embedded and kept together."""
+AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class Hit:
+    """Something that was found."""
+
+    item: Item
+    """The motion that was found, or the motion of the caption that was found."""
+    text: str
+    """The caption that was found, or the found motion's caption that is nearest to the query."""
+    cosine: float
+    """Of query and found, -1 to 1."""
+
+
+@dataclass(frozen=True)
+class Index:
+    """A split of a data set in a space."""
+
+    space: TextMotionSpace
+    dataset: MotionDataset
+    z_motion: Float[Tensor, "N E"]
+    """Unit vectors, one for each item of the data set."""
+    captions: list[tuple[str, Item]]
+    """Every caption with its motion; each pair once."""
+    z_text: Float[Tensor, "C E"]
+    """Unit vectors, one for each of these."""
+    device: str = "cpu"
+    """Where the space is; the vectors are on the CPU."""
+
+    @torch.no_grad()
+    def motions_like(self, text: str, top: int) -> list[Hit]:
+        """The motions nearest to a sentence, best first; of equal ones in the data set's order."""
+        query = F.normalize(self.space.encode_text([text]).float().cpu(), dim=-1)[0]
+        nearest: dict[str, tuple[float, str]] = {}
+        for (caption, item), cosine in zip(self.captions, (self.z_text @ query).tolist(), strict=True):
+            nearest[item.id] = max(nearest.get(item.id, (-2.0, "")), (cosine, caption))
+        cosines = self.z_motion @ query
+        return [
+            Hit(self.dataset.items[row], nearest[self.dataset.items[row].id][1], cosines[row].item())
+            for row in _best(cosines, top)
+        ]
+
+    @torch.no_grad()
+    def captions_like(self, features: Float[np.ndarray, "T D"], top: int) -> list[Hit]:
+        """The captions nearest to a motion, best first, each sentence once.
+
+        Raises:
+            InputError: features of another width than the space reads.
+        """
+        query = F.normalize(self.space.encode_motion(padded([features]).to(self.device)).float().cpu(), dim=-1)[0]
+        cosines = self.z_text @ query
+        found: dict[str, Hit] = {}
+        for row in _best(cosines, len(cosines)):
+            caption, item = self.captions[row]
+            found.setdefault(caption, Hit(item, caption, cosines[row].item()))
+            if len(found) == top:
+                break
+        return list(found.values())
+
+
+def build_index(
+    space: TextMotionSpace,
+    weights: Path,
+    dataset: MotionDataset,
+    *,
+    device: str = "cpu",
+    show_progress: bool = True,
+) -> Index:
+    """The data set in the space, from the cache folder as far as it is there.
+
+    Args:
+        space: in evaluation mode.
+        weights: its file; what tells its embeddings from another space's.
+        dataset: what shall be searched.
+        device: where the space is.
+        show_progress: a bar, where something must be embedded.
+    """
+    of_space = hashlib.sha256(weights.read_bytes()).digest()
+
+    def embed_motions(items: Sequence[Item]) -> Tensor:
+        return space.encode_motion(padded([dataset.features(item) for item in items]).to(device))
+
+    def embed_captions(pairs: Sequence[tuple[str, Item]]) -> Tensor:
+        return space.encode_text([caption for caption, _ in pairs])
+
+    def motion_key(items: Sequence[Item]) -> bytes:
+        content = hashlib.sha256()
+        for item in items:
+            content.update(np.ascontiguousarray(dataset.features(item)))
+        return content.digest() + json.dumps([item.frames for item in items]).encode()
+
+    def caption_key(pairs: Sequence[tuple[str, Item]]) -> bytes:
+        return json.dumps([caption for caption, _ in pairs]).encode()
+
+    captions = [
+        (text, item) for item in dataset.items for text in dict.fromkeys(caption.text for caption in item.captions)
+    ]
+    z_motion = _embedded(dataset.items, embed_motions, motion_key, of_space, "embedding motions", show_progress)
+    z_text = _embedded(captions, embed_captions, caption_key, of_space, "embedding captions", show_progress)
+    return Index(space, dataset, z_motion, captions, z_text, device)
+
+
+@torch.no_grad()
+def _embedded(
+    rows: Sequence,
+    embed: Callable[[Sequence], Tensor],
+    key_of: Callable[[Sequence], bytes],
+    of_space: bytes,
+    what: str,
+    show_progress: bool,
+) -> Float[Tensor, "N E"]:
+    """Unit vectors of all rows, piece by piece, read where they are kept and else embedded and kept."""
+    pieces = [rows[start : start + PIECE] for start in range(0, len(rows), PIECE)]
+    files = [
+        cache_folder() / "retrieval" / f"{hashlib.sha256(of_space + key_of(piece)).hexdigest()[:24]}.npy"
+        for piece in pieces
+    ]
+    done = [_read(file, len(piece)) for file, piece in zip(files, pieces, strict=True)]
+    missing = [place for place, part in enumerate(done) if part is None]
+    for place in progress(missing, what, show=show_progress and bool(missing)):
+        piece = pieces[place]
+        parts = [embed(piece[start : start + AT_ONCE]) for start in range(0, len(piece), AT_ONCE)]
+        done[place] = F.normalize(torch.cat(parts).float(), dim=-1).cpu()
+        _keep(files[place], done[place])
+    return torch.cat(done)
+
+
+def _read(file: Path, rows: int) -> Float[Tensor, "N E"] | None:
+    """A kept piece; None: there is none, or a damaged one."""
+    try:
+        kept = np.load(file, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    return torch.from_numpy(kept) if kept.ndim == 2 and len(kept) == rows else None
+
+
+def _keep(file: Path, embedded: Float[Tensor, "N E"]) -> None:
+    """A folder that cannot be written to costs a warning, not the search."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with atomic(file) as part, part.open("wb") as opened:
+            np.save(opened, embedded.numpy())
+    except (OSError, InputError) as error:
+        warnings.warn(f"cannot keep embeddings in {file.parent}: {error}", stacklevel=2)
+
+
+def _best(cosines: Float[Tensor, "N"], top: int) -> list[int]:
+    return cosines.argsort(descending=True, stable=True)[:top].tolist()

@@ -1,0 +1,228 @@
+"""From a config to a running loop: data, text embeddings, model, space."""
+
+import warnings
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from atm.alignment import Alignment
+from atm.base.config import load, validate
+from atm.base.errors import InputError
+from atm.base.storage import find_model, load_state, read_model
+from atm.data.batches import BatchSampler
+from atm.data.humanml3d import MotionDataset, open_dataset
+from atm.interface import TextEncoder
+from atm.models import find_spec
+from atm.motion.layers import Normaliser
+from atm.space import Space, find_space
+from atm.text import CachedTextEncoder, load_text_encoder
+from atm.training.config import TrainConfig
+from atm.training.distributed import Team
+from atm.training.loop import Outcome, train
+from atm.training.optimise import step_generator
+from atm.training.record import RunFolder
+
+ENOUGH_MINUTES = 0.02
+"""A run whose time is over but for this is done."""
+
+
+def start(
+    config: TrainConfig,
+    out: Path,
+    *,
+    minutes: float | None = None,
+    from_model: Path | None = None,
+    devices: int = 1,
+    machines: int = 1,
+    show_progress: bool = True,
+) -> Outcome:
+    """A new run.
+
+    Args:
+        config: with `data` set.
+        out: run folder; must not hold a run.
+        minutes: time budget.
+        from_model: run folder or model file whose weights the run starts with; they must fit the config's model, as
+            those of `with_model_of` do.
+        devices, machines: see `Team`. With more than one process, only the first returns.
+    """
+    run, team = RunFolder(out), Team(config.precision, devices=devices, machines=machines)
+    if team.first:
+        if run.holds_something():
+            raise InputError(f"{out} holds a run already: go on with `atm train --resume {out}`, or give another --out")
+        run.forget()
+    team.launch()
+    return _run(config, run, team, minutes=minutes, from_model=from_model, resume=False, show_progress=show_progress)
+
+
+def with_model_of(config: TrainConfig, path: Path) -> TrainConfig:
+    """The config with the model that a run folder or model file holds in place of its own, so that its weights fit.
+
+    Raises:
+        InputError: no such file, or a model of another kind.
+    """
+    stored = read_model(find_model(path))
+    name = stored.config.get("name", stored.kind)
+    if name != config.model.name:
+        raise InputError(f"{path} holds a model of kind {name!r}, but the preset trains {config.model.name!r}")
+    model = validate(type(config.model), stored.config, source=str(path))
+    return config.model_copy(update={"model": model})
+
+
+def resume(
+    out: Path, *, minutes: float | None = None, devices: int = 1, machines: int = 1, show_progress: bool = True
+) -> Outcome:
+    """Go on with the run in this folder, by the config that it holds; arguments as for `start`."""
+    run = RunFolder(out)
+    if not run.config.is_file():
+        raise InputError(f"{out} is not a run folder: there is no {run.config.name} in it")
+    config = load(TrainConfig, run.config)
+    team = Team(config.precision, devices=devices, machines=machines)
+    team.launch()
+    return _run(config, run, team, minutes=minutes, from_model=None, resume=True, show_progress=show_progress)
+
+
+def start_or_resume(
+    config: TrainConfig,
+    out: Path,
+    *,
+    minutes: float | None = None,
+    from_model: Path | None = None,
+    show_progress: bool = True,
+) -> RunFolder:
+    """A run that is there at the end: begun, gone on with, or finished already; arguments as for `start`.
+
+    Args:
+        minutes: of all calls together; None: all its steps.
+
+    Raises:
+        KeyboardInterrupt: the run was interrupted; it has written its checkpoint.
+    """
+    run = RunFolder(out)
+    if not run.checkpoint.is_file():
+        run.forget()
+        outcome = start(config, out, minutes=minutes, from_model=from_model, show_progress=show_progress)
+    else:
+        record = run.read_record()
+        left = None if minutes is None else minutes - record["minutes"]
+        if record["step"] >= record["steps"] or (left is not None and left < ENOUGH_MINUTES):
+            return run
+        outcome = resume(out, minutes=left, show_progress=show_progress)
+    if outcome.interrupted:
+        raise KeyboardInterrupt
+    return run
+
+
+class Prepared(NamedTuple):
+    """All that the loop needs of a config."""
+
+    config: TrainConfig
+    """With what the data decided."""
+    model: nn.Module
+    sampler: BatchSampler
+    alignment: Alignment | None
+    validation: BatchSampler | None
+
+
+def prepare(config: TrainConfig, *, new: bool = True, show_progress: bool = True) -> Prepared:
+    """Data, text embeddings, model and space of a config; `new` as for `build_model`."""
+    if config.data is None:
+        raise InputError("no data: give data=DIR, a folder in the HumanML3D layout")
+    dataset = open_dataset(config.data, "train")
+    if dataset.skipped:
+        named = "; ".join(f"{clip} {why}" for clip, why in list(dataset.skipped.items())[:5])
+        warnings.warn(f"{len(dataset.skipped)} clips are left out: {named}", stacklevel=2)
+    encoder = cached_encoder(text_encoder_name(config), dataset, show_progress=show_progress)
+    config, model = build_model(config, dataset, encoder, new=new)
+    alignment = None
+    if config.alignment is not None and config.alignment.weighs_anything():
+        alignment = Alignment(config.alignment, _space(config.alignment.space, dataset, encoder))
+    sizes = {
+        "batch_size": config.batch_size,
+        "seed": config.seed,
+        "pad_to": config.pad_to,
+        "window": config.window,
+        "sort_over": config.sort_over,
+        "alike_over": config.alike_over,
+        "read_meaning": _reads_meaning(config),
+        "show_progress": show_progress,
+    }
+    sentences = encoder
+    if sentence_encoder_name(config) != encoder.name:
+        sentences = cached_encoder(sentence_encoder_name(config), dataset, show_progress=show_progress)
+    validation = None
+    if config.validate_every:
+        val = open_dataset(config.data, "val")
+        for one in {encoder, sentences}:
+            one.prepare(val.captions(), progress=show_progress)
+        validation = BatchSampler(val, sentences, **sizes)
+    return Prepared(config, model, BatchSampler(dataset, sentences, **sizes), alignment, validation)
+
+
+def _run(config: TrainConfig, run: RunFolder, team: Team, *, minutes, from_model, resume, show_progress) -> Outcome:
+    with team.one_after_another():
+        ready = prepare(
+            config, new=not resume and from_model is None, show_progress=show_progress and team.first
+        )  # fmt: skip
+    if from_model is not None:
+        load_state(ready.model, read_model(find_model(from_model)).state, source=str(from_model))
+    outcome = train(
+        ready.config, ready.model, ready.sampler, run,
+        alignment=ready.alignment, validation=ready.validation, minutes=minutes, resume=resume, team=team,
+        show_progress=show_progress,
+    )  # fmt: skip
+    team.part_ways()
+    return outcome
+
+
+def build_model(
+    config: TrainConfig, dataset: MotionDataset, encoder: TextEncoder, *, new: bool
+) -> tuple[TrainConfig, nn.Module]:
+    """A model with weights drawn from the config's seed, and the config with what the data decided.
+
+    Args:
+        config: of the run.
+        dataset: its training split.
+        encoder: the language model that `text_encoder_name` names.
+        new: whether the run starts with this model, so that it takes over what an earlier stage learned; False:
+            its weights come from elsewhere.
+    """
+    step_generator(config.seed, -1 % 2**31)
+    normaliser = Normaliser(torch.from_numpy(dataset.mean), torch.from_numpy(dataset.std))
+    row = find_spec(config.model.name)
+    config = config.model_copy(update={"model": row.fit(config.model, dataset)})
+    return config, (row.new if new else row.build)(config.model, encoder, normaliser)
+
+
+def text_encoder_name(config: TrainConfig) -> str:
+    """The language model of a run. A model that names none reads words or no text; it gets one that is always there."""
+    return getattr(config.model, "text_encoder", "minilm")
+
+
+def sentence_encoder_name(config: TrainConfig) -> str:
+    """The language model of `Batch.sentence`, by which near-duplicate captions are told; a baseline asks none."""
+    if config.alignment is not None:
+        return config.alignment.sentence_encoder
+    return getattr(config.model, "sentence_encoder", text_encoder_name(config))
+
+
+def _reads_meaning(config: TrainConfig) -> bool:
+    """Whether the model's own objective or the losses read `Batch.meaning`."""
+    asked = [part.reads_meaning() for part in (config.model, config.alignment) if hasattr(part, "reads_meaning")]
+    return any(asked)
+
+
+def cached_encoder(name: str, dataset: MotionDataset, *, show_progress: bool) -> CachedTextEncoder:
+    """A text encoder that has every caption of the data set in memory."""
+    encoder = CachedTextEncoder(load_text_encoder(name))
+    encoder.prepare(dataset.captions(), progress=show_progress)
+    return encoder
+
+
+def _space(path: str | None, dataset: MotionDataset, encoder: CachedTextEncoder) -> Space:
+    def encoder_of(name: str) -> CachedTextEncoder:
+        return encoder if name == encoder.name else cached_encoder(name, dataset, show_progress=True)
+
+    return find_space(path, width=dataset.skeleton.feature_width, encoder_of=encoder_of)

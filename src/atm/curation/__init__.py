@@ -1,0 +1,1 @@
+"""Data folders made and mended."""

@@ -1,0 +1,7 @@
+"""What is there of a data folder, what is wrong with it and what that means; and a repaired copy."""
+
+from atm.curation.check.findings import Finding, Report
+from atm.curation.check.folder import check_folder
+from atm.curation.check.repair import repair_folder
+
+__all__ = ["Finding", "Report", "check_folder", "repair_folder"]

@@ -1,0 +1,283 @@
+"""BVH files as arrays: a reader that takes what the usual programs write, sampling in time, forward kinematics.
+
+The format has no standard; the reader goes by Biovision's description and by what programs agree on: a position channel
+replaces its part of OFFSET, rotation channels apply from left to right, each in the axes that the ones before have
+turned.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from scipy.interpolate import CubicSpline
+from scipy.spatial.transform import Rotation
+
+from atm.base.errors import InputError
+
+_NEXT = re.compile(
+    r"\s*(?:(?P<joint>ROOT|JOINT)\s+(?P<name>[^{]*?)\s*\{|(?P<end>End\s*Site)[^{]*\{|OFFSET\s+(?P<offset>\S+\s+\S+\s+\S+)"
+    r"|CHANNELS\s+(?P<count>\d+)|(?P<close>\}))",
+    re.IGNORECASE,
+)
+_MOTION = re.compile(r"\bMOTION\s+Frames\s*:\s*(?P<frames>\d+)\s+Frame\s*Time\s*:\s*(?P<time>\S+)", re.IGNORECASE)
+_CHANNEL = re.compile(r"([XYZ])(position|rotation)", re.IGNORECASE)
+
+_APART_DEGREES, _APART_RATIO = 5.0, 8.0
+"""A first frame that is this far from the second (mean over joints), and so many times as far as one frame usually is
+from the next, is no part of the motion."""
+_SLOWEST = 1.0
+"""Seconds of a frame; what is more was meant as frames per second or milliseconds."""
+
+
+@dataclass(frozen=True)
+class Bvh:
+    """A BVH file. The end site of a joint counts as a joint without channels, named "<joint> end"."""
+
+    names: tuple[str, ...]
+    parents: tuple[int, ...]
+    """-1 for a root; a parent stands before its children."""
+    offsets: Float[np.ndarray, "J 3"]
+    """In the file's unit."""
+    channels: tuple[tuple[tuple[str, bool], ...], ...]
+    """Per joint, in the file's order: the axis, X Y or Z, and whether it is a rotation."""
+    values: Float[np.ndarray, "T C"]
+    """Positions in the file's unit, rotations in degrees."""
+    frame_time: float
+    """Seconds."""
+
+    @property
+    def seconds(self) -> float:
+        """From the first frame to the last."""
+        return (len(self.values) - 1) * self.frame_time
+
+    @cached_property
+    def rest(self) -> Float[np.ndarray, "J 3"]:
+        """Where the joints are while all rotations are zero."""
+        places = self.offsets.copy()
+        for joint, parent in enumerate(self.parents):
+            if parent >= 0:
+                places[joint] += places[parent]
+        return places
+
+    def children(self, joint: int) -> list[int]:
+        return [child for child, parent in enumerate(self.parents) if parent == joint]
+
+    def way_up(self, joint: int) -> list[int]:
+        """A joint, its parent, and so on to the root."""
+        way = [joint]
+        while self.parents[way[-1]] >= 0:
+            way.append(self.parents[way[-1]])
+        return way
+
+
+@dataclass(frozen=True)
+class Poses:
+    """Some joints of a BVH file over time, in the file's own axes and unit."""
+
+    positions: Float[np.ndarray, "T J 3"]
+    """NaN for joints that were not asked for."""
+    turns: Float[np.ndarray, "T J 3 3"]
+    """From the joint's own axes to the file's."""
+
+
+def read_bvh(path: Path) -> Bvh:
+    """A BVH file, checked.
+
+    Raises:
+        InputError: not a BVH file, cut short, or with numbers that are none.
+    """
+    text = path.read_bytes().decode("utf-8", errors="replace").removeprefix("\ufeff")
+    motion = _MOTION.search(text)
+    if motion is None:
+        raise InputError(f"{path.name} is no BVH file: expected HIERARCHY, then MOTION with Frames: and Frame Time:")
+    names, parents, offsets, channels = _hierarchy(text[: motion.start()], path.name)
+    frames, width = int(motion["frames"]), sum(map(len, channels))
+    frame_time = _frame_time(motion["time"], path.name)
+    values = _numbers(text[motion.end() :].split(), f"{path.name}: below MOTION")
+    if frames < 1 or width == 0:
+        raise InputError(f"{path.name}: {frames} frames of {width} channels are no motion")
+    if len(values) != frames * width:
+        whole, rest = divmod(len(values), width)
+        more = f" and {rest} numbers more" if rest else ""
+        raise InputError(
+            f"{path.name}: Frames: says {frames}, but {whole} frames of {width} channels{more} follow: the file is cut "
+            "short, or its header is not its own"
+        )
+    return Bvh(names, parents, offsets, channels, values.reshape(frames, width), frame_time)
+
+
+def joint_names(path: Path) -> tuple[str, ...]:
+    """Names of all joints, from the hierarchy alone; an empty tuple where there is none to be read."""
+    with path.open("rb") as file:
+        head = b""
+        while b"MOTION" not in head and (part := file.read(1 << 16)):
+            head += part
+    hierarchy = head.partition(b"MOTION")[0].decode("utf-8", errors="replace")
+    return tuple(match["name"] for match in _NEXT.finditer(hierarchy) if match["joint"])
+
+
+def first_frame(bvh: Bvh, joints: list[int]) -> int:
+    """1 where the file opens with a pose that is no part of the motion, such as the T-pose of CMU's files; else 0."""
+    if len(bvh.values) < 4:
+        return 0
+    needed = sorted({above for joint in joints for above in bvh.way_up(joint)})
+    turns, _ = _local(bvh, needed, np.arange(min(len(bvh.values), 60)))
+    steps = np.degrees(2 * np.arccos(np.abs((turns[1:] * turns[:-1]).sum(-1)).clip(max=1.0))).mean(axis=1)
+    usual = np.median(steps[1:])
+    return int(steps[0] > _APART_DEGREES and steps[0] > _APART_RATIO * usual)
+
+
+def sample(bvh: Bvh, joints: list[int], times: Float[np.ndarray, "N"]) -> Poses:
+    """Positions and turns of some joints at some times.
+
+    Between the frames of the file runs a cubic curve through the local rotations (as quaternions, made unit again) and
+    positions: joint positions themselves would shorten bones, straight lines would shake where 30 frames become 20.
+
+    Args:
+        bvh: the file.
+        joints: which joints; what lies between them and the root is computed, too.
+        times: seconds from the file's first frame, rising, within the file.
+    """
+    needed = sorted({above for joint in joints for above in bvh.way_up(joint)})
+    at = times / bvh.frame_time
+    if np.abs(at - at.round()).max() < 1e-3:
+        turns, places = _local(bvh, needed, at.round().astype(int))
+    else:
+        first = max(int(at[0]) - 2, 0)
+        frames = np.arange(first, min(int(at[-1]) + 4, len(bvh.values)))
+        turns, places = _local(bvh, needed, frames)
+        turns, places = CubicSpline(frames, turns)(at), CubicSpline(frames, places)(at)
+    return _forward(bvh, needed, turns, places)
+
+
+def _forward(bvh: Bvh, needed: list[int], turns: np.ndarray, places: np.ndarray) -> Poses:
+    local = Rotation.from_quat(turns.reshape(-1, 4)).as_matrix().reshape(*turns.shape[:2], 3, 3)
+    positions = np.full((len(turns), len(bvh.names), 3), np.nan)
+    world = np.full((len(turns), len(bvh.names), 3, 3), np.nan)
+    for k, joint in enumerate(needed):
+        parent = bvh.parents[joint]
+        if parent < 0:
+            positions[:, joint], world[:, joint] = places[:, k], local[:, k]
+        else:
+            positions[:, joint] = positions[:, parent] + np.einsum("tij,tj->ti", world[:, parent], places[:, k])
+            world[:, joint] = world[:, parent] @ local[:, k]
+    return Poses(positions, world)
+
+
+def _local(
+    bvh: Bvh, needed: list[int], frames: Int[np.ndarray, "T"]
+) -> tuple[Float[np.ndarray, "T K 4"], Float[np.ndarray, "T K 3"]]:
+    """Rotations as quaternions without jumps of sign, and positions, relative to the parent."""
+    values = bvh.values[frames]
+    turns = np.zeros((len(frames), len(needed), 4))
+    turns[..., 3] = 1.0
+    places = np.repeat(bvh.offsets[None, needed], len(frames), axis=0)
+    starts = np.cumsum([0, *map(len, bvh.channels)])
+    by_order: dict[str, list[tuple[int, list[int]]]] = {}
+    for k, joint in enumerate(needed):
+        order, columns = "", []
+        for column, (axis, turning) in enumerate(bvh.channels[joint], start=starts[joint]):
+            if turning:
+                order, columns = order + axis, [*columns, column]
+            else:
+                places[:, k, "XYZ".index(axis)] = values[:, column]
+        if order:
+            by_order.setdefault(order, []).append((k, columns))
+    for order, found in by_order.items():
+        angles = values[:, [columns for _, columns in found]]
+        quaternions = Rotation.from_euler(order, angles.reshape(-1, len(order)), degrees=True).as_quat()
+        turns[:, [k for k, _ in found]] = quaternions.reshape(*angles.shape[:2], 4)
+    flips = _flipped(turns)
+    return np.where(flips[..., None], -turns, turns), places
+
+
+def _flipped(turns: Float[np.ndarray, "T K 4"]) -> Bool[np.ndarray, "T K"]:
+    """q and -q are one rotation; which quaternions to negate so that each is near the one before."""
+    away = (turns[1:] * turns[:-1]).sum(-1) < 0
+    return np.concatenate([np.zeros((1, turns.shape[1]), bool), np.cumsum(away, axis=0) % 2 == 1])
+
+
+def _hierarchy(text: str, source: str) -> tuple[tuple, tuple, np.ndarray, tuple]:
+    names: list[str] = []
+    parents: list[int] = []
+    offsets: list[np.ndarray] = []
+    channels: list[tuple[tuple[str, bool], ...]] = []
+    open_joints: list[int] = []
+    place = re.match(r"\s*HIERARCHY", text, re.IGNORECASE)
+    if place is None:
+        raise InputError(f"{source} is no BVH file: expected it to start with HIERARCHY")
+    at = place.end()
+    while text[at:].strip():
+        found = _NEXT.match(text, at)
+        if found is None or not (open_joints or found["joint"]):
+            raise InputError(f"{source}: cannot read the hierarchy at {text[at : at + 40].strip()!r}")
+        at = found.end()
+        if found["joint"] or found["end"]:
+            parent = open_joints[-1] if open_joints else -1
+            names.append(found["name"] if found["joint"] else f"{names[parent]} end")
+            parents.append(parent)
+            offsets.append(np.zeros(3))
+            channels.append(())
+            open_joints.append(len(names) - 1)
+        elif found["offset"]:
+            where = f"{source}: OFFSET of {names[open_joints[-1]]}"
+            offsets[open_joints[-1]] = _numbers(found["offset"].split(), where)
+        elif found["count"]:
+            words = text[at:].split(maxsplit=int(found["count"]))[: int(found["count"])]
+            channels[open_joints[-1]] = _channels(words, names[open_joints[-1]], source)
+            at = re.compile(r"\s*" + r"\s+".join(map(re.escape, words))).match(text, at).end()
+        else:
+            open_joints.pop()
+    if open_joints or not names:
+        raise InputError(f"{source}: the hierarchy is cut short, {len(open_joints)} braces are not closed")
+    return tuple(names), tuple(parents), np.stack(offsets), tuple(channels)
+
+
+def _channels(words: list[str], joint: str, source: str) -> tuple[tuple[str, bool], ...]:
+    found = [_CHANNEL.fullmatch(word) for word in words]
+    for word, match in zip(words, found, strict=True):
+        if match is None:
+            raise InputError(f"{source}: {joint} has a channel {word!r}, expected such as Xposition or Zrotation")
+    channels = tuple((match[1].upper(), match[2].lower() == "rotation") for match in found if match)
+    axes = [axis for axis, turning in channels if turning]
+    if len(axes) > 3 or any(a == b for a, b in pairwise(axes)):
+        raise InputError(f"{source}: {joint} turns about {' '.join(axes)}, expected at most three axes, each once")
+    return channels
+
+
+def _numbers(words: list[str], where: str) -> Float[np.ndarray, "N"]:
+    try:
+        numbers = np.array(words, dtype=np.float64)
+    except ValueError:
+        number, word = next((number, word) for number, word in enumerate(words, start=1) if not _is_number(word))
+        point = ", decimals need a point" if "," in word else ""
+        raise InputError(f"{where}, number {number} is {word!r}: expected a number{point}") from None
+    if not np.isfinite(numbers).all():
+        raise InputError(f"{where}, number {int(np.argmin(np.isfinite(numbers))) + 1} is NaN or infinite")
+    return numbers
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def _frame_time(word: str, source: str) -> float:
+    """Seconds per frame; a rounded fraction such as 0.008333 is taken for the whole number of frames per second that
+    it stands for, else a minute of 120 frames per second would be off by a frame's third."""
+    try:
+        time = float(word)
+    except ValueError:
+        time = float("nan")
+    if not 0 < time <= _SLOWEST:
+        raise InputError(f"{source}: Frame Time is {word!r}, expected the seconds of one frame, such as 0.033333")
+    digits = len(word.partition(".")[2].lower().partition("e")[0])
+    rate = round(1 / time)
+    return 1 / rate if abs(1 / rate - time) <= 10.0**-digits else time

@@ -1,0 +1,93 @@
+"""What was made of each source, kept beside the clips, so that a second call goes on where the first one stopped."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from atm.base.storage import atomic
+from atm.data.statistics import Moments
+
+RECORDS = ".prepare"
+"""The folder of the records."""
+MIRRORED = "M"
+"""Before the id of a mirrored copy, as in HumanML3D."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What was left out, and why."""
+
+    where: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A clip that was written."""
+
+    id: str
+    source: str
+    start: float
+    end: float
+    frames: int
+    group: str
+    split: str | None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was made of a source."""
+
+    key: str
+    """Fingerprint of source, captions and options."""
+    entries: tuple[Entry, ...]
+    faults: tuple[Fault, ...]
+    assumed: str
+    moments: Moments
+    fresh: bool = True
+    """Made in this call, not an earlier one."""
+
+
+def record_file(out: Path, name: str) -> Path:
+    return out / RECORDS / f"{hashlib.sha256(name.encode()).hexdigest()[:24]}.npz"
+
+
+def save_record(out: Path, name: str, outcome: Outcome) -> None:
+    content = asdict(outcome)
+    about = json.dumps({key: content[key] for key in ("key", "entries", "faults", "assumed")})
+    moments = outcome.moments
+    with atomic(record_file(out, name)) as part, part.open("wb") as file:
+        np.savez(file, about=np.array(about), frames=moments.frames, total=moments.total, squares=moments.squares)
+
+
+def load_record(out: Path, name: str) -> Outcome | None:
+    path = record_file(out, name)
+    return _read(path) if path.is_file() else None
+
+
+def _read(path: Path) -> Outcome:
+    with np.load(path, allow_pickle=False) as content:
+        about = json.loads(str(content["about"]))
+        moments = Moments(int(content["frames"]), content["total"], content["squares"])
+    entries = tuple(Entry(**entry) for entry in about["entries"])
+    return Outcome(about["key"], entries, tuple(Fault(**fault) for fault in about["faults"]), about["assumed"], moments)
+
+
+def forget_others(out: Path, names: Sequence[str]) -> None:
+    """Removes clips of an earlier call whose source is no longer asked for."""
+    current = {record_file(out, name) for name in names}
+    for path in (out / RECORDS).glob("*.npz"):
+        if path not in current:
+            remove_clips(out, _read(path))
+            path.unlink()
+
+
+def remove_clips(out: Path, outcome: Outcome | None) -> None:
+    for entry in outcome.entries if outcome else ():
+        for name in (entry.id, MIRRORED + entry.id):
+            for file in (f"new_joint_vecs/{name}.npy", f"new_joints/{name}.npy", f"texts/{name}.txt"):
+                (out / file).unlink(missing_ok=True)

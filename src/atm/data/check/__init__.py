@@ -1,7 +1,0 @@
-"""What is there of a data folder, what is wrong with it and what that means; and a repaired copy."""
-
-from atm.data.check.findings import Finding, Report
-from atm.data.check.folder import check_folder
-from atm.data.check.repair import repair_folder
-
-__all__ = ["Finding", "Report", "check_folder", "repair_folder"]

@@ -1,6 +1,0 @@
-"""Data folders in HumanML3D's layout out of motion capture files."""
-
-from atm.data.prepare.from_amass import prepare_amass
-from atm.data.prepare.from_bvh import prepare_bvh
-
-__all__ = ["prepare_amass", "prepare_bvh"]

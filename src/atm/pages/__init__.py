@@ -1,0 +1,7 @@
+"""What people look at: HTML pages, the one motion viewer that they share, charts, film strips, pictures, films."""
+
+from atm.pages.charts import line_chart
+from atm.pages.page import page
+from atm.pages.viewer import COLOURS, Highlight, MotionView, Pane, viewer_html
+
+__all__ = ["COLOURS", "Highlight", "MotionView", "Pane", "line_chart", "page", "viewer_html"]

@@ -1,0 +1,1 @@
+"""Motions made by formula from a program: gait, gestures, floor work, jumps."""

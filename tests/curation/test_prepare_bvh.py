@@ -1,0 +1,201 @@
+"""BVH files of several skeletons against the one motion that they all hold."""
+
+import functools
+from dataclasses import replace
+
+import bvh_skeletons
+import numpy as np
+import pytest
+import torch
+from bvh_skeletons import INDEX, SKELETONS
+from scipy.spatial.transform import Rotation
+
+from atm.apps.export import save_motion
+from atm.base.errors import InputError
+from atm.curation.prepare import prepare_bvh
+from atm.motion import HUMANML3D, features_from_joints, joints_from_features
+from atm.scripted.motion.body import BONES
+from atm.scripted.motion.perform import perform
+from atm.scripted.program import Action, Program
+
+CAPTIONS = "file,caption\nmotion.bvh,a person walks and bows\n"
+
+
+@functools.cache
+def motion() -> np.ndarray:
+    """Somebody walks, waves with the left hand and bows: (T, 22, 3), facing +z at first, left on +x."""
+    actions = (Action("walk", count=2), Action("wave", side="left", count=1), Action("bow"))
+    return perform(Program(actions), np.random.default_rng(3)).astype(np.float64)
+
+
+def stored(joints: np.ndarray) -> np.ndarray:
+    """A motion as `new_joints` holds it."""
+    return joints_from_features(features_from_joints(torch.from_numpy(joints), HUMANML3D), HUMANML3D).numpy()
+
+
+def prepare(folder, captions=CAPTIONS, **options):
+    (folder / "captions.csv").write_text(captions)
+    return prepare_bvh(folder, folder / "out", captions=folder / "captions.csv", jobs=1, progress=False, **options)
+
+
+def prepared(folder, skeleton, joints=None, **options) -> np.ndarray:
+    """The joints that come of one file."""
+    bvh_skeletons.save(folder / "motion.bvh", motion() if joints is None else joints, skeleton)
+    summary = prepare(folder, **options)
+    assert summary.clips == 1 and not summary.faults
+    return np.load(folder / "out" / "new_joints" / "motion.npy")
+
+
+def distance(joints: np.ndarray, others: np.ndarray) -> float:
+    """The farthest that a joint is from where it should be; a rate of 30 may end a frame of 20 earlier."""
+    assert abs(len(joints) - len(others)) <= 1
+    return float(np.linalg.norm(joints - others[: len(joints)], axis=-1).max())
+
+
+def bent_elsewhere(spine1: float, spine2: float) -> float:
+    """Metres by which joints may be off when a file's spine has other joints than the body's.
+
+    The bones above spine1 and spine2 are then turned by interpolation; each may be off by the angle between pelvis
+    and chest times the share of it by which the interpolation misses.
+    """
+    turns = bvh_skeletons.turns_of(motion(), bvh_skeletons.t_pose())
+    angle = (turns[0].inv() * turns[INDEX["spine3"]]).magnitude().max()
+    bones = np.linalg.norm(motion()[0, [6, 9]] - motion()[0, [3, 6]], axis=-1)
+    return float(angle * (spine1 * bones[0] + spine2 * bones[1]))
+
+
+# Scripted bodies have a quarter of the bend between pelvis and chest at spine1 and 0.6 of it at spine2. CMU's file has
+# 0 and 0.25 at its second and third joint. Bandai-Namco's three joints have 0, 0.6 and 1: a third and two thirds of
+# the way there are 0.4 and 0.6 + 0.4 / 3. The others have a joint for each of ours.
+ELSEWHERE = {"cmu": (0.25, 0.35), "bandai_namco": (0.15, 0.4 / 3)}
+
+
+@pytest.mark.parametrize("name", SKELETONS)
+def test_every_skeleton_gives_the_same_motion(name, tmp_path):
+    """5 mm: what lies between frames at 30 per second, and collars that swing without twist."""
+    joints = prepared(tmp_path, SKELETONS[name]())
+    assert distance(joints, stored(motion())) < 0.005 + bent_elsewhere(*ELSEWHERE.get(name, (0, 0)))
+    left, right = joints[:, INDEX["left_wrist"], 1].max(), joints[:, INDEX["right_wrist"], 1].max()
+    assert left > right + 0.3, "the left hand waves"
+    assert joints[0, INDEX["left_hip"], 0] > 0 > joints[0, INDEX["right_hip"], 0]
+    assert joints[..., 1].min() == pytest.approx(0, abs=1e-3)
+    assert joints[-1, 0, 2] > 0.5, "it walks forward"
+
+
+def test_our_own_export_comes_back_with_the_same_features(tmp_path):
+    """BVH has six decimals: 1e-6 of a metre and of a degree. Rotations of short bones see most of that."""
+    joints = stored(motion()).astype(np.float64)
+    save_motion(tmp_path / "motion.bvh", joints)
+    assert prepare(tmp_path).clips == 1
+    features = np.load(tmp_path / "out" / "new_joint_vecs" / "motion.npy")
+    expected = features_from_joints(torch.from_numpy(joints), HUMANML3D).numpy()
+    np.testing.assert_allclose(features, expected, atol=5e-4)
+    contacts = HUMANML3D.columns["contacts"]
+    assert (features[:, contacts] == expected[:, contacts]).all()
+
+
+@pytest.mark.parametrize("order", ["XYZ", "YZX", "ZXY", "YXZ", "XZY"])
+def test_angles_are_read_in_the_order_of_their_channels(order, tmp_path):
+    joints = prepared(tmp_path, replace(SKELETONS["mixamo"](), order=order, fps=20))
+    assert distance(joints, stored(motion())) < 0.001
+
+
+@pytest.mark.parametrize("fps", [15, 24, 25, 29.97, 50, 100])
+def test_other_frame_rates_keep_time(fps, tmp_path):
+    """At 15 frames per second a wave's stroke has three frames, and a curve through them cuts its corners: 4 cm."""
+    joints = prepared(tmp_path, replace(SKELETONS["mixamo"](), fps=fps))
+    assert distance(joints, stored(motion())) < (0.04 if fps < 20 else 0.01)
+
+
+def test_where_a_recording_starts_and_looks_does_not_matter(tmp_path):
+    turned = Rotation.from_euler("Y", 140, degrees=True).apply(motion().reshape(-1, 3)).reshape(motion().shape)
+    joints = prepared(tmp_path, SKELETONS["lafan1"](), turned + np.array([3.0, 0.4, -5.0]))
+    assert distance(joints, stored(motion())) < 0.01
+
+
+def test_an_actor_of_another_size_comes_to_the_same_body(tmp_path):
+    large = prepared(tmp_path, replace(SKELETONS["bandai_namco"](), size=1.2))
+    small = prepared(tmp_path, replace(SKELETONS["bandai_namco"](), size=0.8))
+    assert distance(large, small) < 0.001
+
+
+def test_files_with_z_up_only_in_the_motion_are_stood_up(tmp_path):
+    """Some converters turn the root and leave the rest pose as it was."""
+    z_up = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
+    joints = prepared(tmp_path, replace(SKELETONS["mixamo"](), to_world=z_up))
+    assert distance(joints, stored(motion())) < 0.001
+
+
+@pytest.mark.parametrize("name", ["lafan1", "cmu"])
+def test_who_lies_down_all_the_time_is_not_stood_up(name, tmp_path):
+    """Along the floor the body looks as if it stood, but the floor is at 0 upwards, not sideways."""
+    lying = perform(Program((Action("get_up"),)), np.random.default_rng(0)).astype(np.float64)[:30]
+    joints = prepared(tmp_path, SKELETONS[name](), lying)
+    assert np.ptp(joints[0, :, 1]) < 0.5 < np.ptp(joints[0, :, [0, 2]])
+
+
+@pytest.mark.parametrize("degrees", [12, 40, 200])
+def test_a_rest_pose_may_face_anywhere(degrees, tmp_path):
+    """A recording whose rest pose is a first frame faces as the actor did. If the trunk were counted from the axes
+    nearest to it, who walks straight ahead would walk askew by so many degrees: 2 m at 12 degrees are 40 cm."""
+    facing = Rotation.from_euler("Y", degrees, degrees=True).as_matrix()
+    skeleton = SKELETONS["mixamo"]()
+    skeleton = replace(skeleton, joints=bvh_skeletons.in_world_axes(skeleton.joints, facing.T))
+    assert distance(prepared(tmp_path, skeleton), stored(motion())) < 0.01
+
+
+def test_files_of_one_skeleton_may_have_other_upward_axes(tmp_path):
+    z_up = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
+    somewhere = motion() + np.array([3.0, 0, 4.0])
+    bvh_skeletons.save(tmp_path / "y.bvh", somewhere, SKELETONS["lafan1"]())
+    skeleton = replace(SKELETONS["lafan1"](), to_world=z_up)
+    bvh_skeletons.save(tmp_path / "z.bvh", somewhere, skeleton)
+    # A floor that is nowhere near 0: nothing speaks against the axis along which the body stands.
+    bvh_skeletons.save(tmp_path / "deep.bvh", motion() - [0, 5.0, 0], skeleton)
+    prepare(tmp_path, "file,caption\ny,walks\nz,walks\ndeep,walks\n")
+    for name in ("y", "z", "deep"):
+        assert distance(np.load(tmp_path / "out" / "new_joints" / f"{name}.npy"), stored(motion())) < 0.01
+
+
+def test_the_upward_axis_can_be_given(tmp_path):
+    z_up = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
+    skeleton = replace(SKELETONS["lafan1"](), to_world=z_up)
+    assert distance(prepared(tmp_path, skeleton, up="z"), stored(motion())) < 0.01
+    with pytest.raises(InputError, match="unknown axis 'up'"):
+        prepare(tmp_path, up="up")
+
+
+def test_a_first_frame_in_rest_is_left_out_and_seconds_still_count_from_it(tmp_path):
+    """CMU's files open with a T-pose; 0.5 s to 2 s of the file are the motion from 0.5 s less that frame on."""
+    bvh_skeletons.save(tmp_path / "motion.bvh", motion(), SKELETONS["cmu"]())
+    prepare(tmp_path, "file,caption,start,end\nmotion.bvh,walks,,\nmotion.bvh,steps,0.508334,2.008334\n")
+    rest, part = (np.load(tmp_path / "out" / "new_joints" / f"motion_w0{k}.npy") for k in (0, 1))
+    assert rest[0, INDEX["left_wrist"], 1] < 1.1, "hands hang, they are not out as in a T"
+    assert len(part) == 30
+    assert distance(part, stored(motion()[10:41])) < 0.005 + bent_elsewhere(*ELSEWHERE["cmu"])
+
+
+def test_feet_stay_where_they_stand_on_a_body_of_other_proportions(tmp_path):
+    """Somebody with longer thighs and shorter shanks crouches: with the pelvis where it was, our legs would push the
+    feet centimetres into the floor. They move as they did; the pelvis goes elsewhere instead."""
+    crouch = perform(Program((Action("crouch"),)), np.random.default_rng(1)).astype(np.float64)
+    longer, shorter = 1.2, (sum(BONES[[4, 7]]) - 1.2 * BONES[4]) / BONES[7]
+    rest = bvh_skeletons.t_pose()
+    rest[[4, 5]] *= longer
+    rest[[7, 8]] *= shorter
+    actor = crouch.copy()
+    actor[:, [4, 5]] += (longer - 1) * (crouch[:, [4, 5]] - crouch[:, [1, 2]])
+    actor[:, [7, 8]] = actor[:, [4, 5]] + shorter * (crouch[:, [7, 8]] - crouch[:, [4, 5]])
+    actor[:, [10, 11]] += actor[:, [7, 8]] - crouch[:, [7, 8]]
+    actor += (crouch[:, [7, 8]] - actor[:, [7, 8]]).mean(1, keepdims=True)
+    joints = prepared(tmp_path, replace(SKELETONS["mixamo"](), rest=rest), actor)
+    feet, pelvis = (joints[:, which].mean(1) - actor[: len(joints), which].mean(1) for which in ([7, 8], [0]))
+    assert np.ptp(feet, axis=0).max() < 0.005
+    assert np.ptp(pelvis, axis=0).max() > 0.03
+
+
+def test_swapped_sides_are_refused(tmp_path):
+    """A left-handed file: x negated, so that left names are on the right of who walks forward."""
+    bvh_skeletons.save(tmp_path / "motion.bvh", motion() * [-1, 1, 1], SKELETONS["mixamo"]())
+    with pytest.raises(InputError, match="left and right are swapped"):
+        prepare(tmp_path)
