@@ -27,8 +27,8 @@ test-slow: .venv/.ready
 	$(BIN)/python -m pytest -m slow
 
 lint: .venv/.ready
-	$(BIN)/ruff check src tests
-	$(BIN)/ruff format --check src tests
+	$(BIN)/ruff check src tests examples
+	$(BIN)/ruff format --check src tests examples examples
 
 clean:
 	rm -rf .venv build dist demo demo-full

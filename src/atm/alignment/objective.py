@@ -19,6 +19,7 @@ from atm.alignment.negatives import (
     mine_proxies,
     text_similarity,
 )
+from atm.base.errors import InputError
 from atm.interface import Batch, TextMotionSpace
 from atm.motion import Motion
 
@@ -101,7 +102,7 @@ class Alignment:
 
     def __call__(
         self,
-        motion: Motion,
+        motion: Motion | None,
         batch: Batch,
         noise_level: Float[Tensor, "B"] | None = None,
         rng: torch.Generator | None = None,
@@ -118,6 +119,8 @@ class Alignment:
             ValueError: the generated motions are not as long as the real ones, or the config asks for a meaning that
                 the batch does not carry.
         """
+        if motion is None:
+            raise InputError("the alignment losses need a motion, and this model's training step gives none")
         if self.config.reads_meaning() and batch.meaning is None:
             raise ValueError("similarity = meaning and counterfactual_weight > 0 need batches with a `meaning`")
         if not torch.equal(motion.lengths, batch.motion.lengths):

@@ -12,11 +12,11 @@ from jaxtyping import Int
 from torch import Tensor
 from torch.nn import functional as F
 
+from atm.apps.resources import open_space
 from atm.base.errors import InputError
 from atm.base.packaged import packaged
 from atm.interface import Generator, TextMotionSpace
 from atm.motion import Motion
-from atm.space import find_space
 
 CHOOSER = "space_meaning"
 """The packaged space that chooses where none is given."""
@@ -91,5 +91,4 @@ def best_of(generator: Generator, count: int, *, space: Path | None, model: Path
                 "--space space_meaning for scripted motions"
             )
         space = packaged(CHOOSER)
-    chooser = find_space(space, width=len(generator.normaliser.mean))
-    return BestOf(generator, chooser.to(generator.normaliser.mean.device), count)
+    return BestOf(generator, open_space(space, width=len(generator.normaliser.mean)), count)

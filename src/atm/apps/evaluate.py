@@ -5,10 +5,9 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import torch
-
 from atm.apps.best_of import CHOOSER, best_of
 from atm.apps.probing import hear_evaluator, hear_space, hearing_table
+from atm.apps.resources import device, open_generator
 from atm.base.config import validate
 from atm.base.errors import InputError
 from atm.base.packaged import packaged
@@ -20,7 +19,6 @@ from atm.evaluation.replication import Judge
 from atm.evaluation.report import Multimodality, Report
 from atm.evaluation.weights import load_evaluator
 from atm.interface import Batch, TextEncoder
-from atm.models import load_generator
 from atm.motion import padded
 from atm.space import SpaceConfig, load_space
 from atm.space.report import retrieval_report
@@ -82,10 +80,8 @@ def evaluate_path(
         return evaluate_folder(what, entries, network, path=path, **common), path
     file = find_model(what)
     path = out or (what if what.is_dir() else _beside(file)) / "evaluation.json"
-    generator = load_generator(file)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    generator.to(device)
-    network.to(device)
+    generator = open_generator(file).generator
+    network.to(device())
     encoder = CachedTextEncoder(generator.text_encoder)
     encoder.prepare(dataset.captions(), progress=show_progress)
     object.__setattr__(generator, "text_encoder", encoder)

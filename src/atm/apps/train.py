@@ -1,8 +1,9 @@
 """From a config to a running loop: data, text embeddings, model, space."""
 
+import sys
 import warnings
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import nn
@@ -19,10 +20,13 @@ from atm.motion.layers import Normaliser
 from atm.space import Space, find_space
 from atm.text import CachedTextEncoder, load_text_encoder
 from atm.training.config import TrainConfig
-from atm.training.distributed import Team
-from atm.training.loop import Outcome, train
-from atm.training.optimise import step_generator
+from atm.training.distributed import make_fabric, resolved_precision
+from atm.training.loop import TrainResult, train
 from atm.training.record import RunFolder
+from atm.training.step import step_generator
+
+if TYPE_CHECKING:
+    from lightning.fabric import Fabric
 
 ENOUGH_MINUTES = 0.02
 """A run whose time is over but for this is done."""
@@ -37,7 +41,7 @@ def start(
     devices: int = 1,
     machines: int = 1,
     show_progress: bool = True,
-) -> Outcome:
+) -> TrainResult:
     """A new run.
 
     Args:
@@ -46,15 +50,19 @@ def start(
         minutes: time budget.
         from_model: run folder or model file whose weights the run starts with; they must fit the config's model, as
             those of `with_model_of` do.
-        devices, machines: see `Team`. With more than one process, only the first returns.
+        devices, machines: see `make_fabric`. Each process returns; the result says its rank.
     """
-    run, team = RunFolder(out), Team(config.precision, devices=devices, machines=machines)
-    if team.first:
+    run, fabric = RunFolder(out), make_fabric(config.precision, devices=devices, machines=machines)
+    if fabric.is_global_zero:
         if run.holds_something():
             raise InputError(f"{out} holds a run already: go on with `atm train --resume {out}`, or give another --out")
         run.forget()
-    team.launch()
-    return _run(config, run, team, minutes=minutes, from_model=from_model, resume=False, show_progress=show_progress)
+    fabric.launch()
+    precision = resolved_precision(config.precision)
+    if config.precision == "auto" and precision == "32-true" and fabric.is_global_zero:
+        print("precision: float32, since this machine has no units for bfloat16", file=sys.stderr)
+    config = config.model_copy(update={"precision": precision})
+    return _run(config, run, fabric, minutes=minutes, from_model=from_model, resume=False, show_progress=show_progress)
 
 
 def with_model_of(config: TrainConfig, path: Path) -> TrainConfig:
@@ -73,15 +81,15 @@ def with_model_of(config: TrainConfig, path: Path) -> TrainConfig:
 
 def resume(
     out: Path, *, minutes: float | None = None, devices: int = 1, machines: int = 1, show_progress: bool = True
-) -> Outcome:
+) -> TrainResult:
     """Go on with the run in this folder, by the config that it holds; arguments as for `start`."""
     run = RunFolder(out)
     if not run.config.is_file():
         raise InputError(f"{out} is not a run folder: there is no {run.config.name} in it")
     config = load(TrainConfig, run.config)
-    team = Team(config.precision, devices=devices, machines=machines)
-    team.launch()
-    return _run(config, run, team, minutes=minutes, from_model=None, resume=True, show_progress=show_progress)
+    fabric = make_fabric(config.precision, devices=devices, machines=machines)
+    fabric.launch()
+    return _run(config, run, fabric, minutes=minutes, from_model=None, resume=True, show_progress=show_progress)
 
 
 def start_or_resume(
@@ -103,14 +111,14 @@ def start_or_resume(
     run = RunFolder(out)
     if not run.checkpoint.is_file():
         run.forget()
-        outcome = start(config, out, minutes=minutes, from_model=from_model, show_progress=show_progress)
+        result = start(config, out, minutes=minutes, from_model=from_model, show_progress=show_progress)
     else:
         record = run.read_record()
         left = None if minutes is None else minutes - record["minutes"]
         if record["step"] >= record["steps"] or (left is not None and left < ENOUGH_MINUTES):
             return run
-        outcome = resume(out, minutes=left, show_progress=show_progress)
-    if outcome.interrupted:
+        result = resume(out, minutes=left, show_progress=show_progress)
+    if result.interrupted:
         raise KeyboardInterrupt
     return run
 
@@ -126,8 +134,17 @@ class Prepared(NamedTuple):
     validation: BatchSampler | None
 
 
-def prepare(config: TrainConfig, *, new: bool = True, show_progress: bool = True) -> Prepared:
-    """Data, text embeddings, model and space of a config; `new` as for `build_model`."""
+def prepare(
+    config: TrainConfig, *, new: bool = True, fabric: "Fabric | None" = None, show_progress: bool = True
+) -> Prepared:
+    """Open data, text embeddings, model and space of a config.
+
+    Args:
+        config: with `data` set.
+        new: as for `build_model`.
+        fabric: the engine, where several processes train; with `alignment.gather` they mine together.
+        show_progress: show bars.
+    """
     if config.data is None:
         raise InputError("no data: give data=DIR, a folder in the HumanML3D layout")
     dataset = open_dataset(config.data, "train")
@@ -141,6 +158,7 @@ def prepare(config: TrainConfig, *, new: bool = True, show_progress: bool = True
         alignment = Alignment(config.alignment, _space(config.alignment.space, dataset, encoder))
     sizes = {
         "batch_size": config.batch_size,
+        "language": [encoder] if hasattr(config.model, "text_encoder") else [],
         "seed": config.seed,
         "pad_to": config.pad_to,
         "window": config.window,
@@ -161,20 +179,22 @@ def prepare(config: TrainConfig, *, new: bool = True, show_progress: bool = True
     return Prepared(config, model, BatchSampler(dataset, sentences, **sizes), alignment, validation)
 
 
-def _run(config: TrainConfig, run: RunFolder, team: Team, *, minutes, from_model, resume, show_progress) -> Outcome:
-    with team.one_after_another():
-        ready = prepare(
-            config, new=not resume and from_model is None, show_progress=show_progress and team.first
-        )  # fmt: skip
+def _run(
+    config: TrainConfig, run: RunFolder, fabric: "Fabric", *, minutes, from_model, resume, show_progress
+) -> TrainResult:
+    # The first process of each machine goes before the others, which then find its caches.
+    with fabric.rank_zero_first(local=True):
+        bars = show_progress and fabric.is_global_zero
+        ready = prepare(config, new=not resume and from_model is None, fabric=fabric, show_progress=bars)
     if from_model is not None:
         load_state(ready.model, read_model(find_model(from_model)).state, source=str(from_model))
-    outcome = train(
+    result = train(
         ready.config, ready.model, ready.sampler, run,
-        alignment=ready.alignment, validation=ready.validation, minutes=minutes, resume=resume, team=team,
+        alignment=ready.alignment, validation=ready.validation, minutes=minutes, resume=resume, fabric=fabric,
         show_progress=show_progress,
     )  # fmt: skip
-    team.part_ways()
-    return outcome
+    fabric.barrier()
+    return result
 
 
 def build_model(

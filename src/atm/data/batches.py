@@ -3,6 +3,7 @@
 Nothing is remembered between steps: a run that resumes at step s sees the very batches that it would have seen.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -27,6 +28,8 @@ class BatchSampler:
     Args:
         dataset: what is drawn from; every motion once per epoch, in another order each time.
         text_encoder: gives the sentence embeddings of the drawn captions.
+        language: further language models that the batches carry what they say of the captions; `text_encoder` is
+            carried in any case. Each is asked once a batch, here, in the thread that draws.
         batch_size: rows of a batch. A data set smaller than that gives smaller batches.
         seed: of order, captions and crops.
         pad_to: frames of a batch; None: its longest motion. Models that attend to padding need a fixed number.
@@ -49,6 +52,7 @@ class BatchSampler:
         *,
         batch_size: int,
         seed: int,
+        language: Sequence[TextEncoder] = (),
         pad_to: int | None = None,
         window: int | None = None,
         sort_over: int = 1,
@@ -58,6 +62,7 @@ class BatchSampler:
     ):
         self.dataset = dataset
         self.text_encoder = text_encoder
+        self.language = tuple(encoder for encoder in language if encoder.name != text_encoder.name)
         frames = np.array([item.frames for item in dataset.items])
         self._rows = np.flatnonzero(frames >= (window or 1))
         if not len(self._rows):
@@ -89,7 +94,13 @@ class BatchSampler:
         chosen = self._order[1][place * self.batch_size : (place + 1) * self.batch_size]
         rng = np.random.default_rng([self.seed, 1, step])
         batch = collate(
-            self.dataset, self._rows[chosen], self.text_encoder, rng, pad_to=self.pad_to, window=self.window
+            self.dataset,
+            self._rows[chosen],
+            self.text_encoder,
+            rng,
+            language=self.language,
+            pad_to=self.pad_to,
+            window=self.window,
         )
         if self._reader is None:
             return batch
@@ -122,6 +133,7 @@ def collate(
     text_encoder: TextEncoder,
     rng: np.random.Generator,
     *,
+    language: Sequence[TextEncoder] = (),
     pad_to: int | None,
     window: int | None = None,
 ) -> Batch:
@@ -137,12 +149,14 @@ def collate(
     for row, crop in enumerate(crops):
         features[row, : len(crop)] = crop
     text = [caption.text for caption in captions]
+    said = {encoder.name: encoder(text) for encoder in (text_encoder, *language)}
     return Batch(
         motion=Motion(torch.from_numpy(features), torch.tensor(lengths)),
         text=text,
-        sentence=text_encoder(text).sentence,
+        sentence=said[text_encoder.name].sentence,
         ids=[item.id for item in items],
         words=[list(caption.words) for caption in captions],
+        language=said,
     )
 
 

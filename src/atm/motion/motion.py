@@ -12,7 +12,7 @@ from atm.motion.features import joints_from_features
 from atm.motion.skeletons import Skeleton, skeleton_of_width
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Motion:
     """Motions of different lengths, padded at the end.
 

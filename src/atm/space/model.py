@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from atm.base.errors import InputError
-from atm.interface import Batch, StepOutput, TextEncoder
+from atm.interface import Batch, StepOutput, TextEmbedding, TextEncoder
 from atm.meaning import VALUES
 from atm.motion import Motion
 from atm.motion.layers import Normaliser, length_mask
@@ -82,7 +82,7 @@ class Space(nn.Module):
             raise ValueError("similarity = meaning, counterfactuals and told_weight need batches with a `meaning`")
         motion, whole = self._seen(batch.motion, rng)
         x = self._normalised(motion)
-        of_motion, of_text = self._read_motion(x, motion.lengths), self._read_text(batch.text)
+        of_motion, of_text = self._read_motion(x, motion.lengths), self._read_said(batch.said_by(self.language_model))
         z_motion, z_text = (self._latent(gaussian, rng) for gaussian in (of_motion, of_text))
         false = self._counterfactuals(batch, whole, rng)
         from_motion, from_text = self._decode(torch.cat([z_motion, z_text]), motion.lengths.repeat(2)).chunk(2)
@@ -179,7 +179,9 @@ class Space(nn.Module):
 
     def _read_text(self, text: list[str]) -> Gaussian:
         with torch.no_grad():
-            said = self.language_model(text)
+            return self._read_said(self.language_model(text))
+
+    def _read_said(self, said: TextEmbedding) -> Gaussian:
         device = self.normaliser.mean.device
         return _precise(self.text_encoder(said.tokens.to(device), said.mask.to(device)))
 

@@ -43,7 +43,12 @@ def load_space(path: Path, text_encoder: TextEncoder | None = None) -> Space:
     Raises:
         InputError: no such file, another kind of model, or weights that do not fit the config.
     """
-    file = path / "model.safetensors" if path.is_dir() else path
+    return _built(
+        path / "model.safetensors" if path.is_dir() else path, lambda name: text_encoder or DeferredTextEncoder(name)
+    )
+
+
+def _built(file: Path, encoder_of: Callable[[str], TextEncoder]) -> Space:
     stored = read_model(file)
     if stored.kind != "space":
         raise InputError(f"expected a text-motion space, but {file} holds a model of kind {stored.kind!r}")
@@ -51,7 +56,7 @@ def load_space(path: Path, text_encoder: TextEncoder | None = None) -> Space:
     if "normaliser.mean" not in stored.state:
         raise InputError(f"{file} has no statistics (`normaliser.mean`): it was not written by save_space")
     width = len(stored.state["normaliser.mean"])
-    space = Space(config, text_encoder or DeferredTextEncoder(config.text_encoder), Normaliser.identity(width))
+    space = Space(config, encoder_of(config.text_encoder), Normaliser.identity(width))
     load_state(space, stored.state, source=str(file))
     return space
 
@@ -70,10 +75,7 @@ def find_space(
         InputError: no such file, another kind of model, or a space of other features.
     """
     file = packaged("space") if path is None else find_model(path)
-    stored = read_model(file)
-    if stored.kind != "space":
-        raise InputError(f"expected a text-motion space, but {file} holds a model of kind {stored.kind!r}")
-    space = load_space(file, encoder_of(validate(SpaceConfig, stored.config, source=str(file)).text_encoder))
+    space = _built(file, encoder_of)
     own = len(space.normaliser.mean)
     if own != width:
         raise InputError(

@@ -4,15 +4,13 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
 from atm.apps.compare.answers import Answer, answer_prompts
 from atm.apps.compare.prompts import SECONDS, packaged_prompts, read_prompts
 from atm.apps.compare.sections import SECTIONS, motion_section, prompt_section, score_section
+from atm.apps.resources import open_generator
 from atm.base.errors import InputError
 from atm.base.packaged import packaged
 from atm.base.storage import atomic, find_model
-from atm.models import load_generator
 from atm.pages.page import contents, page
 
 
@@ -46,9 +44,8 @@ def compare_models(
         raise InputError(f"a comparison is a page: expected a path that ends in .html, got {out}")
     asked = packaged_prompts() if prompts is None else read_prompts(prompts, seconds=seconds)
     files = {name: find_model(path) for name, path in _named(models or [packaged("generator")]).items()}
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     answers = answer_prompts(
-        {name: load_generator(file).to(device) for name, file in files.items()},
+        {name: open_generator(file).generator for name, file in files.items()},
         asked, samples=samples, seed=seed, guidance_scale=guidance_scale, show_progress=show_progress,
     )  # fmt: skip
     html = page(

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from atm.alignment import Alignment, AlignmentConfig
 from atm.apps.explain.mined import NOISE, Explanation, explain_batch, explain_motions
 from atm.apps.generate import row_seed, sample_rows
+from atm.apps.resources import device, open_space
 from atm.base.config import load, validate
 from atm.base.errors import InputError
 from atm.base.packaged import packaged
@@ -25,7 +26,7 @@ from atm.meaning import MeaningReader, differs, parse_meaning
 from atm.models import find_spec, load_generator
 from atm.motion import Motion, padded
 from atm.motion.layers import Normaliser
-from atm.space import SpaceConfig, find_space
+from atm.space import SpaceConfig
 from atm.text import OFFLINE, CachedTextEncoder, load_text_encoder
 from atm.training.config import TrainConfig
 from atm.training.record import RunFolder
@@ -57,7 +58,7 @@ class Subject:
     run: TrainConfig | None
     """None: a model file, which knows nothing of its training."""
     metrics: list[dict[str, Any]]
-    device: str
+    device: torch.device
 
     def batch(self, index: int | None, seed: int) -> tuple[Batch, int | None]:
         """A batch drawn by the seed, with this motion of the data set in it, and the row of that motion.
@@ -176,12 +177,11 @@ def open_subject(model: Path | None, *, data: Path | None, space: Path | None, s
     if data is None:
         raise InputError(f"{file} does not say what it was trained on: give --data DIR")
     dataset = open_dataset(data, split)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     encoder_of = _encoders()
-    generator = _load(file, encoder_of).to(device)
+    generator = _load(file, encoder_of).to(device())
     own = None if run is None else run.alignment
     width = dataset.skeleton.feature_width
-    measured_in = find_space(space or (own and own.space), width=width, encoder_of=encoder_of).to(device)
+    measured_in = open_space(space or (own and own.space), width=width, encoder_of=encoder_of)
     config, losses = _losses(own, measured_in.config)
     return Subject(
         name=(model or file).name,
@@ -193,7 +193,7 @@ def open_subject(model: Path | None, *, data: Path | None, space: Path | None, s
         losses=losses,
         run=run,
         metrics=folder.read_metrics() if run is not None else [],
-        device=device,
+        device=device(),
     )
 
 

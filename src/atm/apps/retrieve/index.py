@@ -54,7 +54,7 @@ class Index:
     """Every caption with its motion; each pair once."""
     z_text: Float[Tensor, "C E"]
     """Unit vectors, one for each of these."""
-    device: str = "cpu"
+    device: torch.device | str = "cpu"
     """Where the space is; the vectors are on the CPU."""
 
     @torch.no_grad()
@@ -93,7 +93,7 @@ def build_index(
     weights: Path,
     dataset: MotionDataset,
     *,
-    device: str = "cpu",
+    device: torch.device | str = "cpu",
     show_progress: bool = True,
 ) -> Index:
     """The data set in the space, from the cache folder as far as it is there.

@@ -100,7 +100,7 @@ class MDM(nn.Module):
         noise = torch.randn(x0.shape, generator=rng, device=rng.device).to(device)
         withheld = torch.rand(rows, generator=rng, device=rng.device).to(device) < self.config.condition_dropout
 
-        condition = self.condition(self._encode(batch.text)).withheld(withheld)
+        condition = self.condition(batch.said_by(self.text_encoder)).withheld(withheld)
         x0_hat = self(self.noised(x0, noise, t), t, condition, mask, prefix)
         whole = x0_hat if prefix is None else torch.cat([prefix, x0_hat], dim=1)
         features = self.normaliser.inverse(whole)[:, : batch.motion.features.shape[1]]

@@ -16,7 +16,7 @@ from atm.generators.mld.transformer import POSITIONS
 from atm.generators.mld.vae import MotionVAE
 from atm.generators.parts.inputs import check_rows, chosen_scale, keep_encoder
 from atm.generators.parts.padding import check_frames, evaluating, like_batch, normalised_frames
-from atm.interface import Batch, Capabilities, StepOutput, TextEncoder
+from atm.interface import Batch, Capabilities, StepOutput, TextEmbedding, TextEncoder
 from atm.motion import Motion
 from atm.motion.layers import Normaliser, length_mask
 from atm.text import embed_nothing
@@ -61,7 +61,7 @@ class MLD(nn.Module):
         noise = drawn(z0.shape)
         t = torch.randint(self.config.diffusion_steps, (rows,), generator=rng, device=rng.device).to(x0.device)
         withheld = torch.rand(rows, generator=rng, device=rng.device).to(x0.device) < self.config.condition_dropout
-        text = torch.where(withheld[:, None, None], self.null(rows), self.condition(batch.text))
+        text = torch.where(withheld[:, None, None], self.null(rows), self._read(batch.said_by(self.text_encoder)))
 
         z_t = self.noised(z0, noise, t)
         noise_hat = self.denoiser(z_t, t, text, mask)
@@ -135,7 +135,10 @@ class MLD(nn.Module):
     def condition(self, text: list[str]) -> Float[Tensor, "B 1 S"]:
         """What the denoiser is told about the texts: their sentence vectors, as the encoder gave them."""
         with torch.no_grad():
-            return self.text_encoder(text).sentence[:, None].to(self.normaliser.mean.device)
+            return self._read(self.text_encoder(text))
+
+    def _read(self, said: TextEmbedding) -> Float[Tensor, "B 1 S"]:
+        return said.sentence[:, None].to(self.normaliser.mean.device)
 
     def null(self, rows: int) -> Float[Tensor, "B 1 S"]:
         """What it is told where the text is withheld: that of the empty string, not zeros."""

@@ -22,7 +22,7 @@ from atm.generators.momask.length import LengthEstimator
 from atm.generators.momask.masked import MaskDraws, MaskedTransformer
 from atm.generators.momask.residual import ResidualTransformer, drawn_level
 from atm.generators.parts.inputs import keep_encoder
-from atm.generators.tokens.padding import padded_input, sentences
+from atm.generators.tokens.padding import padded_input
 from atm.generators.tokens.rvq import ResidualVQVAE
 from atm.generators.tokens.trunk import withheld
 from atm.interface import Batch, StepOutput, TextEncoder
@@ -109,7 +109,7 @@ class LengthStage(nn.Module):
 
     def training_step(self, batch: Batch, rng: torch.Generator) -> StepOutput:
         """Classify each text by the length of its motion, in tokens."""
-        text = sentences(self.text_encoder, batch.text, batch.motion.features.device)
+        text = batch.said_by(self.text_encoder).sentence.to(batch.motion.features.device)
         tokens = batch.motion.lengths // self.config.frames_per_token
         logits, target = self.length(text), tokens.clamp_max(self.config.classes - 1)
         share = (logits.argmax(-1) == target).float().mean().item()
@@ -231,7 +231,7 @@ def frozen_tokens(
 def training_text(
     text_encoder: TextEncoder, batch: Batch, dropout: float, rng: torch.Generator
 ) -> Float[Tensor, "B S"]:
-    text = sentences(text_encoder, batch.text, batch.motion.features.device)
+    text = batch.said_by(text_encoder).sentence.to(batch.motion.features.device)
     rows = torch.rand(len(batch), generator=rng, device=rng.device) < dropout
     return withheld(text, rows.to(text.device))
 

@@ -85,7 +85,7 @@ class MotionDiffuse(nn.Module):
         t = torch.randint(self.config.diffusion_steps, (len(x0),), generator=rng, device=rng.device).to(x0.device)
         noise = torch.randn(x0.shape, generator=rng, device=rng.device).to(x0.device)
         x_t = self.noised(x0, noise, t)
-        eps = self(x_t, t, self.condition(self._encode(batch.text)), mask)
+        eps = self(x_t, t, self.condition(batch.said_by(self.text_encoder)), mask)
         return StepOutput(
             loss=frame_weighted_loss(eps, noise, mask),
             motion=like_batch(self.normaliser.inverse(self.estimate(x_t, eps, t)), batch.motion),

@@ -91,7 +91,7 @@ class ReMoDiffuse(nn.Module):
         luck = torch.rand(2, rows, generator=rng, device=rng.device).to(device)
         text_on, retrieval_on = luck[0] >= self.config.text_dropout, luck[1] >= self.config.retrieval_dropout
 
-        text = self._encode(batch.text)
+        text = batch.said_by(self.text_encoder)
         condition = self.condition(text, batch.motion.lengths, training=True, ids=batch.ids)
         x0_hat = self(self.noised(x0, noise, t), t, condition, mask, text_on, retrieval_on)
         return StepOutput(
