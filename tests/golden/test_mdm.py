@@ -111,12 +111,12 @@ def test_schedules_and_posteriors_are_the_published_tables(golden, name, schedul
     """A step is linear in x0, x_t and the noise: unit inputs read off its coefficients."""
     file = {key.removeprefix(f"sched_{name}_"): value for key, value in golden("mdm_schedules.npz").items()}
     chain = noise_chain(steps, schedule)
-    assert_published(chain.scheduler.betas, file["betas"])
+    assert_published(chain.betas, file["betas"])
     assert_published(chain.alphas_cumprod, file["alphas_cumprod"])
     one, zero = torch.ones(1, dtype=torch.float64), torch.zeros(1, dtype=torch.float64)
 
     def step(level: int, x0: Tensor, x_t: Tensor, noise: Tensor) -> Tensor:
-        return chain.scheduler.step(x0, level, x_t, eta=1.0, variance_noise=noise).prev_sample
+        return chain.step(x0, level, x_t, eta=1.0, noise=noise)
 
     levels = range(steps)
     assert_published(torch.cat([step(i, one, zero, zero) for i in levels]), file["posterior_mean_coef1"])
@@ -130,7 +130,7 @@ def test_a_shortened_run_keeps_the_published_levels(golden):
     file = golden("mdm_schedules.npz")
     for count in (8, 10, 50):
         assert kept_levels(1000, count) == file[f"respace_1000_{count}"].tolist()
-    assert_published(noise_chain(1000, kept=10).scheduler.betas, golden("mdm_sample_respaced10.npz")["sched_betas"])
+    assert_published(noise_chain(1000, kept=10).betas, golden("mdm_sample_respaced10.npz")["sched_betas"])
 
 
 def test_the_loss_and_its_gradients_are_the_published_ones(golden):

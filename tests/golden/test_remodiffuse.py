@@ -168,10 +168,10 @@ def test_the_published_levels_are_kept(golden):
     file = golden("remodiffuse_sample_ddim10.npz")
     chain = made("hash").sampling_chain()
     assert chain.levels == file["official_timestep_map"].tolist()
-    assert_published(chain.scheduler.betas, file["sched_official_betas"])
+    assert_published(chain.betas, file["sched_official_betas"])
     short = noise_chain(1000, "linear", kept=section_levels(1000, (3, 3, 2, 1, 1)))
     assert short.levels == file["timestep_map"].tolist()
-    assert_published(short.scheduler.betas, file["sched_betas"])
+    assert_published(short.betas, file["sched_betas"])
 
 
 @pytest.mark.parametrize("sampler", ["ddim", "ddpm"])

@@ -150,7 +150,7 @@ class MLD(nn.Module):
         self, z0: Float[Tensor, "B N W"], noise: Float[Tensor, "B N W"], t: Int[Tensor, "B"]
     ) -> Float[Tensor, "B N W"]:
         """The latent at noise level t."""
-        return self._chain.scheduler.add_noise(z0, noise, t)
+        return self._chain.add_noise(z0, noise, t)
 
     def clean(
         self, z_t: Float[Tensor, "B N W"], noise: Float[Tensor, "B N W"], t: Int[Tensor, "B"]

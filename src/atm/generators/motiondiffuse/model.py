@@ -164,7 +164,7 @@ class MotionDiffuse(nn.Module):
         self, x0: Float[Tensor, "B T D"], noise: Float[Tensor, "B T D"], t: Int[Tensor, "B"]
     ) -> Float[Tensor, "B T D"]:
         """The motion at noise level t, and what `forward` starts from."""
-        return self._chain.scheduler.add_noise(x0, noise, t)
+        return self._chain.add_noise(x0, noise, t)
 
     def estimate(
         self,
