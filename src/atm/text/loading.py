@@ -14,6 +14,7 @@ import torch
 
 from atm.base.errors import InputError, unknown
 from atm.interface import TextEmbedding
+from atm.text.bert import read_bert
 from atm.text.encoders import MODELS, OFFLINE, LanguageModel, PretrainedTextEncoder
 
 _CONFIG, _TOKENIZER = "config.json", "tokenizer.json"
@@ -95,13 +96,13 @@ class DeferredTextEncoder:
 
 
 def _read(name: str, kind: LanguageModel, folder: Path, device: torch.device | str) -> PretrainedTextEncoder:
-    import transformers
     from safetensors import SafetensorError
     from tokenizers import Tokenizer
 
     try:
         config = (folder / _CONFIG).read_bytes()
-        model_type = json.loads(config).get("model_type")
+        described = json.loads(config)
+        model_type = described.get("model_type")
     except (OSError, ValueError, AttributeError) as error:
         raise InputError(f"cannot read {folder / _CONFIG}: {error}") from None
     if model_type not in kind.config_types:
@@ -109,14 +110,10 @@ def _read(name: str, kind: LanguageModel, folder: Path, device: torch.device | s
             f"{folder} holds a model of type {model_type!r}, but {name} is one of type {kind.config_types[0]!r} "
             f"({kind.repository}); give the folder of that model"
         )
-    transformers.utils.logging.disable_progress_bar()
-    verbosity = transformers.utils.logging.get_verbosity()
-    transformers.utils.logging.set_verbosity_error()
+    own = model_type == "bert" and (folder / _WEIGHTS[0]).is_file() and _is_plain_bert(described)
     try:
         tokenizer = Tokenizer.from_file(str(folder / _TOKENIZER))
-        model, report = getattr(transformers, kind.library_class).from_pretrained(
-            folder, local_files_only=True, output_loading_info=True, dtype=torch.float32
-        )
+        model = read_bert(folder / _WEIGHTS[0], described) if own else _by_library(name, kind, folder)
     # The tokenizers library raises bare Exceptions, and every weight format its own kind.
     except (OSError, ValueError, RuntimeError, EOFError, SafetensorError, pickle.UnpicklingError) as error:
         raise InputError(f"cannot read the text encoder {name} in {folder}: {error}") from None
@@ -124,6 +121,28 @@ def _read(name: str, kind: LanguageModel, folder: Path, device: torch.device | s
         if type(error) is not Exception:
             raise
         raise InputError(f"cannot read {folder / _TOKENIZER}: {error}") from None
+    weights = next(folder / file for file in _WEIGHTS if (folder / file).is_file())
+    mark = hashlib.sha256(config + f"{weights.stat().st_size} {kind.limit} {kind.pooling}".encode()).hexdigest()[:8]
+    return PretrainedTextEncoder(name, kind, model, tokenizer, version=mark, device=device)
+
+
+def _is_plain_bert(described: dict) -> bool:
+    """Return whether a BERT's config asks for nothing that `atm.text.bert` has not."""
+    plain = {"hidden_act": "gelu", "position_embedding_type": "absolute"}
+    return all(described.get(key, value) == value for key, value in plain.items())
+
+
+def _by_library(name: str, kind: LanguageModel, folder: Path) -> torch.nn.Module:
+    """Read a model by `transformers`, which takes seconds to import: for those that come from the hub."""
+    import transformers
+
+    transformers.utils.logging.disable_progress_bar()
+    verbosity = transformers.utils.logging.get_verbosity()
+    transformers.utils.logging.set_verbosity_error()
+    try:
+        model, report = getattr(transformers, kind.library_class).from_pretrained(
+            folder, local_files_only=True, output_loading_info=True, dtype=torch.float32
+        )
     finally:
         transformers.utils.logging.set_verbosity(verbosity)
     # The library fills what the file lacks with random numbers; only a pooler, which nobody asks, may lack.
@@ -133,9 +152,7 @@ def _read(name: str, kind: LanguageModel, folder: Path, device: torch.device | s
             f"the weights in {folder} lack {len(missing)} tensors of {name}, first {missing[0]}; the file is "
             f"truncated or another model's: get it again from {kind.repository}"
         )
-    weights = next(folder / file for file in _WEIGHTS if (folder / file).is_file())
-    mark = hashlib.sha256(config + f"{weights.stat().st_size} {kind.limit} {kind.pooling}".encode()).hexdigest()[:8]
-    return PretrainedTextEncoder(name, kind, model, tokenizer, version=mark, device=device)
+    return model
 
 
 def _installed() -> Path:
