@@ -170,6 +170,8 @@ class ModelSpec:
     """The same for a new run, where that is more: it may read an earlier stage. None: `build`."""
     fit: Callable[[Any, Any], Config] = _as_it_is
     """(config, training split) to the config of a new run, with what its data decides."""
+    observe: Callable[[Any, Any], None] | None = None
+    """Lets (a new model, the training split) meet before the first step: buffers hold what is found; None: nothing."""
     release: Any = None
     """What `atm import` reads (`atm.published.Release`); None: no checkpoint of it is published."""
     stages: Mapping[str, str] = field(default_factory=dict)
@@ -185,7 +187,7 @@ class ModelSpec:
         return self.config.model_fields["name"].default if "name" in self.config.model_fields else ""
 
     def new(self, config: Config, text_encoder: TextEncoder, normaliser: nn.Module) -> nn.Module:
-        """Build the model that a new training run starts with."""
+        """Build the model that a new training run starts with; `observe` comes after it."""
         return (self.begin or self.build)(config, text_encoder, normaliser)
 
 

@@ -213,7 +213,10 @@ def build_model(
     normaliser = Normaliser(torch.from_numpy(dataset.mean), torch.from_numpy(dataset.std))
     row = find_spec(config.model.name)
     config = config.model_copy(update={"model": row.fit(config.model, dataset)})
-    return config, (row.new if new else row.build)(config.model, encoder, normaliser)
+    model = (row.new if new else row.build)(config.model, encoder, normaliser)
+    if new and row.observe is not None:
+        row.observe(model, dataset)
+    return config, model
 
 
 def text_encoder_name(config: TrainConfig) -> str:
