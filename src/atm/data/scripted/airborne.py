@@ -124,7 +124,7 @@ def _jump_trunk_and_arms(score, start, flights, down, push, dip, recover, forwar
         moment = land
     score.bend(rng.uniform(16, 26), 0.5, moment - 0.06, dip + 0.06)
     score.bend(0.0, 0.5, moment + dip, recover)
-    score.to("head_pitch", rng.uniform(-2, 5), moment + dip, recover)
+    score.to("head_pitch", score.style.head_pitch + rng.uniform(-2, 2), moment + dip, recover)
     for i, side in enumerate(SIDES):
         score.to(f"{side}_arm_flex", score.style.arm_flex[i] - 8, moment + 0.05, dip + 0.6 * recover)
         score.to(f"{side}_arm_flex", score.style.arm_flex[i], moment + dip + 0.5 * recover, 0.6)

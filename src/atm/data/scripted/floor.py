@@ -57,7 +57,7 @@ def _sit_down_once(score: Score, action: Action) -> None:
     score.by("root_y", -_SEAT_DROP, at(0.16), 0.64 * whole)
     score.pulse("root_y", -0.008, at(0.78), 0.09 * whole, 0.14 * whole)
     score.bend(rng.uniform(2, 6), -2.6, at(0.66), 0.46 * whole)
-    score.to("head_pitch", rng.uniform(0, 6), at(0.62), 0.50 * whole)
+    score.to("head_pitch", score.style.head_pitch + rng.uniform(-2, 2), at(0.62), 0.50 * whole)
     score.unbalance(at(0.0), 0.5 * whole, 0.55 * whole)
     score.posture = "seated"
     for i, side in enumerate(SIDES):
@@ -81,7 +81,7 @@ def _stand_up_once(score: Score, action: Action) -> None:
     score.by("root_y", _SEAT_DROP, at(0.26), 0.66 * whole)
     score.bend(0.0, 0.5, at(0.42), 0.48 * whole)
     score.pulse("chest_lean", -2.5, at(0.84), 0.16 * whole, 0.30 * whole)
-    score.to("head_pitch", rng.uniform(-2, 5), at(0.42), 0.50 * whole)
+    score.to("head_pitch", score.style.head_pitch + rng.uniform(-2, 2), at(0.42), 0.50 * whole)
     score.unbalance(at(0.0), 0.4 * whole, 0.6 * whole)
     score.posture = "standing"
     for i, side in enumerate(SIDES):
@@ -220,10 +220,10 @@ def _get_up_once(score: Score, action: Action) -> None:
     # And up.
     score.posture = "standing"
     score.shift(0, 0.13, at(0.68), 0.28 * whole)
-    score.to("root_y", 0.949, at(0.66), 0.30 * whole)
     score.bend(0.0, 0.5, at(0.70), 0.30 * whole)
+    score.stand_tall(at(0.66), 0.30 * whole)
     score.pulse("chest_lean", -2.0, at(0.94), 0.12 * whole, 0.16 * whole)
-    score.to("head_pitch", rng.uniform(-2, 5), at(0.70), 0.28 * whole)
+    score.to("head_pitch", score.style.head_pitch + rng.uniform(-2, 2), at(0.70), 0.28 * whole)
     for i, side in enumerate(SIDES):
         rest_arm(score, side, at(0.72) + 0.05 * i, 0.28 * whole)
     score.now = at(0.99)

@@ -16,7 +16,7 @@ def rest_arm(score: Score, side: str, at: float, seconds: float, turn_late: floa
     if score.posture == "seated":
         pose = (16.0 + 0.5 * style.arm_flex[i], 8.0, 20.0, 44.0 + 0.4 * style.elbow[i])
     else:
-        pose = (style.arm_flex[i], style.arm_abd[i], 12.0, style.elbow[i])
+        pose = (style.arm_flex[i], style.arm_abd[i], style.arm_turn[i], style.elbow[i])
     place_arm(score, side, pose, at, seconds, turn_late)
 
 
@@ -285,7 +285,7 @@ def bow(score: Score, action: Action) -> None:
         score.unbalance(moment, down, hold + up)
         moment += down + hold
         score.bend(0.0, 0.6, moment, up)
-        score.to("head_pitch", rng.uniform(-2, 5), moment + 0.10, up)
+        score.to("head_pitch", score.style.head_pitch + rng.uniform(-2, 2), moment + 0.10, up)
         score.shift(0, back, moment, up)
         score.by("root_y", 0.022, moment, up)
         score.pulse("chest_lean", -1.6, moment + 0.75 * up, 0.3, 0.4)
@@ -319,7 +319,7 @@ def crouch(score: Score, action: Action) -> None:
         score.by("root_y", drop, moment, up)
         score.shift(0, back, moment + 0.05, up)
         score.bend(0.0, 0.5, moment + 0.06, up)
-        score.to("head_pitch", rng.uniform(-2, 5), moment + 0.06, up)
+        score.to("head_pitch", score.style.head_pitch + rng.uniform(-2, 2), moment + 0.06, up)
         moment += 0.97 * up
     score.now = moment + 0.05
 

@@ -1,0 +1,223 @@
+"""How captured people stand, walk and run, as a few statistics: the script that made `captured.npz`.
+
+    python -m atm.data.scripted.learn FOLDER
+
+FOLDER is a HumanML3D folder of CMU clips with an `index.csv` (name, trial, label, converted_from). What is written is
+no motion: means over many clips and both sides, how they change with speed, and the main ways in which persons differ.
+
+The data used in this project was obtained from mocap.cs.cmu.edu. The database was created with funding from NSF
+EIA-0196217.
+"""
+
+import csv
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.interpolate import CubicSpline
+from scipy.signal import find_peaks
+
+from atm.data.scripted.body import ANKLE, COLUMN, FPS, HIP, KNEE, SIDES
+from atm.data.scripted.cycles import (
+    FOOT_WAVES,
+    MIRRORED,
+    SIDED,
+    SIGNALS,
+    STANDING,
+    STANDING_SIDED,
+    WAVES,
+    basis,
+)
+from atm.data.scripted.from_joints import channels_from_joints
+
+OUT = Path(__file__).with_name("captured.npz")
+PERSONS = 10
+"""Ways in which persons differ that are kept."""
+NO_GAIT = ("uneven", "navigate", "exagg", "sudden", "veer", "leap")
+
+
+def main(folder: Path) -> None:
+    with open(folder / "index.csv", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["converted_from"] != "humanoid"]
+
+    def joints(row: dict[str, str]) -> np.ndarray:
+        return np.load(folder / "new_joints" / f"{row['name']}.npy").astype(float)
+
+    found: dict[str, np.ndarray] = {}
+    for verb in ("walk", "run"):
+        labels = (row["label"].lower() for row in rows)
+        chosen = [
+            row for row, label in zip(rows, labels, strict=True) if verb in label and not any(w in label for w in NO_GAIT)
+            and label.split()[-1].split("/")[0] in (verb, "stride")
+        ]
+        cycles = [cycle for row in chosen if (cycle := gait_cycle(joints(row), least=1.0 if verb == "walk" else 0.8))]
+        found |= {f"{verb}_{name}": value for name, value in gait(cycles, with_speed=verb == "walk").items()}
+        print(f"{verb}: {len(cycles)} of {len(chosen)} clips, speeds {min(c.speed for c in cycles):.2f} to {max(c.speed for c in cycles):.2f}")
+    still = ("salsa", "indian", "basketball - ", "playground", "ladder", "steps")
+    poses = [standing_pose(joints(row)) for row in rows if not any(word in row["label"].lower() for word in still)]
+    found |= standing([pose for pose in poses if pose is not None])
+    np.savez_compressed(OUT, **{name: value.astype(np.float32) for name, value in found.items()})
+    print(f"{OUT} ({OUT.stat().st_size / 1000:.0f} kB)")
+
+
+@dataclass(frozen=True)
+class Gait:
+    """One clip of somebody who walks or runs straight ahead."""
+
+    speed: float
+    step_time: float
+    coefficients: np.ndarray
+    """All signals' Fourier coefficients, in the order of `SIGNALS`, then of `SIDED` for the left and the right side."""
+
+
+def gait_cycle(joints: np.ndarray, least: float) -> Gait | None:
+    """Measure a clip; None: it is no straight gait of a cycle or more."""
+    channels = channels_from_joints(joints)
+    c = {name: channels[:, column] for name, column in COLUMN.items()}
+    if np.ptp(c["pelvis_yaw"]) > 45:
+        return None
+    ground = joints[:, 0][:, [0, 2]]
+    times = np.arange(len(joints)) / FPS
+    slope = np.polyfit(times, ground, 1)[0]
+    speed = float(np.linalg.norm(slope))
+    if speed < 0.4:
+        return None
+    ahead = slope / speed
+    left = np.array([ahead[1], -ahead[0]])
+    heading = float(np.degrees(np.arctan2(*ahead)))
+    strikes = [_strikes(joints, i, ahead) for i in (0, 1)]
+    events = sorted([(t, 0) for t in strikes[0]] + [(t, 1) for t in strikes[1]])
+    if len(events) < 3 or any(a[1] == b[1] for a, b in zip(events, events[1:], strict=False)):
+        return None
+    moments = np.array([t for t, _ in events])
+    phases = 0.5 * (np.arange(len(events)) + events[0][1])
+    cycles = float(phases[-1] - phases[0])
+    if cycles < least:
+        return None
+    inside = (times >= moments[0]) & (times <= moments[-1])
+    phase = np.interp(times, moments, phases)[inside]
+    step_time = float((moments[-1] - moments[0]) / (len(moments) - 1))
+
+    signals: dict[str, np.ndarray] = {
+        "forward": 100 * (ground @ ahead), "left": 100 * (ground @ left), "up": 100 * c["root_y"],
+        "pelvis_yaw": c["pelvis_yaw"] - heading, "chest_yaw": c["chest_yaw"] - heading,
+        "head_yaw": c["head_yaw"] - heading,
+    }  # fmt: skip
+    signals = {name: signals.get(name, c.get(name)) for name in SIGNALS}
+    for name in ("pelvis_yaw", "chest_yaw", "head_yaw"):
+        signals[name] = (signals[name] + 180) % 360 - 180
+    for i, side in enumerate(SIDES):
+        outward = (1, -1)[i]
+        sole = np.stack([c[f"{side}_foot_x"], c[f"{side}_foot_z"]], axis=-1) - ground
+        feet = {
+            "foot_ahead": 100 * (sole @ ahead), "foot_out": 100 * outward * (sole @ left),
+            "foot_y": 100 * c[f"{side}_foot_y"],
+            "foot_yaw": outward * ((c[f"{side}_foot_yaw"] - heading + 180) % 360 - 180),
+        }  # fmt: skip
+        signals |= {f"{side}_{name}": feet.get(name, c.get(f"{side}_{name}")) for name in SIDED}
+
+    coefficients = []
+    for name, values in signals.items():
+        side = SIDES.index(name.split("_")[0]) if name.split("_")[0] in SIDES else 0
+        waves = FOOT_WAVES if "_foot_" in name else WAVES
+        own = phase - 0.5 * side
+        columns = basis(own, waves)
+        if name in ("forward", "left"):
+            # Travel is no part of the cycle.
+            columns = np.concatenate([columns, own[:, None]], axis=1)
+        # A light ridge: few frames a cycle must not make the high waves ring.
+        ridge = np.diag(np.r_[0.0, np.repeat(np.arange(1, waves + 1) ** 2 * 0.01, 2), np.zeros(columns.shape[1] - 2 * waves - 1)])
+        solution = np.linalg.solve(columns.T @ columns + ridge, columns.T @ values[inside])
+        coefficients.append(solution[: 2 * waves + 1])
+    for k, name in enumerate(SIGNALS):
+        if name in ("forward", "left"):
+            coefficients[k][0] = 0.0
+    return Gait(speed, step_time, np.concatenate(coefficients))
+
+
+def _strikes(joints: np.ndarray, i: int, ahead: np.ndarray) -> list[float]:
+    """Seconds at which an ankle is furthest ahead of the pelvis."""
+    reach = (joints[:, ANKLE[i]] - joints[:, 0])[:, [0, 2]] @ ahead
+    times = np.arange(len(reach)) / FPS
+    fine = np.arange(0, times[-1], 0.01)
+    curve = CubicSpline(times, reach)(fine)
+    peaks, _ = find_peaks(curve, prominence=0.15, distance=30)
+    return fine[peaks].tolist()
+
+
+def gait(cycles: list[Gait], with_speed: bool) -> dict[str, np.ndarray]:
+    """Mean, change with speed, and the main ways in which persons differ; every clip counts with its mirror image."""
+    speeds = np.array([cycle.speed for cycle in cycles] * 2)
+    rows = np.array([cycle.coefficients for cycle in cycles] + [mirrored(cycle.coefficients) for cycle in cycles])
+    times = np.array([cycle.step_time for cycle in cycles] * 2)
+    middle = speeds.mean()
+    design = np.stack([np.ones_like(speeds), speeds - middle if with_speed else 0 * speeds], axis=1)
+    line = np.linalg.lstsq(design, np.concatenate([rows, times[:, None]], axis=1), rcond=None)[0]
+    rest = np.concatenate([rows, times[:, None]], axis=1) - design @ line
+    scale = np.r_[np.ones(rows.shape[1]), 100.0]
+    _, sizes, ways = np.linalg.svd(rest * scale, full_matrices=False)
+    modes = ways[:PERSONS] * sizes[:PERSONS, None] / np.sqrt(len(rows)) / scale
+    kept = (sizes[:PERSONS] ** 2).sum() / (sizes**2).sum()
+    print(f"  {PERSONS} ways of being different hold {kept:.0%} of the variance")
+    return {"speed": np.array([middle, speeds.min(), speeds.max()]), "mean": line[0], "slope": line[1], "modes": modes}
+
+
+def mirrored(coefficients: np.ndarray) -> np.ndarray:
+    """The coefficients of the mirror image, in the left leg's phase."""
+    result, at = [], 0
+    for name in SIGNALS:
+        own = coefficients[at : at + 2 * WAVES + 1].copy()
+        # Half a cycle later: odd waves change their sign. Sideways and turning signals change theirs too.
+        own[1:].reshape(-1, 2)[::2] *= -1
+        result.append(-own if name in MIRRORED else own)
+        at += len(own)
+    half = (len(coefficients) - at) // 2
+    return np.concatenate([*result, coefficients[at + half :], coefficients[at : at + half]])
+
+
+def standing_pose(joints: np.ndarray) -> np.ndarray | None:
+    """Median pose of the frames in which somebody simply stands, hands down; None: there are none."""
+    channels = channels_from_joints(joints)
+    c = {name: channels[:, column] for name, column in COLUMN.items()}
+    speed = np.linalg.norm(np.gradient(joints[:, [7, 8, 10, 11]], axis=0), axis=-1).max(1) * FPS
+    yaw = np.radians(c["pelvis_yaw"])
+    feet = np.stack([c["left_foot_x"] - c["right_foot_x"], c["left_foot_z"] - c["right_foot_z"]], axis=-1)
+    width = (feet * np.stack([np.cos(yaw), -np.sin(yaw)], axis=-1)).sum(-1)
+    fore = (feet * np.stack([np.sin(yaw), np.cos(yaw)], axis=-1)).sum(-1)
+    still = (speed < 0.15) & (joints[:, 0, 1] > 0.88) & (np.abs(fore) < 0.2) & (np.abs(width - 0.2) < 0.2)
+    still &= np.abs(c["chest_lean"]) < 22
+    for i, side in enumerate(SIDES):
+        upper, lower = joints[:, KNEE[i]] - joints[:, HIP[i]], joints[:, ANKLE[i]] - joints[:, KNEE[i]]
+        cosine = (upper * lower).sum(-1) / np.linalg.norm(upper, axis=-1) / np.linalg.norm(lower, axis=-1)
+        still &= (cosine > np.cos(np.radians(45))) & (c[f"{side}_elbow"] < 60) & (np.abs(c[f"{side}_arm_flex"]) < 40)
+        still &= np.abs(c[f"{side}_arm_abd"]) < 30
+    if still.sum() < 5:
+        return None
+    c |= {"chest_yaw": c["chest_yaw"] - c["pelvis_yaw"], "head_yaw": c["head_yaw"] - c["pelvis_yaw"]}
+    c |= {"width": 100 * width, "fore": 100 * fore}
+    for i, side in enumerate(SIDES):
+        c[f"{side}_foot_yaw"] = (1, -1)[i] * (c[f"{side}_foot_yaw"] - c["pelvis_yaw"])
+    names = [*STANDING, *(f"{side}_{name}" for side in SIDES for name in STANDING_SIDED)]
+    return np.array([np.median(c[name][still]) for name in names])
+
+
+def standing(poses: list[np.ndarray]) -> dict[str, np.ndarray]:
+    """Mean and main ways of differing of standing poses, each with its mirror image."""
+    rows = np.array(poses)
+    swapped = rows.copy()
+    for k, name in enumerate(STANDING):
+        if name in ("pelvis_roll", "chest_side", "chest_yaw", "head_yaw", "fore"):
+            swapped[:, k] *= -1
+    half = len(STANDING_SIDED)
+    swapped[:, len(STANDING) :] = np.concatenate([rows[:, -half:], rows[:, len(STANDING) : -half]], axis=1)
+    both = np.concatenate([rows, swapped])
+    mean = both.mean(0)
+    _, sizes, ways = np.linalg.svd(both - mean, full_matrices=False)
+    count = min(PERSONS, len(sizes))
+    print(f"standing: {len(poses)} clips", dict(zip([*STANDING, *STANDING_SIDED], np.c_[mean, both.std(0)].round(1).tolist(), strict=False)))
+    return {"stand_mean": mean, "stand_modes": ways[:count] * sizes[:count, None] / np.sqrt(len(both))}
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
