@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -37,37 +38,46 @@ class Kind:
     """A captured clip's label starts with one of these."""
     actions: tuple[Action, ...]
     window: int = 40
+    step: int = 20
+    """Frames from one window to the next."""
     cut: int = 0
-    change: str = ""
-    """Only the windows around a fall ("down") or rise ("up") of the pelvis onto or from a seat."""
+    only: Literal["", "down", "up", "still", "hand up", "turning"] = ""
+    """Only the windows around a fall or rise of the pelvis onto or from a seat; only those in which both hands hang
+    and the body stays; in which one hand or both are up; in which the body turns on the spot."""
     leave: tuple[str, ...] = ()
 
 
-def _paces(verb: str, count: int, **fields) -> tuple[Action, ...]:
+def _paces(verb: str, count: int | None, **fields) -> tuple[Action, ...]:
     return tuple(Action(verb, count, speed=speed, **fields) for speed in ("slow", "normal", "normal", "fast"))
 
 
 _SIDES = ("left", "right")
+_DANCES = ("salsa", "indian", "dance", "playground", "ladder", "steps", "cartwheel")
 KINDS: dict[str, Kind] = {
-    "walk": Kind(("walk", "slow walk", "brisk walk"), _paces("walk", 12, direction="forward", path="straight"), 40,
-                 STEADY, leave=("uneven", "exaggerated", "to run")),
-    "run": Kind(("run",), _paces("run", 14, direction="forward", path="straight")[1:], 20, STEADY,
+    "walk": Kind(("walk", "slow walk", "brisk walk"), _paces("walk", 12, direction="forward", path="straight"),
+                 cut=STEADY, leave=("uneven", "exaggerated", "to run")),
+    "run": Kind(("run",), _paces("run", 14, direction="forward", path="straight")[1:], 19, 2, STEADY,
                 leave=("sudden", "veer", "leap", "stop", "turn", "duck", "jump", "left", "right")),
-    "sit down": Kind(("sit on",), _paces("sit_down", 1), change="down"),
-    "stand up": Kind(("sit on",), _paces("stand_up", 1), change="up"),
+    "turn on the spot": Kind(("",), tuple(
+        Action("turn", None, None, side, None, degrees, speed)
+        for side, degrees, speed in product(_SIDES, (90.0, 180.0), ("normal", "fast"))),
+        step=10, only="turning", leave=(*_DANCES, "basketball")),
+    "sit down": Kind(("sit on",), _paces("sit_down", 1), only="down"),
+    "stand up": Kind(("sit on",), _paces("stand_up", 1), only="up"),
     "jump": Kind(("jump", "forward jump"), tuple(
         Action("jump", 1, None, direction, speed=speed)
-        for direction, speed in product(("up", "forward"), ("normal", "fast"))),
-        leave=("hop", "grab", "jacks", "kick", "spin")),
+        for direction, speed in product(("up", "forward"), ("slow", "normal", "fast"))),
+        step=10, leave=("hop", "grab", "jacks", "kick", "spin")),
     "kick": Kind(("soccer", "front kick"), tuple(
         Action("kick", count, side, "forward", speed=speed)
         for side, count, speed in product(_SIDES, (1, 2), ("normal", "fast")))),
     "punch": Kind(("boxing", "punch"), tuple(
         Action("punch", count, side, "forward", speed=speed)
         for side, count, speed in product(("both", "right", "left"), (3, 5), ("normal", "fast")))),
-    "wave": Kind(("direct traffic, wave",), tuple(
-        Action("wave", 3, side, speed=speed) for side, speed in product((*_SIDES, "both"), ("slow", "normal")))),
-    "stand": Kind(("drink", "unscrew", "laugh", "direct traffic", "wash windows"), (Action("stand", seconds=5.0),)),
+    "wave": Kind(("direct traffic", "basketball signals"), tuple(
+        Action("wave", 3, side, speed=speed) for side, speed in product((*_SIDES, "both"), ("slow", "normal"))),
+        step=10, only="hand up"),
+    "stand": Kind(("",), (Action("stand", seconds=5.0),), step=10, only="still", leave=_DANCES),
 }  # fmt: skip
 
 
@@ -81,13 +91,14 @@ def main(folder: Path) -> None:
         scripted = [window for joints in _scripted(kind) for window in _windows(kind, joints, kind.cut)]
         one, other = (kinematic_features(_batch(side)).double().numpy() for side in (captured, scripted))
         apart = "-" if len(one) < 16 else f"{_reference(captured).small_distance(other):.1f}"
+        assert len(other), f"no scripted window shows {name}"
         gaps = " | ".join(f"{gap:.1f}" for gap in _gaps(one, other))
         print(f"| {name} | {len(one)}, {len(other)} | {apart} | {gaps} |")
 
 
 def _is(kind: Kind, row: dict[str, str]) -> bool:
     label = row["label"].lower()
-    return label.startswith(kind.labels) and not any(word in label for word in kind.leave)
+    return label.lstrip('"').startswith(kind.labels) and not any(word in label for word in kind.leave)
 
 
 def _captured(folder: Path, row: dict[str, str]) -> np.ndarray:
@@ -104,16 +115,32 @@ def _scripted(kind: Kind) -> Iterator[np.ndarray]:
 
 
 def _windows(kind: Kind, joints: np.ndarray, cut: int = 0) -> Iterator[np.ndarray]:
-    """Features of windows that overlap by half."""
+    """Features of the windows that show what the kind is."""
     joints = joints[cut : len(joints) - cut]
-    if kind.change:
-        for middle in _changes(joints[:, 0, 1], kind.change):
-            first = min(max(0, middle - kind.window // 2), len(joints) - kind.window)
-            if first >= 0 and len(joints) > first + kind.window:
-                yield features_from_joints(joints[first : first + kind.window + 1], HUMANML3D).numpy()
-        return
-    for first in range(0, len(joints) - kind.window, kind.window // 2):
-        yield features_from_joints(joints[first : first + kind.window + 1], HUMANML3D).numpy()
+    if kind.only in ("down", "up"):
+        middles = [edge + late for edge in _changes(joints[:, 0, 1], kind.only) for late in (-8, -4, 0, 4, 8)]
+        starts = sorted({middle - kind.window // 2 for middle in middles})
+    else:
+        starts = range(0, len(joints) - kind.window, kind.step)
+    for first in starts:
+        window = joints[first : first + kind.window + 1] if first >= 0 else joints[:0]
+        if len(window) == kind.window + 1 and _shows(kind.only, window):
+            yield features_from_joints(window, HUMANML3D).numpy()
+
+
+def _shows(only: str, joints: np.ndarray) -> bool:
+    wrists, shoulders, pelvis = joints[:, [20, 21], 1], joints[:, [16, 17], 1], joints[:, 0]
+    travel = float(np.ptp(pelvis[:, [0, 2]], axis=0).max())
+    across = joints[:, 1] - joints[:, 2]
+    turned = float(np.ptp(np.degrees(np.unwrap(np.arctan2(-across[:, 2], across[:, 0])))))
+    hanging = bool(np.mean(wrists.max(1) < pelvis[:, 1] + 0.15) > 0.9) and pelvis[:, 1].min() > 0.85
+    if only == "still":
+        return hanging and travel < 0.12 and turned < 20
+    if only == "turning":
+        return hanging and travel < 0.45 and turned > 60
+    if only == "hand up":
+        return bool(np.mean((wrists > shoulders).any(1)) > 0.6) and travel < 0.3
+    return True
 
 
 def _changes(height: np.ndarray, way: str) -> list[int]:

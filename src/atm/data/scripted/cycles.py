@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+from scipy.interpolate import CubicHermiteSpline
 
 WAVES, FOOT_WAVES = 4, 6
 """Harmonics of a signal of the body, and of the feet."""
@@ -30,6 +31,18 @@ STANDING = (
 )  # fmt: skip
 """Of a standing pose: degrees, and centimetres between the toes sideways and fore and aft (left toe ahead)."""
 STANDING_SIDED = ("arm_flex", "arm_abd", "arm_turn", "elbow", "knee_out", "foot_yaw")
+MOVES = ("pelvis_tilt", "chest_lean", "head_pitch", "arm_flex", "arm_abd", "arm_turn", "elbow")
+"""Signals of a move that both sides do alike: sitting down, standing up, jumping."""
+MOVE_SAMPLES = 6
+"""Samples from one landmark of a move to the next."""
+BLOW_SECONDS = np.linspace(-0.5, 0.6, 23)
+"""Times of the samples of a blow, around the moment in which the arm is straightest."""
+BLOW = (
+    "pelvis_yaw", "pelvis_tilt", "chest_yaw", "chest_lean", "chest_side", "head_yaw", "head_pitch", "strike_arm_flex",
+    "strike_arm_abd", "strike_arm_turn", "strike_elbow", "guard_arm_flex", "guard_arm_abd", "guard_arm_turn",
+    "guard_elbow",
+)  # fmt: skip
+"""Signals of a blow with the right hand; yaws against the heading of the guard."""
 MOST = 1.6
 """How far a person is from the mean in each way of being different, at most, in standard deviations."""
 
@@ -124,6 +137,28 @@ def _cycle(verb: str, speed: float, person: np.ndarray, lift: float, land: float
         coefficients[name] = values[at : at + width]
         at += width
     return Cycle(coefficients, float(values[at]), lift, land)
+
+
+def move(name: str, landmarks: list[float], times: np.ndarray) -> dict[str, np.ndarray]:
+    """Captured curves of a move over `times`, its landmarks at these moments; held before the first and after the last.
+
+    `sit` and `rise`: landmarks where 7 % and 93 % of the way down or up are done, and one such time before and after
+    these. `jump` and `leap`: start, lowest, take-off, landing, lowest, end.
+    """
+    table = statistics()[f"{name}_move"]
+    at = np.interp(times, landmarks, np.arange(len(landmarks)) * MOVE_SAMPLES)
+    return {signal: _smooth_lookup(row, at) for signal, row in zip(MOVES, table, strict=True)}
+
+
+def blow(times: np.ndarray) -> dict[str, np.ndarray]:
+    """Captured curves of a blow with the right hand at times in seconds from its peak; held before and after."""
+    at = np.interp(times, BLOW_SECONDS, np.arange(len(BLOW_SECONDS)))
+    return {signal: _smooth_lookup(row, at) for signal, row in zip(BLOW, statistics()["blow"], strict=True)}
+
+
+def _smooth_lookup(row: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """A row's values between its samples, by a curve without kinks."""
+    return CubicHermiteSpline(np.arange(len(row)), row, np.r_[0.0, (row[2:] - row[:-2]) / 2, 0.0])(at)
 
 
 def standing(person: np.ndarray) -> dict[str, float]:

@@ -1,23 +1,29 @@
 """What a body does on the spot: kicks, punches, waves, raised arms, bows, claps, crouches, and standing still."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from atm.data.scripted.body import FLAT_FOOT_DEGREES, SIDES
+from atm.data.scripted.cycles import blow
 from atm.data.scripted.program import Action
-from atm.data.scripted.score import PACE, Score
+from atm.data.scripted.score import PACE, Score, minimum_jerk
 
 ARM = ("arm_flex", "arm_abd", "arm_turn", "elbow")
 
 
 def rest_arm(score: Score, side: str, at: float, seconds: float, turn_late: float = 0.0) -> None:
     """Let an arm sink to where it hangs (or lies on the thigh) in the present posture."""
+    place_arm(score, side, resting_arm(score, side), at, seconds, turn_late)
+
+
+def resting_arm(score: Score, side: str) -> tuple[float, float, float, float]:
+    """Where an arm rests in the present posture: (flex, abd, turn, elbow)."""
     i = SIDES.index(side)
     style = score.style
     if score.posture == "seated":
-        pose = (16.0 + 0.5 * style.arm_flex[i], 8.0, 20.0, 44.0 + 0.4 * style.elbow[i])
-    else:
-        pose = (style.arm_flex[i], style.arm_abd[i], style.arm_turn[i], style.elbow[i])
-    place_arm(score, side, pose, at, seconds, turn_late)
+        return 12.0 + 0.5 * style.arm_flex[i], 8 + 0.5 * style.arm_abd[i], 22.0, 68.0 + 0.4 * style.elbow[i]
+    return style.arm_flex[i], style.arm_abd[i], style.arm_turn[i], style.elbow[i]
 
 
 def place_arm(
@@ -143,46 +149,61 @@ def punch(score: Score, action: Action) -> None:
     first = int(rng.integers(2)) if len(sides) == 2 else 0
     start = score.now
     up = 0.50 * pace
-    for i, side in enumerate(SIDES):
-        guard = (rng.uniform(28, 40), rng.uniform(12, 20), rng.uniform(22, 34), rng.uniform(122, 134))
-        place_arm(score, side, guard, start + 0.03 * i, up)
     sink = rng.uniform(0.05, 0.08)
     score.by("root_y", -sink, start, up + 0.1)
-    score.by("chest_lean", 9, start, up)
-    score.by("pelvis_tilt", 4, start, up)
-    score.by("head_pitch", 4, start, up)
     moment = start + up + 0.04
     wind, out, back = 0.20 * pace, 0.19 * (0.35 + 0.65 * pace), 0.34 * pace
+    hits = []
     for i in range(count):
         side = sides[(first + i) % len(sides)]
-        toward = -1 if side == "left" else 1
-        twist, hips = rng.uniform(32, 44), rng.uniform(14, 24)
         hit = moment + wind
-        score.pulse("chest_yaw", -toward * 6, moment, wind, 0.8 * out)
-        score.pulse(f"{side}_arm_flex", -9, moment, wind, 0.6 * out)
-        for channel, turn, early in (("pelvis_yaw", hips, 0.05), ("chest_yaw", twist, 0.02)):
-            score.pulse(channel, toward * turn, hit - early, out + 0.02, back + 0.12)
-        before = [score[f"{side}_{name}"] for name in ARM]
-        strike = (rng.uniform(84, 92), 0.62 * twist, 8.0, rng.uniform(7, 14))
-        for name, value, home in zip(ARM, strike, before, strict=True):
-            score.to(f"{side}_{name}", value, hit, out)
-            score.to(f"{side}_{name}", home, hit + out + 0.05 * pace, back)
+        hits.append((hit + out, side))
         x, z = score.local(0.0, rng.uniform(0.025, 0.045))
         score.pulse("root_x", x, hit - 0.03, out, back + 0.1)
         score.pulse("root_z", z, hit - 0.03, out, back + 0.1)
         score.pulse("root_y", -rng.uniform(0.02, 0.04), hit - 0.04, out, back + 0.1)
-        score.pulse("chest_lean", 5, hit - 0.02, out, back + 0.1)
-        rear = SIDES.index(side)
-        score.pulse(f"{SIDES[rear]}_foot_pitch", -16, hit - 0.08, out, back + 0.1)
+        score.pulse(f"{side}_foot_pitch", -16, hit - 0.08, out, back + 0.1)
         moment = hit + out + 0.05 * pace + 0.80 * back
     down = moment + 0.10
-    for side in SIDES:
-        rest_arm(score, side, down, 0.62 * pace)
+    _strike(score, hits, start, up, down, 0.62 * pace, wind + out + 0.05 * pace + 0.80 * back)
     score.by("root_y", sink, down, 0.55)
-    score.by("chest_lean", -9, down, 0.55)
-    score.by("pelvis_tilt", -4, down, 0.55)
-    score.by("head_pitch", -4, down, 0.55)
     score.now = down + 0.42 * pace
+
+
+def _strike(
+    score: Score, hits: list[tuple[float, str]], start: float, up: float, down: float, fall: float, period: float
+) -> None:
+    """Trunk, head and arms of captured blows, each going over into the next halfway between the two."""
+    rng, t = score.rng, score.times
+    stretch = float(np.clip(period / 0.78, 0.55, 1.5))
+    borders = [0.5 * (one + other) for (one, _), (other, _) in pairwise(hits)]
+    starts = [minimum_jerk((t - border) / (0.4 * period) + 0.5) for border in borders]
+    shares = np.array([np.ones_like(t), *starts]) - np.array([*starts, np.zeros_like(t)])
+    total: dict[str, np.ndarray] = {}
+    for (peak, side), share in zip(hits, shares, strict=True):
+        # The blow itself is as quick as captured; what is before and after takes its time.
+        away = (t - peak) / stretch
+        curves = blow(away)
+        sign = 1 if side == "right" else -1
+        other = "left" if side == "right" else "right"
+        twist = rng.uniform(0.85, 1.15)
+        for signal, values in curves.items():
+            channel = signal.replace("strike", side).replace("guard", other)
+            if signal.endswith(("yaw", "side")):
+                values = sign * twist * values + (score.heading if signal.endswith("yaw") else 0.0)
+            if signal == "strike_elbow":
+                values = np.maximum(values - 6.0, 8.0)
+            total[channel] = total.get(channel, 0.0) + share * values
+    guard = {side: rng.uniform(-6, 6) for side in SIDES}
+    for channel, values in total.items():
+        lift = 0.0
+        if channel.endswith(("elbow", "arm_flex")):
+            side = channel.split("_")[0]
+            quiet = np.clip((values - 40) / 40, 0, 1) if channel.endswith("elbow") else 1.0
+            lift = guard[side] * (quiet if channel.endswith("elbow") else 0.4)
+        elbow_first = 0.03 if channel.endswith("elbow") else 0.06
+        weight = score.window(start + elbow_first, down + fall, up, fall)
+        score.play(channel, values + lift, weight)
 
 
 def kick(score: Score, action: Action) -> None:

@@ -18,10 +18,14 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 from scipy.signal import find_peaks
 
-from atm.data.scripted.body import ANKLE, COLUMN, FPS, HIP, KNEE, SIDES
+from atm.data.scripted.body import ANKLE, COLUMN, FPS, HIP, KNEE, SHOULDER, SIDES, WRIST
 from atm.data.scripted.cycles import (
+    BLOW,
+    BLOW_SECONDS,
     FOOT_WAVES,
     MIRRORED,
+    MOVE_SAMPLES,
+    MOVES,
     SIDED,
     SIGNALS,
     STANDING,
@@ -34,6 +38,7 @@ from atm.data.scripted.from_joints import channels_from_joints
 OUT = Path(__file__).with_name("captured.npz")
 PERSONS = 10
 """Ways in which persons differ that are kept."""
+JUMPS = ("jump", "forward jump", "jump, balance")
 NO_GAIT = ("uneven", "navigate", "exagg", "sudden", "veer", "leap")
 
 
@@ -57,6 +62,11 @@ def main(folder: Path) -> None:
     still = ("salsa", "indian", "basketball - ", "playground", "ladder", "steps")
     poses = [standing_pose(joints(row)) for row in rows if not any(word in row["label"].lower() for word in still)]
     found |= standing([pose for pose in poses if pose is not None])
+    labels = [row["label"].lower().lstrip('"') for row in rows]
+    seats = [joints(row) for row, label in zip(rows, labels, strict=True) if label.startswith("sit on")]
+    jumps = [joints(row) for row, label in zip(rows, labels, strict=True) if label in JUMPS]
+    found |= moves([*map(_seats, seats), *map(_jumps, jumps)], seats + jumps)
+    found |= blows([joints(row) for row in rows if row["label"].lower().startswith(("boxing", "punch"))])
     np.savez_compressed(OUT, **{name: value.astype(np.float32) for name, value in found.items()})
     print(f"{OUT} ({OUT.stat().st_size / 1000:.0f} kB)")
 
@@ -217,6 +227,114 @@ def standing(poses: list[np.ndarray]) -> dict[str, np.ndarray]:
     count = min(PERSONS, len(sizes))
     print(f"standing: {len(poses)} clips", dict(zip([*STANDING, *STANDING_SIDED], np.c_[mean, both.std(0)].round(1).tolist(), strict=False)))
     return {"stand_mean": mean, "stand_modes": ways[:count] * sizes[:count, None] / np.sqrt(len(both))}
+
+
+def moves(marked: list[list[tuple[str, list[float]]]], clips: list[np.ndarray]) -> dict[str, np.ndarray]:
+    """Median curves of sitting down, standing up, jumping up and jumping forward, both sides taken together."""
+    curves: dict[str, list[np.ndarray]] = {"sit": [], "rise": [], "jump": [], "leap": []}
+    for joints, marks in zip(clips, marked, strict=True):
+        for name, landmarks in marks:
+            curves[name].append(_aligned(joints, landmarks))
+    for name, found in curves.items():
+        print(f"{name}: {len(found)} times")
+    return {f"{name}_move": np.median(np.array(found), axis=0) for name, found in curves.items()}
+
+
+def _aligned(joints: np.ndarray, landmarks: list[float]) -> np.ndarray:
+    channels = channels_from_joints(joints)
+    marks = np.interp(np.arange((len(landmarks) - 1) * MOVE_SAMPLES + 1) / MOVE_SAMPLES, np.arange(len(landmarks)), landmarks)
+    rows = []
+    for name in MOVES:
+        columns = [COLUMN[name]] if name in COLUMN else [COLUMN[f"{side}_{name}"] for side in SIDES]
+        values = [_unturned(channels[:, k]) if "turn" in name else channels[:, k] for k in columns]
+        rows.append(np.mean([np.interp(marks, np.arange(len(joints)), v) for v in values], axis=0))
+    return np.array(rows)
+
+
+def _unturned(turn: np.ndarray) -> np.ndarray:
+    """A forearm's turn within half a turn of where forearms are."""
+    return (turn - 15 + 180) % 360 - 180 + 15
+
+
+def _seats(joints: np.ndarray) -> list[tuple[str, list[float]]]:
+    height, found = joints[:, 0, 1], []
+    below = height < 0.75
+    for edge in np.flatnonzero(np.diff(below.astype(int))).tolist():
+        near = height[max(0, edge - 25) : edge + 25]
+        if near.max() < 0.86 or not 0.45 < near.min() < 0.66 or len(joints) < edge + 12 or edge < 12:
+            continue
+        done = (height - near.min()) / np.ptp(near)
+        first = last = edge
+        name = "sit" if below[edge + 1] else "rise"
+        start, end = (0.93, 0.07) if name == "sit" else (0.07, 0.93)
+        way = 1 if name == "sit" else -1
+        while first > 0 and way * done[first] < way * start:
+            first -= 1
+        while last < len(done) - 1 and way * done[last] > way * end:
+            last += 1
+        found.append((name, [2 * first - last, first, last, 2 * last - first]))
+    return found
+
+
+def _jumps(joints: np.ndarray) -> list[tuple[str, list[float]]]:
+    height, toes = joints[:, 0, 1], joints[:, [10, 11], 1].min(1)
+    air = (toes > 0.06) & (height > 0.98)
+    edges = np.flatnonzero(np.diff(np.r_[0, air.astype(int), 0])).reshape(-1, 2).tolist()
+    found = []
+    for off, land in edges:
+        if not 5 <= land - off <= 16 or off < 10 or land + 10 > len(joints):
+            continue
+        low = max(0, off - 12) + int(height[max(0, off - 12) : off].argmin())
+        deep = land + int(height[land : land + 10].argmin())
+        if height[low] > 0.82:
+            continue
+        start = low
+        while start > 0 and height[start] < 0.93:
+            start -= 1
+        end = deep
+        while end < len(height) - 1 and height[end] < 0.93:
+            end += 1
+        gone = np.linalg.norm((joints[land, 0] - joints[off, 0])[[0, 2]])
+        found.append(("leap" if gone > 0.3 else "jump", [start, low, off - 1, land, deep, end]))
+    return found
+
+
+def blows(clips: list[np.ndarray]) -> dict[str, np.ndarray]:
+    """Median curves of straight blows, those of the left hand mirrored."""
+    found = []
+    for joints in clips:
+        channels = channels_from_joints(joints)
+        c = {name: channels[:, column] for name, column in COLUMN.items()}
+        for i, side in enumerate(SIDES):
+            reach = np.linalg.norm(joints[:, WRIST[i]] - joints[:, SHOULDER[i]], axis=-1)
+            peaks, _ = find_peaks(reach, height=0.42, prominence=0.10, distance=6)
+            for peak in peaks.tolist():
+                offset = joints[peak, WRIST[i]] - joints[peak, SHOULDER[i]]
+                span = slice(max(0, peak - 24), peak + 24)
+                heading = np.radians(np.median(c["pelvis_yaw"][span]))
+                ahead = offset[0] * np.sin(heading) + offset[2] * np.cos(heading)
+                if ahead < 0.55 * reach[peak] or abs(offset[1]) > 0.22 or peak < 10 or peak > len(joints) - 13:
+                    continue
+                rows = []
+                for name in BLOW:
+                    channel, sign = name, 1
+                    if name.startswith("strike"):
+                        channel = name.replace("strike", side)
+                    elif name.startswith("guard"):
+                        channel = name.replace("guard", SIDES[1 - i])
+                    elif name.endswith(("yaw", "side")):
+                        sign = 1 if side == "right" else -1
+                    values = _unturned(c[channel]) if "turn" in name else c[channel]
+                    values = values - (np.degrees(heading) if name.endswith("yaw") else 0)
+                    rows.append(sign * np.interp(peak + BLOW_SECONDS * FPS, np.arange(len(joints)), values))
+                found.append(np.array(rows))
+    print(f"blows: {len(found)}")
+    # Where an arm is straight its turn is noise.
+    curves = np.median(np.array(found), axis=0)
+    for k, name in enumerate(BLOW):
+        if "turn" in name:
+            curves[k] = np.median(curves[k])
+    return {"blow": curves}
 
 
 if __name__ == "__main__":

@@ -52,6 +52,8 @@ class Style:
     """In which ways the person's walk and run differ from the mean one, see `cycles`."""
     stands: dict[str, float]
     """How the person stands, see `cycles.standing`."""
+    vivid: float
+    """How much of captured bends and swings of sitting and jumping the person makes, as a share."""
     knees: float
     """Bend of the straighter knee in standing, degrees."""
     arm_swing: float
@@ -69,6 +71,7 @@ class Style:
             walks=walks,
             runs=runs,
             stands=stands,
+            vivid=rng.uniform(0.65, 1.0),
             knees=rng.uniform(6.0, 13.0),
             arm_swing=rng.uniform(0.85, 1.15),
             stride=rng.uniform(0.94, 1.06),
@@ -128,6 +131,8 @@ class Score:
     pace: float = 1.0
     posture: str = "standing"
     """standing, seated or lying."""
+    seat: float = 0.38
+    """How far the pelvis of the seated body is below where it stood, metres."""
     heading: float = 0.0
     """Degrees, + turned left, where the body will face once everything written has been played."""
     times: np.ndarray = field(init=False)
@@ -195,6 +200,24 @@ class Score:
         """Add a curve over `times` that begins at zero and stays where it ends."""
         self.values[:, COLUMN[channel]] += curve
         self.goal[COLUMN[channel]] += curve[-1]
+
+    def play(
+        self, channel: str, curve: np.ndarray, weight: np.ndarray, then: tuple[float, float, float] | None = None
+    ) -> None:
+        """Lead a channel along a curve over `times`, as strongly as the weight says (0 to 1), under which it idles on.
+
+        Args:
+            channel: one of the body's.
+            curve: absolute values.
+            weight: 0 at both ends.
+            then: (value, at, seconds) of a change for good that goes on beneath, so that it is left there.
+        """
+        column = COLUMN[channel]
+        before, was = self.values[:, column].copy(), self.goal[column]
+        if then:
+            self.to(channel, *then)
+        beneath = was + self.values[:, column] - before
+        self.values[:, column] += weight * (curve - beneath)
 
     def through(self, channel: str, knots: Sequence[tuple[float, float, float, float]]) -> None:
         """Lead a channel through (time, value, speed, acceleration) by quintic pieces; it stays at the last value.
