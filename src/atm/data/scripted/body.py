@@ -218,8 +218,8 @@ def _arm(joints: np.ndarray, c: dict[str, np.ndarray], i: int, chest_turn: np.nd
     side, outward = SIDES[i], (1, -1)[i]
     flex, abd, turn, elbow = (c[f"{side}_{name}"] for name in ("arm_flex", "arm_abd", "arm_turn", "elbow"))
     zero = np.zeros_like(flex)
-    # The shoulder rises with the arm: up to 20 degrees at the collar bone.
-    raised = 10 * (1 - np.cos(np.radians(flex)) * np.cos(np.radians(abd)))
+    # The shoulder rises with an arm that is raised higher than it swings: up to 15 degrees at the collar bone.
+    raised = 10 * np.maximum(0.5 - np.cos(np.radians(flex)) * np.cos(np.radians(abd)), 0.0)
     shoulder = np.einsum("tij,tjk,k->ti", chest_turn, rotation(zero, zero, outward * raised), OFFSETS[SHOULDER[i]])
     joints[:, SHOULDER[i]] = joints[:, COLLAR[i]] + shoulder
     upper_turn = chest_turn @ rotation(zero, -flex, outward * abd) @ rotation(-outward * turn, zero, zero)

@@ -134,7 +134,10 @@ def _cycle(verb: str, speed: float, person: np.ndarray, lift: float, land: float
     coefficients, at = {}, 0
     for name in (*SIGNALS, *(f"{side}_{name}" for side in ("left", "right") for name in SIDED)):
         width = 2 * (FOOT_WAVES if "_foot_" in name else WAVES) + 1
-        coefficients[name] = values[at : at + width]
+        coefficients[name] = values[at : at + width].copy()
+        if name.endswith("knee_out"):
+            # Of a nearly straight leg it is measured badly: slow waves only.
+            coefficients[name][1:] *= np.repeat([0.7, 0.4, 0.0, 0.0], 2)
         at += width
     return Cycle(coefficients, float(values[at]), lift, land)
 

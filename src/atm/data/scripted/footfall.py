@@ -113,9 +113,9 @@ def captured_swing(cycle: Cycle, side: str, stride: float, before: float, after:
     )
     pitch = cycle(f"{side}_foot_pitch", clock_phase) - flat
     gate = minimum_jerk(_CLOCK / (0.5 * _LIFT)) * minimum_jerk((1 - _CLOCK) / (1.2 * (1 - _LAND)))
-    yaw = np.clip(cycle(f"{side}_foot_yaw", clock_phase) - standing_yaw(cycle, side), -18, 18)
+    yaw = np.clip(cycle(f"{side}_foot_yaw", clock_phase) - standing_yaw(cycle, side), -14, 14)
     # Of feet that hang down the yaw is badly measured: low waves only.
-    yaw = gaussian_filter1d(yaw, 14) * gate * 0.7
+    yaw = gaussian_filter1d(yaw, 14) * gate * 0.6
     out = 0.01 * cycle(f"{side}_foot_out", phase)
     out = (out - out[0] * (1 - u) - out[-1] * u) * (1 - _ease(u, 0.25))
     return SwingShape(share, height, pitch * gate, before, after, yaw, out)

@@ -181,7 +181,7 @@ def _gait(style: Style, runs: bool, sign: int, speed: float, step_time: float) -
     if sign < 0:
         shapes = (BACKWARD, BACKWARD)
     else:
-        before, after = (0.34, 0.14) if runs else (0.58, 0.16)
+        before, after = (0.34, 0.16) if runs else (0.58, 0.24)
         stride = 2 * speed * step_time
         shapes = tuple(captured_swing(cycle, side, stride, before, after) for side in SIDES)
     return Gait(runs, sign, speed, step_time, cycle, shapes)

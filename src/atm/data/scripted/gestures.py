@@ -22,7 +22,7 @@ def resting_arm(score: Score, side: str) -> tuple[float, float, float, float]:
     i = SIDES.index(side)
     style = score.style
     if score.posture == "seated":
-        return 12.0 + 0.5 * style.arm_flex[i], 8 + 0.5 * style.arm_abd[i], 22.0, 68.0 + 0.4 * style.elbow[i]
+        return 14.0 + 0.5 * style.arm_flex[i], 8.0 + 0.5 * style.arm_abd[i], 22.0, 56.0 + 0.4 * style.elbow[i]
     return style.arm_flex[i], style.arm_abd[i], style.arm_turn[i], style.elbow[i]
 
 
@@ -60,8 +60,9 @@ def wave(score: Score, action: Action) -> None:
         score.add(f"{side}_arm_turn", -sweep * forearm)
         score.add(f"{side}_arm_abd", 0.20 * sweep * upper_arm)
         score.add(f"{side}_elbow", -0.32 * sweep * forearm)
-        score.pulse("chest_side", -outward * rng.uniform(1.2, 2.6), start, rise, end - begin + fall)
-        score.shift(-outward * rng.uniform(0.008, 0.018), 0, start, rise)
+        score.pulse("chest_side", -outward * rng.uniform(1.2, 3.6), start, rise, end - begin + fall)
+        score.pulse("chest_yaw", outward * rng.uniform(-3, 4), start, rise, end - begin + fall)
+        score.shift(-outward * rng.uniform(0.010, 0.030), rng.uniform(-0.01, 0.01), start, rise)
         score.to(f"{side}_arm_turn", up[2] - 2, end + 0.02, 0.5 * fall)
         rest_arm(score, side, end + 0.02 + late, fall, turn_late=0.45 * fall)
     score.pulse("head_pitch", -rng.uniform(2, 5), start - 0.1, rise, end - begin + fall)
@@ -120,7 +121,8 @@ def clap(score: Score, action: Action) -> None:
     first = np.where((cycles < 0.5) | (cycles > count - 0.5), 1.15, 1.0)
     gap = closed + (wide * first - closed) * apart
     height = score["root_y"] + rng.uniform(0.17, 0.25)
-    forward = rng.uniform(0.33, 0.40)
+    # Who sits leans back: the hands meet nearer to the hips.
+    forward = rng.uniform(0.33, 0.40) - (0.08 if score.posture == "seated" else 0.0)
     busier = rng.choice([0.38, 0.62])
     for i, side in enumerate(SIDES):
         outward = (1, -1)[i]
@@ -158,10 +160,11 @@ def punch(score: Score, action: Action) -> None:
         side = sides[(first + i) % len(sides)]
         hit = moment + wind
         hits.append((hit + out, side))
-        x, z = score.local(0.0, rng.uniform(0.025, 0.045))
+        # The weight goes over onto the front of the blow's side.
+        x, z = score.local((1 if side == "left" else -1) * rng.uniform(0.0, 0.03), rng.uniform(0.03, 0.07))
         score.pulse("root_x", x, hit - 0.03, out, back + 0.1)
         score.pulse("root_z", z, hit - 0.03, out, back + 0.1)
-        score.pulse("root_y", -rng.uniform(0.02, 0.04), hit - 0.04, out, back + 0.1)
+        score.pulse("root_y", -rng.uniform(0.02, 0.06), hit - 0.04, out, back + 0.1)
         score.pulse(f"{side}_foot_pitch", -16, hit - 0.08, out, back + 0.1)
         moment = hit + out + 0.05 * pace + 0.80 * back
     down = moment + 0.10
@@ -175,7 +178,7 @@ def _strike(
 ) -> None:
     """Trunk, head and arms of captured blows, each going over into the next halfway between the two."""
     rng, t = score.rng, score.times
-    stretch = float(np.clip(period / 0.78, 0.55, 1.5))
+    stretch = float(np.clip(period / 0.78, 0.7, 1.5))
     borders = [0.5 * (one + other) for (one, _), (other, _) in pairwise(hits)]
     starts = [minimum_jerk((t - border) / (0.4 * period) + 0.5) for border in borders]
     shares = np.array([np.ones_like(t), *starts]) - np.array([*starts, np.zeros_like(t)])
@@ -186,15 +189,16 @@ def _strike(
         curves = blow(away)
         sign = 1 if side == "right" else -1
         other = "left" if side == "right" else "right"
-        twist = rng.uniform(0.85, 1.15)
+        twist = rng.uniform(0.9, 1.3)
         for signal, values in curves.items():
             channel = signal.replace("strike", side).replace("guard", other)
             if signal.endswith(("yaw", "side")):
                 values = sign * twist * values + (score.heading if signal.endswith("yaw") else 0.0)
             if signal == "strike_elbow":
-                values = np.maximum(values - 6.0, 8.0)
+                # The mean of many blows is not quite straight at any moment; each blow is.
+                values = np.maximum(values - 45 * np.exp(-(((t - peak) / 0.095) ** 2)), 8.0)
             total[channel] = total.get(channel, 0.0) + share * values
-    guard = {side: rng.uniform(-6, 6) for side in SIDES}
+    guard = {side: rng.uniform(-12, 10) for side in SIDES}
     for channel, values in total.items():
         lift = 0.0
         if channel.endswith(("elbow", "arm_flex")):
@@ -272,10 +276,11 @@ def _kick_trunk_and_arms(score: Score, outward: int, lift, up, strike, out, with
     for i, side in enumerate(SIDES):
         same = (1, -1)[i] == outward
         # The arm on the kicking side goes back, the other one comes up in front.
-        score.to(f"{side}_arm_flex", -24 if same else 34, lift, up + out)
-        score.to(f"{side}_arm_abd", rng.uniform(18, 27), lift, up)
-        score.to(f"{side}_elbow", rng.uniform(48, 66), lift - 0.04, up)
-        score.to(f"{side}_arm_flex", 12 if same else 20, withdraw + 0.05, home)
+        score.to(f"{side}_arm_flex", rng.uniform(-26, -8) if same else rng.uniform(8, 28), lift - 0.1, up + out)
+        score.to(f"{side}_arm_abd", rng.uniform(10, 22), lift - 0.1, up)
+        score.to(f"{side}_arm_turn", rng.uniform(20, 45), lift - 0.1, up + out)
+        score.to(f"{side}_elbow", rng.uniform(70, 105), lift - 0.14, up + 0.1)
+        score.to(f"{side}_arm_flex", rng.uniform(-5, 6), withdraw + 0.05, home)
 
 
 def _sole_from_ankle(ahead: float, above: float, pitch: float) -> tuple[float, float, float]:
