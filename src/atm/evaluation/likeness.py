@@ -82,16 +82,18 @@ KINDS: dict[str, Kind] = {
 
 
 def main(folder: Path) -> None:
+    """Print the table of all kinds that the folder has."""
     with open(folder / "index.csv", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["converted_from"] != "humanoid"]
     print("| kind | captured, scripted windows | Fréchet distance | mean pose, cm | variation, cm | change, cm/frame |")
     print("| --- | --- | --- | --- | --- | --- |")
     for name, kind in KINDS.items():
         captured = [window for row in rows if _is(kind, row) for window in _windows(kind, _captured(folder, row))]
+        if not captured:
+            continue
         scripted = [window for joints in _scripted(kind) for window in _windows(kind, joints, kind.cut)]
         one, other = (kinematic_features(_batch(side)).double().numpy() for side in (captured, scripted))
         apart = "-" if len(one) < 16 else f"{_reference(captured).small_distance(other):.1f}"
-        assert len(other), f"no scripted window shows {name}"
         gaps = " | ".join(f"{gap:.1f}" for gap in _gaps(one, other))
         print(f"| {name} | {len(one)}, {len(other)} | {apart} | {gaps} |")
 

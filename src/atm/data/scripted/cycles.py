@@ -9,7 +9,6 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from scipy.interpolate import CubicHermiteSpline
 
 WAVES, FOOT_WAVES = 4, 6
 """Harmonics of a signal of the body, and of the feet."""
@@ -60,6 +59,9 @@ def basis(phase: np.ndarray, waves: int) -> np.ndarray:
     pairs = np.stack([np.cos(angle), np.sin(angle)], axis=-1).reshape(*angle.shape[:-1], 2 * waves)
     return np.concatenate([np.ones((*pairs.shape[:-1], 1)), pairs], axis=-1)
 
+
+_LEAST_ARM_SWING = 5.0
+"""Degrees to each side."""
 WALK_LIFT, WALK_LAND = 0.62, 0.03
 """Phases at which the toes leave the floor and the heel touches it, walking."""
 RUN_LIFT, RUN_LAND = 0.34, 0.07
@@ -135,6 +137,12 @@ def _cycle(verb: str, speed: float, person: np.ndarray, lift: float, land: float
     for name in (*SIGNALS, *(f"{side}_{name}" for side in ("left", "right") for name in SIDED)):
         width = 2 * (FOOT_WAVES if "_foot_" in name else WAVES) + 1
         coefficients[name] = values[at : at + width].copy()
+        if name.endswith("arm_flex") and verb == "walk":
+            # However little somebody swings the arms: each goes with the other leg.
+            wave = coefficients[name]
+            wave[1] = min(wave[1], -_LEAST_ARM_SWING)
+            wave[2] = np.clip(wave[2], 0.5 * wave[1], -0.5 * wave[1])
+            wave[3:] = np.clip(wave[3:], 0.35 * wave[1], -0.35 * wave[1])
         if name.endswith("knee_out"):
             # Of a nearly straight leg it is measured badly: slow waves only.
             coefficients[name][1:] *= np.repeat([0.7, 0.4, 0.0, 0.0], 2)
@@ -150,18 +158,27 @@ def move(name: str, landmarks: list[float], times: np.ndarray) -> dict[str, np.n
     """
     table = statistics()[f"{name}_move"]
     at = np.interp(times, landmarks, np.arange(len(landmarks)) * MOVE_SAMPLES)
-    return {signal: _smooth_lookup(row, at) for signal, row in zip(MOVES, table, strict=True)}
+    return dict(zip(MOVES, _between(table, at), strict=True))
 
 
 def blow(times: np.ndarray) -> dict[str, np.ndarray]:
     """Captured curves of a blow with the right hand at times in seconds from its peak; held before and after."""
     at = np.interp(times, BLOW_SECONDS, np.arange(len(BLOW_SECONDS)))
-    return {signal: _smooth_lookup(row, at) for signal, row in zip(BLOW, statistics()["blow"], strict=True)}
+    return dict(zip(BLOW, _between(statistics()["blow"], at), strict=True))
 
 
-def _smooth_lookup(row: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """A row's values between its samples, by a curve without kinks."""
-    return CubicHermiteSpline(np.arange(len(row)), row, np.r_[0.0, (row[2:] - row[:-2]) / 2, 0.0])(at)
+def _between(table: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Each row's values (rows, T) at places between its samples, by cubic pieces without kinks (Catmull-Rom)."""
+    first = np.clip(at.astype(int), 0, table.shape[1] - 2)
+    u = at - first
+    padded = np.concatenate([table[:, :1], table, table[:, -1:]], axis=1)
+    weights = (
+        ((2 - u) * u - 1) * u / 2,
+        (u**2 * (3 * u - 5) + 2) / 2,
+        ((4 - 3 * u) * u + 1) * u / 2,
+        (u - 1) * u**2 / 2,
+    )
+    return sum(weight * padded[:, first + k] for k, weight in enumerate(weights))
 
 
 def standing(person: np.ndarray) -> dict[str, float]:

@@ -108,9 +108,7 @@ def captured_swing(cycle: Cycle, side: str, stride: float, before: float, after:
     height = height * minimum_jerk(u / 0.1) * minimum_jerk((1 - u) / 0.1)
 
     flat = float(np.median(cycle(f"{side}_foot_pitch", np.linspace(0.12, lift - 0.25, 9))))
-    clock_phase = np.interp(
-        _CLOCK, [0, _LIFT, _LAND, 1], [lift - before / 2, lift, 1.0, 1.0 + after / 2]
-    )
+    clock_phase = np.interp(_CLOCK, [0, _LIFT, _LAND, 1], [lift - before / 2, lift, 1.0, 1.0 + after / 2])
     pitch = cycle(f"{side}_foot_pitch", clock_phase) - flat
     gate = minimum_jerk(_CLOCK / (0.5 * _LIFT)) * minimum_jerk((1 - _CLOCK) / (1.2 * (1 - _LAND)))
     yaw = np.clip(cycle(f"{side}_foot_yaw", clock_phase) - standing_yaw(cycle, side), -14, 14)

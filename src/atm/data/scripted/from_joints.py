@@ -113,7 +113,7 @@ def _foot(joints: np.ndarray, i: int, pelvis: np.ndarray) -> dict[str, np.ndarra
     bone = joints[:, TOE[i]] - joints[:, ANKLE[i]]
     ahead = bone[:, 0] * pelvis[:, 0, 2] + bone[:, 2] * pelvis[:, 2, 2]
     # A foot whose toes hang down and back is bent far, not turned round.
-    sense = np.where(ahead < -0.02, -1.0, 1.0)
+    sense = np.where(ahead < 0, -1.0, 1.0)
     level = sense * np.hypot(bone[:, 0], bone[:, 2])
     yaw = np.arctan2(sense * bone[:, 0], sense * bone[:, 2])
     pitch = np.arctan2(bone[:, 1], level)

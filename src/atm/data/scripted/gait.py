@@ -27,6 +27,8 @@ DEFAULT_STEPS = 4
 
 _STANCE_KNEE = 4.0
 """The pelvis is carried as high as leaves this bend in the most stretched standing leg, degrees."""
+_RUNNING_HEIGHT = 0.925
+"""Who runs bends the knees more than that, metres."""
 _FURTHER_AHEAD = 0.02
 """Walking feet land so much further ahead than captured ones, metres: stances are then as far behind as ahead, and the
 pelvis is carried as high as captured ones are."""
@@ -85,7 +87,7 @@ class Gait:
         """How much of the shape's lift and pitch of the foot a step of this speed has."""
         if self.sign < 0:
             return float(np.clip(0.6 + 0.5 * self.speed, 0.7, 1.2))
-        return float(np.clip(self.speed / 3.2, 0.65, 1.1)) if self.running else 1.0
+        return float(np.clip(0.45 + 0.55 * self.speed / 3.2, 0.65, 1.1)) if self.running else 1.0
 
 
 @dataclass(frozen=True)
@@ -299,13 +301,14 @@ def _height(gait: Gait, speed: float) -> float:
             for name in ("pelvis_yaw", "pelvis_tilt", "pelvis_roll"):
                 pose[:, COLUMN[name]] = cycle(name, phase + 0.5)
         travel = 2 * speed * gait.step_time * (phase - 0.5 * gait.mid_stance) * gait.sign
-        ahead = gait.sign * gait.sole_ahead(i) - travel - 0.01 * cycle("forward", phase + 0.5 * i)
+        ahead = gait.sole_ahead(i) - travel - 0.01 * cycle("forward", phase + 0.5 * i)
         pose[:, COLUMN[f"{side}_foot_z"]] = ahead
         pose[:, COLUMN[f"{side}_foot_x"]] = (1, -1)[i] * gait.half_width(i)
         pose[:, COLUMN[f"{side}_foot_pitch"]] = gait.shapes[i].standing_pitch(phase, 0.5 * gait.stance)
         up = 0.01 * (cycle("up", phase + 0.5 * i) - cycle.mean("up"))
         heights.append(heights_over_feet(pose, i, _STANCE_KNEE) - up)
-    return float(np.clip(np.min(heights), 0.80, 0.97))
+    highest = _RUNNING_HEIGHT if gait.running else 0.97
+    return float(np.clip(np.min(heights), 0.80, highest))
 
 
 def _shift_weight(score: Score, step: Step, start: float, seconds: float) -> None:
@@ -327,7 +330,7 @@ def _trunk(score: Score, gait: Gait, path: Path, phase: np.ndarray) -> None:
     force = np.gradient(np.gradient(path.way(times + 0.12), times), times)
     lean = gait.sign * 1.6 * np.clip(force, -5, 5)
     if gait.running:
-        lean = lean + 3.0 * lively * (gait.sign * path.speed - 3.2)
+        lean = lean + 2.0 * lively * (gait.sign * path.speed - 2.6)
     score.add("chest_lean", lean)
     score.add("pelvis_tilt", 0.4 * lean)
 

@@ -12,6 +12,7 @@ EIA-0196217.
 import csv
 import sys
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -52,13 +53,11 @@ def main(folder: Path) -> None:
     found: dict[str, np.ndarray] = {}
     for verb in ("walk", "run"):
         labels = (row["label"].lower() for row in rows)
-        chosen = [
-            row for row, label in zip(rows, labels, strict=True) if verb in label and not any(w in label for w in NO_GAIT)
-            and label.split()[-1].split("/")[0] in (verb, "stride")
-        ]
+        chosen = [row for row, label in zip(rows, labels, strict=True) if _is_gait(verb, label)]
         cycles = [cycle for row in chosen if (cycle := gait_cycle(joints(row), least=1.0 if verb == "walk" else 0.8))]
         found |= {f"{verb}_{name}": value for name, value in gait(cycles, with_speed=verb == "walk").items()}
-        print(f"{verb}: {len(cycles)} of {len(chosen)} clips, speeds {min(c.speed for c in cycles):.2f} to {max(c.speed for c in cycles):.2f}")
+        speeds = [cycle.speed for cycle in cycles]
+        print(f"{verb}: {len(cycles)} of {len(chosen)} clips, {min(speeds):.2f} to {max(speeds):.2f} m/s")
     still = ("salsa", "indian", "basketball - ", "playground", "ladder", "steps")
     poses = [standing_pose(joints(row)) for row in rows if not any(word in row["label"].lower() for word in still)]
     found |= standing([pose for pose in poses if pose is not None])
@@ -69,6 +68,11 @@ def main(folder: Path) -> None:
     found |= blows([joints(row) for row in rows if row["label"].lower().startswith(("boxing", "punch"))])
     np.savez_compressed(OUT, **{name: value.astype(np.float32) for name, value in found.items()})
     print(f"{OUT} ({OUT.stat().st_size / 1000:.0f} kB)")
+
+
+def _is_gait(verb: str, label: str) -> bool:
+    plain = not any(word in label for word in NO_GAIT)
+    return plain and verb in label and label.split()[-1].split("/")[0] in (verb, "stride")
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,7 @@ def gait_cycle(joints: np.ndarray, least: float) -> Gait | None:
     heading = float(np.degrees(np.arctan2(*ahead)))
     strikes = [_strikes(joints, i, ahead) for i in (0, 1)]
     events = sorted([(t, 0) for t in strikes[0]] + [(t, 1) for t in strikes[1]])
-    if len(events) < 3 or any(a[1] == b[1] for a, b in zip(events, events[1:], strict=False)):
+    if len(events) < 3 or any(one[1] == other[1] for one, other in pairwise(events)):
         return None
     moments = np.array([t for t, _ in events])
     phases = 0.5 * (np.arange(len(events)) + events[0][1])
@@ -137,7 +141,9 @@ def gait_cycle(joints: np.ndarray, least: float) -> Gait | None:
             # Travel is no part of the cycle.
             columns = np.concatenate([columns, own[:, None]], axis=1)
         # A light ridge: few frames a cycle must not make the high waves ring.
-        ridge = np.diag(np.r_[0.0, np.repeat(np.arange(1, waves + 1) ** 2 * 0.01, 2), np.zeros(columns.shape[1] - 2 * waves - 1)])
+        ridge = np.zeros(columns.shape[1])
+        ridge[1 : 2 * waves + 1] = np.repeat(np.arange(1, waves + 1) ** 2 * 0.01, 2)
+        ridge = np.diag(ridge)
         solution = np.linalg.solve(columns.T @ columns + ridge, columns.T @ values[inside])
         coefficients.append(solution[: 2 * waves + 1])
     for k, name in enumerate(SIGNALS):
@@ -165,12 +171,21 @@ def gait(cycles: list[Gait], with_speed: bool) -> dict[str, np.ndarray]:
     design = np.stack([np.ones_like(speeds), speeds - middle if with_speed else 0 * speeds], axis=1)
     line = np.linalg.lstsq(design, np.concatenate([rows, times[:, None]], axis=1), rcond=None)[0]
     rest = np.concatenate([rows, times[:, None]], axis=1) - design @ line
-    scale = np.r_[np.ones(rows.shape[1]), 100.0]
+    scale = np.r_[_weights(), 100.0]
     _, sizes, ways = np.linalg.svd(rest * scale, full_matrices=False)
     modes = ways[:PERSONS] * sizes[:PERSONS, None] / np.sqrt(len(rows)) / scale
     kept = (sizes[:PERSONS] ** 2).sum() / (sizes**2).sum()
     print(f"  {PERSONS} ways of being different hold {kept:.0%} of the variance")
     return {"speed": np.array([middle, speeds.min(), speeds.max()]), "mean": line[0], "slope": line[1], "modes": modes}
+
+
+def _weights() -> np.ndarray:
+    """How much each coefficient counts where persons are told apart: badly measured angles count little."""
+    weights = []
+    for name in (*SIGNALS, *SIDED, *SIDED):
+        waves = FOOT_WAVES if name.startswith("foot") else WAVES
+        weights += [0.25 if name in ("foot_yaw", "knee_out", "arm_turn") else 1.0] * (2 * waves + 1)
+    return np.array(weights)
 
 
 def mirrored(coefficients: np.ndarray) -> np.ndarray:
@@ -225,7 +240,7 @@ def standing(poses: list[np.ndarray]) -> dict[str, np.ndarray]:
     mean = both.mean(0)
     _, sizes, ways = np.linalg.svd(both - mean, full_matrices=False)
     count = min(PERSONS, len(sizes))
-    print(f"standing: {len(poses)} clips", dict(zip([*STANDING, *STANDING_SIDED], np.c_[mean, both.std(0)].round(1).tolist(), strict=False)))
+    print(f"standing: {len(poses)} clips")
     return {"stand_mean": mean, "stand_modes": ways[:count] * sizes[:count, None] / np.sqrt(len(both))}
 
 
@@ -242,7 +257,8 @@ def moves(marked: list[list[tuple[str, list[float]]]], clips: list[np.ndarray]) 
 
 def _aligned(joints: np.ndarray, landmarks: list[float]) -> np.ndarray:
     channels = channels_from_joints(joints)
-    marks = np.interp(np.arange((len(landmarks) - 1) * MOVE_SAMPLES + 1) / MOVE_SAMPLES, np.arange(len(landmarks)), landmarks)
+    samples = np.arange((len(landmarks) - 1) * MOVE_SAMPLES + 1) / MOVE_SAMPLES
+    marks = np.interp(samples, np.arange(len(landmarks)), landmarks)
     rows = []
     for name in MOVES:
         columns = [COLUMN[name]] if name in COLUMN else [COLUMN[f"{side}_{name}"] for side in SIDES]

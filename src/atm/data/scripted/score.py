@@ -116,7 +116,7 @@ class Style:
 
     @property
     def head_pitch(self) -> float:
-        return float(np.clip(self.stands["head_pitch"], -6, 12))
+        return float(np.clip(0.6 * self.stands["head_pitch"], -6, 8))
 
 
 @dataclass
