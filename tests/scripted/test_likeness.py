@@ -4,7 +4,7 @@ import csv
 
 import numpy as np
 
-from atm.evaluation import likeness
+from atm.scripted import likeness
 from atm.scripted.motion.perform import perform
 from atm.scripted.program import Action, Program
 

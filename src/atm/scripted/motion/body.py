@@ -67,8 +67,8 @@ CHANNELS = _TRUNK + _UPPER + tuple(f"{side}_{name}" for side in SIDES for name i
 `*_yaw`: about the vertical, absolute, + turned left. `pelvis_tilt`, `chest_lean`, `head_pitch`: + forward.
 `pelvis_roll`: + left side up; `chest_side`, `head_side`: + to the left. Arms are relative to the chest: `arm_flex`
 forward, `arm_abd` outward, `arm_turn` forearm inward, `elbow` 0 straight. `hold` in 0..1 pulls the wrist to the point
-`hold_x, hold_y, hold_z`. `knee_out` turns the knee outward about the line from hip to ankle. `foot_*` is the sole at the toe; `foot_pitch` + lifts the toes about the heel, - lifts the
-heel about the toes.
+`hold_x, hold_y, hold_z`. `knee_out` turns the knee outward about the line from hip to ankle. `foot_*` is the sole at
+the toe; `foot_pitch` + lifts the toes about the heel, - lifts the heel about the toes.
 """
 COLUMN = {name: i for i, name in enumerate(CHANNELS)}
 
