@@ -92,7 +92,7 @@ def _limbs(side: str) -> list[Capsule]:
         Capsule(side, _at(knee, ankle, 0.3), _at(ankle, knee), 0.056, 0.037),
         Capsule(side, _at(ankle, foot, -0.15), _at(foot, ankle), 0.039, 0.034),
         Capsule(side, _at(foot, ankle), _at(ankle, foot, 1.35), 0.034, 0.026),
-        Capsule("middle", _at(collar, shoulder, 0.05), _at(shoulder, collar, 0.08), 0.062, 0.056),
+        Capsule("middle", _at(collar, shoulder, 0.05), _at(shoulder, collar, 0.1), 0.062, 0.05),
         Capsule(side, _at(shoulder, elbow, 0.02), _at(shoulder, elbow, 0.3), 0.055, 0.049),
         Capsule(side, _at(shoulder, elbow, 0.3), _at(elbow, shoulder), 0.049, 0.038),
         Capsule(side, _at(elbow, wrist), _at(elbow, wrist, 0.3), 0.038, 0.039),
@@ -141,9 +141,17 @@ def body_of(skeleton: Skeleton) -> Body:
         ends=np.array([[row(c.a), row(c.b)] for c in _HUMAN]),
         across=np.array([[row(c.across_a), row(c.across_b)] for c in _HUMAN]),
         radii=np.array([[c.radius_a, c.radius_b] for c in _HUMAN]),
-        # The wide ones are the trunk.
-        groups=[0 if c.across_a else k for k, c in enumerate(_HUMAN, start=1)],
+        groups=_groups(),
     )
+
+
+def _groups() -> list[int]:
+    """The wide ones are the trunk; those that go on in the next between two joints are one limb."""
+    groups = []
+    for k, capsule in enumerate(_HUMAN):
+        goes_on = capsule.a == _HUMAN[k - 1].b and 0 not in capsule.a.values()
+        groups.append(0 if capsule.across_a else groups[-1] if goes_on else k + 1)
+    return groups
 
 
 def side_of(joint_name: str) -> str:

@@ -162,8 +162,9 @@ def _holders(body: Body, skeleton: Skeleton) -> Int[np.ndarray, "K 2"]:
         above = skeleton.parents[joint]
         while above >= 0:
             depth[joint], above = depth[joint] + 1, skeleton.parents[above]
-    # A wide capsule's side reaches across to hips or shoulders; its middle says what it belongs to.
-    middle = np.abs(body.ends) > 1e-9
+    # A wide capsule's side reaches across to hips or shoulders; its middle says what it belongs to. What lies behind
+    # the end of a bone has that bone's first joint below zero, and turns with the end.
+    middle = body.ends > 1e-9
     return np.array([[min(np.flatnonzero(end), key=lambda joint: depth[joint]) for end in ends] for ends in middle])
 
 

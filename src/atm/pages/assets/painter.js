@@ -31,6 +31,7 @@ const atmPainter = (() => {
   // A capsule is a unit ball, cut in two and drawn out along the bone; a wide one has an ellipse across it.
   const CAPSULE = `
     attribute float end; attribute vec4 a; attribute vec4 b; attribute vec3 acrossA; attribute vec3 acrossB;
+    attribute vec4 leanA; attribute vec4 leanB;
     mat3 capsuleFrame() {
       vec3 along = b.xyz - a.xyz, y = length(along) > 1e-5 ? normalize(along) : vec3(0, 1, 0);
       vec3 wide = acrossA + acrossB - y * dot(acrossA + acrossB, y);
@@ -40,15 +41,37 @@ const atmPainter = (() => {
     }
     vec3 capsulePlace() {
       vec3 wide = mix(acrossA, acrossB, end);
-      vec3 ball = vec3(position.x, position.y * (length(wide) > 0.0 ? 0.45 : 1.0), position.z);  // wide ends are flatter
+      vec3 ball = vec3(position.x, position.y * (length(wide) > 0.0 ? 0.25 : 1.0), position.z);  // wide ends are flatter
       return mix(a.xyz, b.xyz, end) + capsuleFrame() * ball * mix(a.w, b.w, end) + wide * position.x;
     }
     vec3 capsuleNormal() {
-      float radius = mix(a.w, b.w, end), across = length(mix(acrossA, acrossB, end));
-      // The trunk is a stack of wide ones: without their slopes in the light it is one smooth shape.
-      float slope = across > 0.0 ? 0.0 : 0.5 * (a.w - b.w) / max(length(b.xyz - a.xyz), 0.02);
-      return capsuleFrame() * normalize(vec3(position.x * radius / (radius + across), position.y + slope, position.z));
+      vec4 lean = mix(leanA, leanB, end);
+      vec3 x = capsuleFrame()[0], y = normalize(lean.xyz);
+      x = normalize(x - y * dot(x, y));
+      float radius = mix(a.w, b.w, end), narrow = radius / (radius + length(mix(acrossA, acrossB, end)));
+      return mat3(x, y, cross(x, y)) * normalize(vec3(position.x * narrow, position.y + lean.w, position.z));
     }`;
+
+  /* For both ends of each capsule the way along it and its slope. Where one goes on in the next, the mean of the two, so
+     that the light sees one smooth shape. */
+  function leansOf(capsules) {
+    const count = capsules.length / STRIDE, leans = new Float32Array(8 * count);
+    const part = (i, from, size = 3) => capsules.subarray(i * STRIDE + from, i * STRIDE + from + size);
+    for (let i = 0; i < count; i++) {
+      const along = minus(part(i, 4), part(i, 0)), length = Math.hypot(...along);
+      const way = length > 1e-5 ? normalise(along) : [0, 1, 0];
+      const slope = (part(i, 3, 1)[0] - part(i, 7, 1)[0]) / Math.max(length, 0.02);
+      leans.set([...way, slope, ...way, slope], 8 * i);
+      if (!i || Math.hypot(...minus(part(i, 0), part(i - 1, 4))) > 1e-3) continue;
+      const before = leans.slice(8 * i - 4, 8 * i);
+      if (dot(before, way) < 0.75) continue;
+      const mean = [0, 1, 2].map((k) => before[k] + way[k]).concat(0.5 * (before[3] + slope));
+      mean.splice(0, 3, ...normalise(mean));
+      leans.set(mean, 8 * i - 4);
+      leans.set(mean, 8 * i);
+    }
+    return leans;
+  }
 
   function asCapsules(material) {
     material.onBeforeCompile = (shader) => {
@@ -129,17 +152,20 @@ const atmPainter = (() => {
       ));
       Object.assign(made, { castShadow: casts, receiveShadow: casts, frustumCulled: false });
       made.customDepthMaterial = asCapsules(new THREE.MeshDepthMaterial());
-      let room = null;
+      let room = null, leans = null;
       world.add(made);
       return (numbers) => {
         if (!room || room.array.length < numbers.length) {
           made.geometry.dispose();
           const geometry = made.geometry = new THREE.InstancedBufferGeometry();
-          room = new THREE.InstancedInterleavedBuffer(new Float32Array(Math.max(2 * numbers.length, 64 * STRIDE)), STRIDE);
+          room = new THREE.InstancedInterleavedBuffer(new Float32Array(STRIDE * Math.max((2 * numbers.length) / STRIDE, 64)), STRIDE);
           geometry.setIndex(mesh.indices);
           geometry.setAttribute("position", attribute(mesh.vertices, 3));
           geometry.setAttribute("normal", attribute(mesh.vertices, 3));
           geometry.setAttribute("end", attribute(mesh.ends, 1));
+          leans = new THREE.InstancedInterleavedBuffer(new Float32Array((room.array.length / STRIDE) * 8), 8);
+          geometry.setAttribute("leanA", new THREE.InterleavedBufferAttribute(leans, 4, 0));
+          geometry.setAttribute("leanB", new THREE.InterleavedBufferAttribute(leans, 4, 4));
           for (const [name, size, offset] of [["a", 4, 0], ["b", 4, 4], ["color", 3, 8], ["flatness", 1, 11], ["acrossA", 3, 12], ["acrossB", 3, 15]]) {
             geometry.setAttribute(name, new THREE.InterleavedBufferAttribute(room, size, offset));
           }
@@ -148,7 +174,8 @@ const atmPainter = (() => {
         for (let at = 0; at < numbers.length; at += STRIDE) {
           for (let k = 8; k < 11; k++) room.array[at + k] = linear(numbers[at + k]);
         }
-        room.needsUpdate = true;
+        leans.array.set(leansOf(numbers));
+        room.needsUpdate = leans.needsUpdate = true;
         made.geometry.instanceCount = numbers.length / STRIDE;
         made.visible = numbers.length > 0;
       };
