@@ -440,7 +440,7 @@ const atmMotionView = (() => {
     for (const host of root.querySelectorAll(".motion-view:not([data-ready])")) views.add(start(host));
   }
 
-  atmPainter.ready.then(() => views.forEach((view) => view.draw(true)));
+  atmPainter.ready.then(() => views.forEach((view) => view.draw(!atmPainter.slow())));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => views.forEach((view) => view.touch()));
   addEventListener("beforeprint", () => views.forEach((view) => view.draw(true)));
   new MutationObserver(() => views.forEach((view) => view.touch()))
