@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from atm.export.body import FACE, NOSE_LENGTH, NOSE_OUT, NOSE_RADIUS, NOSE_UP, body_of
+from atm.export.body import FACE, NOSE_LENGTH, NOSE_OUT, NOSE_RADIUS, NOSE_UP, body_of, joint_index
 from atm.export.npz import check_joints
 from atm.motion import HUMANML3D, Skeleton
 from atm.pages.camera import Camera, camera_around
@@ -107,10 +107,10 @@ class Figure:
 
 
 def _nose(joints: np.ndarray, skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray]:
-    left, right, neck, head = (joints[:, skeleton.index(joint)] for joint in FACE)
-    up = _unit(head - neck)
+    left, right, chest, head = (joints[:, joint_index(skeleton, joint)] for joint in FACE)
+    up = _unit(head - chest)
     forward = _unit(np.cross(left - right, up))
-    root = neck + (head - neck) * NOSE_UP + forward * NOSE_OUT
+    root = head + up * NOSE_UP + forward * NOSE_OUT
     tip = root + (forward - 0.5 * up) * NOSE_LENGTH
     radii = np.broadcast_to([NOSE_RADIUS, 0.8 * NOSE_RADIUS], (len(joints), 1, 2))
     return np.stack([root, tip], axis=1)[:, None], radii

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from atm.base.errors import unknown
-from atm.export.body import FACE, NOSE_LENGTH, NOSE_OUT, NOSE_RADIUS, NOSE_UP, SIDE_COLOURS, body_of
+from atm.export.body import FACE, NOSE_LENGTH, NOSE_OUT, NOSE_RADIUS, NOSE_UP, SIDE_COLOURS, body_of, joint_index
 from atm.export.npz import check_joints
 from atm.motion import HUMANML3D, Skeleton
 
@@ -152,7 +152,8 @@ def _body_data(skeleton: Skeleton) -> dict:
         for side, ends, radii, across in zip(body.sides, body.ends, body.radii, body.across, strict=True)
     ]
     nose = {"up": NOSE_UP, "out": NOSE_OUT, "length": NOSE_LENGTH, "radius": NOSE_RADIUS}
-    return {"joints": skeleton.n_joints, "capsules": capsules, "face": list(map(skeleton.index, FACE)), "nose": nose}
+    face = [joint_index(skeleton, joint) for joint in FACE]
+    return {"joints": skeleton.n_joints, "capsules": capsules, "face": face, "nose": nose}
 
 
 def _sparse(weights: np.ndarray) -> list[list[float]]:

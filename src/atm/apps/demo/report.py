@@ -14,6 +14,7 @@ from atm.pages.charts import line_chart
 from atm.pages.page import (
     Interval,
     Row,
+    bullets,
     contents,
     figure,
     note,
@@ -86,7 +87,7 @@ def _verdict(result: DemoResult) -> list[str]:
         "A short protocol on a short training: an impression, not a result. The aligned model makes fewer steps in "
         "the same time, since the losses cost some. Real figures are in docs/results.",
     )
-    return [head, "<ul>" + "".join(f"<li>{line}</li>" for line in lines) + "</ul>", caution]
+    return [head, bullets(lines), caution]
 
 
 def _figures(answers: Sequence[Answer]) -> list[str]:

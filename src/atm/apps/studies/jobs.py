@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from atm.apps.studies.lease import is_claimed
+from atm.apps.studies.lease import DEAD_AFTER_SECONDS, is_free, lease
 from atm.apps.studies.study import Study, needs, referring
 from atm.base.config import Config, load, override, validate
 from atm.base.errors import InputError
@@ -99,6 +99,7 @@ class JobFolder:
         self.result = path / "result.json"
         self.error = path / "error.txt"
         self.log = path / "log.txt"
+        self._lease = lease(path)
 
     @property
     def finished(self) -> bool:
@@ -110,8 +111,8 @@ class JobFolder:
 
     @property
     def claimed(self) -> bool:
-        """Whether somebody runs it now."""
-        return is_claimed(self.path)
+        """Whether somebody runs it now; one who died elsewhere is seen as such after a minute of looks."""
+        return not is_free(self._lease)
 
     def prepare(self, job: Job) -> None:
         """Write down what is to be done, and forget an earlier failure.
@@ -123,14 +124,15 @@ class JobFolder:
                 running now.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        claimed = self.claimed
-        if self.definition.is_file():
-            other = _differences(_decisive(self.job()), _decisive(job))
-            if other and (claimed or not other.keys() <= EVALUATION):
-                named = "; ".join(f"{key} {known}, now {asked}" for key, (known, asked) in list(other.items())[:3])
-                raise InputError(f"{self.path} was made with other settings ({named}): give another --out")
-            if other:
-                self.result.unlink(missing_ok=True)
+        other = _differences(_decisive(self.job()), _decisive(job)) if self.definition.is_file() else {}
+        again = bool(other) and other.keys() <= EVALUATION
+        # A holder that lives shows it within this time; one that died elsewhere does not.
+        claimed = not is_free(self._lease, wait=DEAD_AFTER_SECONDS + 1 if again else 0.0)
+        if other and (claimed or not again):
+            named = "; ".join(f"{key} {known}, now {asked}" for key, (known, asked) in list(other.items())[:3])
+            raise InputError(f"{self.path} was made with other settings ({named}): give another --out")
+        if again:
+            self.result.unlink(missing_ok=True)
         if not claimed:
             self.error.unlink(missing_ok=True)
             with atomic(self.definition) as part:

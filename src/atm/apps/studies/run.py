@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from atm.apps.studies.agreement import comparisons, in_words
-from atm.apps.studies.figure import draw, svg
+from atm.apps.studies.figure import draw
 from atm.apps.studies.jobs import QUICK_LIMIT, QUICK_REPEATS, Job, JobFolder, Plan, plan_jobs
 from atm.apps.studies.launch import Cluster, Here, Launcher, Processes, run_jobs
 from atm.apps.studies.page import report
@@ -24,6 +24,7 @@ from atm.base.packaged import packaged
 from atm.base.storage import atomic, find_model, read_model
 from atm.data.humanml3d import open_dataset
 from atm.evaluation.metrics import RANKED_WITHIN
+from atm.pages.charts import figure_svg
 from atm.scripted.write import write_scripted
 
 CLIPS, QUICK_CLIPS = 6000, 240
@@ -128,7 +129,7 @@ def write_files(outcome: Outcome, out: Path, command: str) -> Path:
     _write_tables(outcome, out)
     drawn = draw(outcome)
     if drawn is not None:
-        _write(out / "figure.svg", svg(drawn))
+        _write(out / "figure.svg", figure_svg(drawn, page=False))
         with atomic(out / "figure.png") as part:
             drawn.savefig(part, format="png", dpi=200, facecolor="white")
     _write(out / "report.html", report(outcome, command))
