@@ -1,4 +1,4 @@
-"""The intra-motion loss of a batch (the paper's eq. 4 to 7): cut clips, take the least aligned, compare with proxies."""
+"""The intra-motion loss of a batch (the paper's eq. 4 to 7): clips, the least aligned, and proxies to compare."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
