@@ -231,11 +231,25 @@ def test_the_shortest_clip_is_capped_by_the_length_of_clips(given):
 def test_clips_of_kit_have_25_frames():
     """2 s at 12.5 frames a second."""
     given = case(rows=6, lengths=[75, 60, 40, 75, 55, 30], fps=12.5, dtype=torch.float64)
-    found = run("intra", given)
-    assert found.intra_result.mined.clips.length.max() == 25
-    expected = slow_intra(given, clip=25, shortest=12)
-    agree(found.intra, expected, slow_intra(given, clip=40, shortest=20))
-    assert slow.mean(expected) != slow.mean(slow_intra(given, clip=24, shortest=12))
+    found = run("intra", given).intra
+    for clip in (24, 26, 40):
+        agree(found, slow_intra(given, clip=25, shortest=13), slow_intra(given, clip=clip, shortest=13))
+
+
+def test_clips_of_kit_of_12_frames_are_under_a_second_and_left_out():
+    """Clips of 12 frames last 0.96 s, of 13 frames 1.04 s."""
+    given = case(rows=6, lengths=[12, 13, 37, 38, 25, 11], fps=12.5, dtype=torch.float64)
+    clips = run("intra", given).intra_result.mined.clips
+    assert list(zip(*(part.tolist() for part in clips), strict=True)) == [
+        (1, 0, 13), (2, 0, 25), (3, 0, 25), (3, 25, 13), (4, 0, 25),
+    ]  # fmt: skip
+
+
+def test_a_shortest_clip_of_whole_frames_is_that_long_however_it_is_rounded():
+    """In binary, 0.35 · 20 is a little more than 7."""
+    given = case(rows=3, lengths=[7, 6, 8], dtype=torch.float64)
+    changes = {"intra.min_clip_seconds": 0.35, "intra.gamma": 1}
+    assert run("intra", given, changes).intra_result.mined.clips.length.tolist() == [7, 8]
 
 
 def test_the_intra_loss_acts_below_gamma_alone():
@@ -270,6 +284,19 @@ def test_distances_are_euclidean_where_the_config_says_so(given):
     found = [run(which, given, {"distance": "euclidean"}) for which in ("inter", "intra")]
     agree(found[0].inter, slow_inter(given, distance="euclidean"), slow_inter(given))
     agree(found[1].intra, slow_intra(given, distance="euclidean"), slow_intra(given))
+
+
+def test_the_least_aligned_clip_is_the_furthest_in_the_distance_of_the_config(given):
+    """Generated clips far from the origin in the direction of the real ones: near by cosine, far by Euclid."""
+    space, generated, batch = given
+    features = generated.features.detach().clone()
+    features[:, :40] = 9 * batch.motion.features[:, :40]
+    given = space, replace(generated, features=features), batch
+    longer = [length >= 60 for length in batch.motion.lengths.tolist()]
+    for distance, first in (("euclidean", True), ("cosine", False)):
+        mined = run("intra", given, {"distance": distance, "intra.gamma": 1}).intra_result.mined
+        starts = mined.clips.start[mined.anchor].tolist()
+        assert [start == 0 for start, more in zip(starts, longer, strict=True) if more] == [first] * sum(longer)
 
 
 def test_the_floor_is_the_smallest_denominator(given):
@@ -390,3 +417,19 @@ def test_rows_noised_too_much_have_no_counterfactual_loss_either(given):
     config = changed(AlignmentConfig(), {"counterfactual.weight": 0.5, "max_noise": 0.5})
     output = Alignment(config, space)(generated, batch, noise)
     agree(output.counterfactual, [loss * (i % 2 == 0) for i, loss in enumerate(each)], each)
+
+
+def test_rows_noised_too_much_have_no_contrastive_loss_either(given):
+    text, made, _ = numbers(given)
+    every = slow.info_nce(text, made, always, temperature=0.1)
+    noise = torch.tensor([0.1, 0.9, 0.2, 0.9, 0.1, 0.9, 0.1, 0.9])
+    found = run("inter", given, {"inter.loss": "contrastive", "max_noise": 0.5}, noise_level=noise).inter
+    agree(found, [loss * (i % 2 == 0) for i, loss in enumerate(every)], every)
+
+
+def test_gamma_is_a_cosine_whatever_the_distance_is():
+    given = case(rows=10, dtype=torch.float64, apart=0.45, seed=1)
+    _, made, true = numbers(given)
+    found = run("intra", given, {"distance": "euclidean"}).intra_result
+    assert found.under_gamma.tolist() == [slow.cosine(a, b) < 0.8 for a, b in zip(made, true, strict=True)]
+    assert 0 < found.under_gamma.sum() < 10
