@@ -55,8 +55,8 @@ def caption_ids(text: Sequence[str]) -> Int[Tensor, "B"]:
 
     63 bits of a hash: among a million captions two share one with a chance of one in twenty million.
     """
-    digests = (hashlib.blake2b(one.encode(), digest_size=8).digest() for one in text)
-    return torch.tensor([int.from_bytes(digest, "big") >> 1 for digest in digests], dtype=torch.long)
+    numbers = [int.from_bytes(hashlib.blake2b(one.encode(), digest_size=8).digest(), "big") >> 1 for one in text]
+    return torch.tensor(numbers, dtype=torch.long)
 
 
 def text_similarity(sentence: Float[Tensor, "B S"]) -> Float[Tensor, "B B"]:
