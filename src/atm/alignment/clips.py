@@ -11,7 +11,7 @@ from atm.motion import Motion
 
 
 class Clips(NamedTuple):
-    """Where the clips of a batch lie."""
+    """Places of the clips of a batch."""
 
     owner: Int[Tensor, "N"]
     """Row of the motion that a clip was cut from."""

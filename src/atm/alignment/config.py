@@ -93,14 +93,14 @@ class AlignmentConfig(Config):
     sentence_encoder: str = "mpnet"
     """Language model of the sentence embeddings that epsilon is about; small presets take `minilm`."""
     similarity: Literal["sentence", "space", "meaning"] = "sentence"
-    """Where texts are compared: the language model's sentence embeddings (the paper), or the space's text embeddings
+    """Embeddings by which texts are compared: the language model's of sentences (the paper), or the space's of texts
     (ours: a small language model barely tells captions apart). `meaning` (ours): the language model, overruled where
     the captions' meanings are known: captions that contradict in a number, a side, a direction, ... are negatives
     however alike, captions of one meaning never."""
     gather: bool = False
-    """Where several devices train together (`--devices`): hard negatives and proxies are chosen among the motions and
-    clips of all of them, as if their rows were one batch, and the gradient reaches them all. False: each device
-    chooses among its own rows. On one device it changes nothing."""
+    """Mining over all devices that train together (`--devices`): hard negatives and proxies are chosen among the
+    motions and clips of all of them, as if their rows were one batch, and the gradient reaches them all. False: each
+    device chooses among its own rows. On one device it changes nothing."""
     max_noise: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Rows noised above this share of the schedule take no part in the losses (ours; 1: all rows do, the paper)."""
     average: Literal["batch", "active"] = "batch"

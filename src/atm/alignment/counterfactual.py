@@ -13,10 +13,10 @@ from atm.alignment.losses import counterfactual_loss
 
 @dataclass(frozen=True)
 class CounterfactualResult:
-    """What the counterfactual loss compared."""
+    """Everything that the counterfactual loss compared."""
 
     loss: Float[Tensor, "B"]
-    """Of each row of this process, with gradient; 0 where its caption has no false copy."""
+    """Loss of each row of this process, with gradient; 0 where its caption has no false copy."""
     row: Int[Tensor, "R"]
     """The rows that have one."""
     z_false: Float[Tensor, "R E"]

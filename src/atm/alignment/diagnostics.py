@@ -1,4 +1,4 @@
-"""What a step of the losses hands out, and its numbers for the log: computed only when asked for, on a logged step."""
+"""The outcome of a step of the losses, and its numbers for the log: computed only when asked for, on a logged step."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,7 +30,7 @@ class AlignmentOutput:
     config: AlignmentConfig
     embedded: Embedded
     inter_result: InterResult | None
-    """What was compared, row by row; None: the term is off. So with the next two."""
+    """Everything that was compared, row by row; None: the term is off. So with the next two."""
     intra_result: IntraResult | None
     counterfactual_result: CounterfactualResult | None
 

@@ -25,7 +25,7 @@ class Embedded:
     """The only one that carries a gradient."""
     real: Float[Tensor, "B E"]
     caption: Int[Tensor, "B"]
-    """Which caption each text is (`caption_ids`)."""
+    """Number of each text's caption (`caption_ids`)."""
     sentence: Float[Tensor, "B S"]
     """Sentence embeddings of the texts, from the language model."""
     meaning: FineMeaning | None
@@ -73,7 +73,7 @@ class Embedder:
         return embedded
 
     def _weights(self) -> object:
-        """What changes whenever a weight does."""
+        """Return something that differs whenever a weight does."""
         if not isinstance(self.space, nn.Module):
             return None
         weights = self.space.parameters()

@@ -46,7 +46,7 @@ class Gathered:
         self.counts: list[int] = all_gather(torch.tensor([rows]).to(device, non_blocking=True)).flatten().tolist()
         start = sum(self.counts[: dist.get_rank()])
         self.own = slice(start, start + rows)
-        """Where this process's rows are among all."""
+        """Places of this process's rows among all."""
 
     def __call__(self, rows: Shaped[Tensor, "N *d"]) -> Shaped[Tensor, "M *d"]:
         """Return the rows of all processes."""

@@ -23,7 +23,7 @@ TRIPLET_MARGIN = 0.2
 
 @dataclass(frozen=True)
 class InterResult:
-    """What the inter-motion loss compared, for each row of this process."""
+    """Everything that the inter-motion loss compared, for each row of this process."""
 
     loss: Float[Tensor, "B"]
     """Mean over the row's negatives; with gradient."""

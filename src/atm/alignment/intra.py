@@ -20,7 +20,7 @@ from atm.motion import Motion
 
 @dataclass(frozen=True)
 class MinedClips:
-    """Which clips were compared, for each of A motions that have one."""
+    """Clips that were compared, for each of A motions that have one."""
 
     row: Int[Tensor, "A"]
     """Row of the motion in the batch."""
@@ -37,10 +37,10 @@ class MinedClips:
 
 @dataclass(frozen=True)
 class IntraResult:
-    """What the intra-motion loss compared."""
+    """Everything that the intra-motion loss compared."""
 
     loss: Float[Tensor, "B"]
-    """Of each motion, with gradient; 0 where it has no clip or is above gamma."""
+    """Loss of each motion, with gradient; 0 where it has no clip or is above gamma."""
     under_gamma: Bool[Tensor, "B"]
     """True where the motion is far enough from the real one, and noised little enough, for the loss to act."""
     mined: MinedClips | None

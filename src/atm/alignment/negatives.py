@@ -19,7 +19,7 @@ class Mined(NamedTuple):
     """K choices for each of A anchors, best first."""
 
     index: Int[Tensor, "A K"]
-    """What was chosen. Where `valid` is False: some other row, never the anchor itself."""
+    """Rows that were chosen; where `valid` is False, some other row, never the anchor itself."""
     valid: Bool[Tensor, "A K"]
     """False where fewer than K candidates are admissible."""
     ratio: Float[Tensor, "A K"]
