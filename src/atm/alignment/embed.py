@@ -38,9 +38,9 @@ class Embedder:
 
     Both hold while it is asked; afterwards its owner finds it as it was. The gradient passes through it to a motion.
 
-    Captions are embedded once: those of a call that have not been met before in one batch, the others from memory.
-    (The padding of that batch can change the last bit of what a text encoder says.) Weights that are changed, or moved
-    to another device, empty the memory.
+    A caption is embedded once, when it is first met, and alone: in a batch its last bits would depend on how long the
+    others are, and a run that is resumed, and meets its captions in another company, would not be the run that was
+    stopped. Weights that are changed, or moved to another device, empty the memory.
 
     A motion is read in the precision of the space's weights, whatever its own is and whether autocast is on; where the
     space has none, in the motion's own, at least float32. So a space in float64 gives embeddings in float64.
@@ -66,7 +66,7 @@ class Embedder:
         new = [caption for caption in dict.fromkeys(text) if caption not in self._known]
         if new:
             with self._frozen():
-                self._known.update(zip(new, _precise(self.space.encode_text(new)), strict=True))
+                self._known |= {caption: _precise(self.space.encode_text([caption]))[0] for caption in new}
         embedded = torch.stack([self._known[caption] for caption in text])
         while len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
