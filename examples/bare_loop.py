@@ -25,7 +25,7 @@ def train(data: str, steps: int = 200, batch_size: int = 32) -> list[float]:
     sampler = BatchSampler(dataset, text, batch_size=batch_size, seed=0)
     generator = MDM(mdm_small(), text, Normaliser(torch.from_numpy(dataset.mean), torch.from_numpy(dataset.std)))
     space = find_space(None, width=dataset.skeleton.feature_width, encoder_of=lambda _name: text)
-    alignment = Alignment(AlignmentConfig(inter_weight=0.1, intra_weight=0.1, epsilon=0.99), space)
+    alignment = Alignment(AlignmentConfig(inter={"weight": 0.1}, intra={"weight": 0.1}, epsilon=0.99), space)
     optimizer = torch.optim.AdamW(generator.parameters(), lr=5e-4)
     rng, losses = torch.Generator().manual_seed(0), []
     for number in range(steps):

@@ -143,4 +143,4 @@ def test_every_command_of_the_page_runs(flow, monkeypatch, capsys):
     assert (flow / "runs" / "flow_atm" / "model.safetensors").is_file()
     assert (flow / "walk.html").is_file()
     lines = (flow / "runs" / "flow_atm" / "config.yaml").read_text()
-    assert "name: flow" in lines and "inter_weight: 0.1" in lines
+    assert "name: flow" in lines and "  inter:\n    weight: 0.1" in lines

@@ -177,7 +177,7 @@ def test_impossible_seconds_are_refused(refused, model, seconds):
         (["trian"], "No such command 'trian'. Did you mean 'train'?"),
         (["data", "scriptd"], "No such command 'scriptd'. Did you mean 'scripted'?"),
         ([*TRAIN, "sede=1"], "unknown key 'sede': did you mean 'seed'"),
-        ([*TRAIN, "alignment.gama=0.5"], "unknown key 'alignment.gama': did you mean 'alignment.gamma'"),
+        ([*TRAIN, "alignment.gama=0.5"], "unknown key 'alignment.gama': did you mean 'alignment.intra.gamma'"),
     ],
 )
 def test_an_unknown_name_is_answered_with_the_nearest(refused, model, arguments, said):
@@ -206,7 +206,7 @@ def test_an_unknown_name_is_answered_with_the_nearest(refused, model, arguments,
         (["demo", "--minutes", "-1"], "minutes must be > 0, got -1"),
         (["demo", "--minutes", "nan"], "minutes must be > 0, got nan"),
         (["data", "scripted", "out", "--clips", "0"], "'--clips'.*greater than or equal to 1"),
-        ([*TRAIN, "alignment.gamma=3"], "alignment.gamma = 3: Input should be less than or equal to 1"),
+        ([*TRAIN, "alignment.gamma=3"], "alignment.intra.gamma = 3: Input should be less than or equal to 1"),
         ([*TRAIN, "seed=-1"], "seed = -1: .*greater than or equal to 0"),
         ([*TRAIN, "learning_rate=nan"], "learning_rate = 'nan'"),
         ([*TRAIN, "learning_rate=inf"], "learning_rate = 'inf': Input should be a finite number"),

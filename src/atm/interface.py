@@ -204,5 +204,6 @@ class Preset:
     small: bool = False
     """Ours, for scripted motions and two CPU cores; the losses then weigh what small models need."""
     losses: Mapping[str, Any] | None = None
-    """Fields of `AlignmentConfig` in which NAME_atm, the variant with both losses, differs; None: there is none."""
+    """Keys of `AlignmentConfig` ("max_noise", "intra.gamma") in which NAME_atm, the variant with both losses, differs;
+    None: there is none."""
     losses_time: str = ""

@@ -1,8 +1,9 @@
 """Two processes that gather compute what one computes on the rows of both."""
 
+import os
+import socket
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -14,21 +15,31 @@ from atm.alignment import AlignmentConfig
 
 @pytest.fixture(scope="module")
 def halves(tmp_path_factory):
-    """Of each process by case: total and gradient."""
+    """Each process's totals and gradients, by what gathers and by case."""
     folder = tmp_path_factory.mktemp("gather")
-    script = Path(two_processes.__file__)
-    started = [subprocess.Popen([sys.executable, str(script), str(rank), str(folder)]) for rank in (0, 1)]
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        meeting = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(free.getsockname()[1])}
+    command = [sys.executable, two_processes.__file__, str(folder)]
+    started = [
+        subprocess.Popen(command, env={**os.environ, **meeting, "LOCAL_RANK": str(rank), "WORLD_SIZE": "2"})
+        for rank in (0, 1)
+    ]
     assert [process.wait(timeout=300) for process in started] == [0, 0]
     return [torch.load(folder / f"{rank}.pt") for rank in (0, 1)]
 
 
+@pytest.mark.parametrize("way", ["fabric", "torch"])
 @pytest.mark.parametrize("case", CASES)
-def test_the_mean_of_both_losses_is_the_loss_of_one_process_with_all_rows(halves, case):
-    """And so are the gradients, which a trainer averages over processes. The second process has no clip at all."""
+def test_the_mean_of_both_losses_is_the_loss_of_one_process_with_all_rows(halves, case, way):
+    """And so are the gradients, which a trainer averages over processes. The second process has no clip at all.
+
+    What gathers is the training engine's function, or torch's own where none is given.
+    """
     whole, gradient = losses(case, slice(0, ROWS), gather=False)
     assert whole > 0
-    torch.testing.assert_close((halves[0][case][0] + halves[1][case][0]) / 2, whole)
-    torch.testing.assert_close((halves[0][case][1] + halves[1][case][1]) / 2, gradient)
+    torch.testing.assert_close((halves[0][way, case][0] + halves[1][way, case][0]) / 2, whole)
+    torch.testing.assert_close((halves[0][way, case][1] + halves[1][way, case][1]) / 2, gradient)
 
 
 def test_each_process_alone_would_choose_among_its_own(halves):

@@ -1,13 +1,22 @@
 """Which motion is the hard negative, which clips are proxies: every rule against a slow search."""
 
 import itertools
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
 
 from atm.alignment.clips import find_clips, least_aligned
 from atm.alignment.distances import row_distance
-from atm.alignment.negatives import admissible_negatives, mine_hard_negatives, mine_proxies, text_similarity
+from atm.alignment.negatives import (
+    admissible_negatives,
+    caption_ids,
+    mine_hard_negatives,
+    mine_proxies,
+    text_similarity,
+)
 from atm.interface import FineMeaning
 from atm.motion import Motion
 
@@ -78,8 +87,8 @@ def test_equal_real_motions_in_the_denominator_give_finite_ratios():
 
 def test_texts_above_epsilon_and_equal_texts_are_not_admissible():
     sentence = torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0], [1.0, 0.0]])
-    text = ["walk", "walks", "sit", "walk"]
-    admissible = admissible_negatives(text_similarity(sentence), text, epsilon=0.85)
+    caption = caption_ids(["walk", "walks", "sit", "walk"])
+    admissible = admissible_negatives(text_similarity(sentence), caption, epsilon=0.85)
     assert admissible.tolist() == [
         [False, False, True, False],
         [False, False, True, False],
@@ -98,7 +107,7 @@ def test_meaning_overrules_the_language_model_both_ways():
     contradicts[0, 1] = contradicts[1, 0] = True
     same[0, 2] = same[2, 0] = True
     meaning = FineMeaning(contradicts, same, [None] * 4)
-    admissible = admissible_negatives(similarity, ["a", "b", "c", "d"], epsilon=0.85, meaning=meaning)
+    admissible = admissible_negatives(similarity, torch.arange(4), epsilon=0.85, meaning=meaning)
     assert admissible.tolist() == [
         [False, True, False, True],
         [True, False, False, True],
@@ -108,8 +117,26 @@ def test_meaning_overrules_the_language_model_both_ways():
 
 
 def test_equal_texts_are_never_negatives_whatever_epsilon_is():
-    text = ["walk", "walk"]
-    assert not admissible_negatives(torch.zeros(2, 2), text, epsilon=1.0).any()
+    caption = caption_ids(["walk", "walk"])
+    assert not admissible_negatives(torch.zeros(2, 2), caption, epsilon=1.0).any()
+
+
+def test_a_caption_has_one_number_and_every_other_caption_another():
+    text = [f"a person walks {steps} steps" for steps in range(1000)]
+    assert len(caption_ids(text).unique()) == 1000
+    assert torch.equal(caption_ids(text), caption_ids(text)) and (caption_ids(text) >= 0).all()
+
+
+def test_the_number_of_a_caption_is_the_same_in_every_process():
+    """Python's own hash is not: each process salts it."""
+    code = "from atm.alignment.negatives import caption_ids; print(caption_ids(['a person waves']).item())"
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", code], env=os.environ | {"PYTHONHASHSEED": seed}, check=True, capture_output=True
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert said[0] == said[1]
 
 
 def test_clips_are_in_sequence_and_a_short_last_one_is_left_out():

@@ -1,13 +1,14 @@
-"""What one of two processes does for `test_gather.py`: its half of a case, and what came out, as a file."""
+"""What one of two processes does for `test_gather.py`: its half of each case, and what came out, as a file."""
 
 import sys
 from pathlib import Path
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 
 from atm.alignment import Alignment, AlignmentConfig
+from atm.alignment.gather import AllGather
+from atm.base.config import changed
 from atm.interface import Batch
 from atm.motion import Motion
 
@@ -16,13 +17,14 @@ LENGTHS = [90, 60, 90, 10, 15, 12]
 """Of the second half of the rows none has a clip: under one second there is none."""
 CASES = {
     "both": {},
-    "several": {"negatives": 2, "proxy_pairs": 2},
-    "inter": {"intra_weight": 0.0},
-    "intra": {"inter_weight": 0.0},
-    "contrastive": {"inter_loss": "contrastive"},
+    "several": {"inter.negatives": 2, "intra.proxy_pairs": 2},
+    "inter": {"intra.weight": 0.0},
+    "intra": {"inter.weight": 0.0},
+    "contrastive": {"inter.loss": "contrastive"},
     "active": {"average": "active"},
-    "own clips": {"proxies_from": "motion"},
-    "gamma": {"gamma": 0.2},
+    "own clips": {"intra.proxies_from": "motion"},
+    "gamma": {"intra.gamma": 0.2},
+    "one caption": {"epsilon": 1.0},
 }
 
 
@@ -41,7 +43,7 @@ class LinearSpace(nn.Module):
         return torch.stack([self.texts[int(one)] for one in text])
 
 
-def losses(case: str, rows: slice, *, gather: bool) -> tuple[Tensor, Tensor]:
+def losses(case: str, rows: slice, *, gather: bool, all_gather: AllGather | None = None) -> tuple[Tensor, Tensor]:
     """Total, and its gradient on all generated features (of these rows; the others are zero)."""
     rng = torch.Generator().manual_seed(3)
     space = LinearSpace(torch.randn(ROWS, 4, generator=rng))
@@ -49,24 +51,34 @@ def losses(case: str, rows: slice, *, gather: bool) -> tuple[Tensor, Tensor]:
     real, generated = (torch.randn(ROWS, FRAMES, WIDTH, generator=rng) for _ in range(2))
     generated.requires_grad_()
     lengths = torch.tensor(LENGTHS)[rows]
-    text = [str(i) for i in range(ROWS)][rows]
-    config = AlignmentConfig(
-        **{"inter_weight": 0.5, "intra_weight": 0.25, "gamma": 1.0, "gather": gather} | CASES[case]
-    )
+    # Rows 0 and 5, of two processes, can have one caption: then neither is a negative of the other.
+    text = [str(i % 5 if case == "one caption" else i) for i in range(ROWS)][rows]
+    values = {"inter.weight": 0.5, "intra.weight": 0.25, "intra.gamma": 1.0, "gather": gather}
+    config = changed(AlignmentConfig(), values | CASES[case])
     batch = Batch(Motion(real[rows], lengths), text, sentence[rows], text)
-    total = Alignment(config, space)(Motion(generated[rows], lengths), batch).total
+    total = Alignment(config, space, all_gather=all_gather)(Motion(generated[rows], lengths), batch).total
     total.backward()
     return total.detach(), generated.grad
 
 
-def main(rank: int, folder: Path) -> None:
+def main(folder: Path) -> None:
+    """Meet the other process as a training does, by the environment that a launcher sets."""
+    from lightning.fabric import Fabric
+
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{folder / 'meeting'}", rank=rank, world_size=2)
-    half = slice(rank * ROWS // 2, (rank + 1) * ROWS // 2)
-    found = {case: losses(case, half, gather=True) for case in CASES}
-    torch.save(found, folder / f"{rank}.pt")
-    dist.destroy_process_group()
+    fabric = Fabric(accelerator="cpu", devices=2, strategy="ddp")
+    fabric.launch()
+    half = slice(fabric.global_rank * ROWS // 2, (fabric.global_rank + 1) * ROWS // 2)
+    ways = {"fabric": lambda rows: fabric.all_gather(rows, sync_grads=True), "torch": None}
+    found = {
+        (way, case): losses(case, half, gather=True, all_gather=all_gather)
+        for way, all_gather in ways.items()
+        for case in CASES
+    }
+    torch.save(found, folder / f"{fabric.global_rank}.pt")
+    fabric.barrier()
+    torch.distributed.destroy_process_group()
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]))

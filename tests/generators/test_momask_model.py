@@ -242,7 +242,9 @@ class PlaneSpace:
 def test_the_alignment_losses_reach_the_encoder_through_the_codes():
     stage, batch = tokeniser().train(), make_batch((24, 20, 24))
     step = stage.training_step(batch, seeded())
-    config = AlignmentConfig(clip_seconds=0.4, min_clip_seconds=0.2, margin=1.0, gamma=1.0)
+    config = AlignmentConfig(
+        inter={"margin": 1.0}, intra={"clip_seconds": 0.4, "min_clip_seconds": 0.2, "margin": 1.0, "gamma": 1.0}
+    )
     total = Alignment(config, PlaneSpace())(step.motion, batch, rng=seeded()).total
     assert total > 0
     total.backward()

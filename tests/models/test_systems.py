@@ -103,7 +103,7 @@ def test_a_stopped_and_resumed_run_equals_one_that_was_never_stopped(tmp_path, w
 
 @pytest.mark.parametrize("name", GIVE_A_MOTION)
 def test_the_losses_reach_the_weights_of_what_makes_the_motion(tmp_path, workshop, name):
-    settings = ["gradient_log_every=1", "alignment.gamma=1", "alignment.max_noise=1"]
+    settings = ["gradient_log_every=1", "alignment.intra.gamma=1", "alignment.max_noise=1"]
     config = workshop.config(
         name, f"alignment.space={workshop.folder / 'space.safetensors'}", *settings, arm="small_atm"
     )

@@ -23,6 +23,7 @@ def inter_motion_loss(
     margin: float | None = None,
     distance: Distance = "cosine",
     detach_negative: bool = False,
+    check: bool = True,
 ) -> Float[Tensor, "B K"]:
     r"""Small when a motion lies nearer to its text than its hard negatives do, by the margin of the real motions.
 
@@ -40,6 +41,7 @@ def inter_motion_loss(
             real motion lies nearer to the other text).
         distance: what D is.
         detach_negative: stops the gradient through the hard negative (our option; the paper leaves it open).
+        check: whether to refuse a row as its own negative, which waits for the device. What was mined never holds one.
 
     Returns:
         Loss of each row against each of its negatives, >= 0. The caller masks, weighs and averages.
@@ -48,7 +50,7 @@ def inter_motion_loss(
         ValueError: a negative is its own row.
     """
     own = torch.arange(len(z_text), device=z_text.device)[:, None]
-    if (negative == own).any():
+    if check and (negative == own).any():
         raise ValueError("a motion cannot be its own hard negative: `negative` holds its own row number")
     candidates = z_generated.detach() if detach_negative else z_generated
     text = z_text[:, None].expand(-1, negative.shape[1], -1)
@@ -108,6 +110,7 @@ def intra_motion_loss(
     margin: float | None = None,
     distance: Distance = "cosine",
     detach_proxies: bool = False,
+    check: bool = True,
 ) -> Float[Tensor, "A K"]:
     r"""Small when a clip lies nearer to the clip it should resemble than to the one it should not.
 
@@ -122,6 +125,7 @@ def intra_motion_loss(
         anchor: number of each motion's least aligned clip (eq. 4), into the N clips.
         positive, negative: clip numbers of the anchor's proxies (eq. 5, 6), from `mine_proxies`.
         margin, distance: as in `inter_motion_loss`.
+        check: whether to refuse a clip as its own proxy, which waits for the device.
         detach_proxies: stops the gradient through the proxies, so that only the anchor moves (our option).
 
     Returns:
@@ -130,7 +134,7 @@ def intra_motion_loss(
     Raises:
         ValueError: a proxy is its own anchor.
     """
-    if (positive == anchor[:, None]).any() or (negative == anchor[:, None]).any():
+    if check and ((positive == anchor[:, None]) | (negative == anchor[:, None])).any():
         raise ValueError("a clip cannot be its own proxy: `positive` or `negative` holds the anchor's number")
     candidates = z_generated.detach() if detach_proxies else z_generated
     clip = z_generated[anchor][:, None].expand(-1, positive.shape[1], -1)
@@ -143,6 +147,11 @@ def intra_motion_loss(
     else:
         phi = torch.full_like(to_positive, margin)
     return F.relu(to_positive - to_negative + phi)
+
+
+def mean_of_valid(each: Float[Tensor, "A K"], valid: Bool[Tensor, "A K"]) -> Float[Tensor, "A"]:
+    """Return the mean over the valid choices of each row; 0 where there is none."""
+    return (each * valid).sum(1) / valid.sum(1).clamp_min(1)
 
 
 def contrastive_loss(

@@ -1,5 +1,7 @@
 """Mining: which generated motion or clip is confused with which. Indices only, without gradient."""
 
+import hashlib
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import torch
@@ -7,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from atm.alignment.distances import Distance, pair_distances
+from atm.alignment.distances import Distance, pair_distances, row_distance
 from atm.interface import FineMeaning
 
 Rule = Literal["ratio", "numerator", "denominator"]
@@ -17,7 +19,7 @@ class Mined(NamedTuple):
     """K choices for each of A anchors, best first."""
 
     index: Int[Tensor, "A K"]
-    """What was chosen. Where `valid` is False: some other row, never the anchor itself."""
+    """Rows that were chosen; where `valid` is False, some other row, never the anchor itself."""
     valid: Bool[Tensor, "A K"]
     """False where fewer than K candidates are admissible."""
     ratio: Float[Tensor, "A K"]
@@ -25,9 +27,9 @@ class Mined(NamedTuple):
 
 
 def admissible_negatives(
-    similarity: Float[Tensor, "B B"], text: list[str], *, epsilon: float, meaning: FineMeaning | None = None
+    similarity: Float[Tensor, "B B"], caption: Int[Tensor, "B"], *, epsilon: float, meaning: FineMeaning | None = None
 ) -> Bool[Tensor, "B B"]:
-    """True where text j differs enough from text i that motion j may be a negative of motion i.
+    """Return True where text j differs enough from text i that motion j may be a negative of motion i.
 
     Source: the paper's eq. 2 (similarity in a pre-trained language model at most epsilon, a raw cosine). The same
     words are never a negative, whatever the language model says (ours). Where the meaning is given, it overrules the
@@ -35,20 +37,30 @@ def admissible_negatives(
 
     Args:
         similarity: raw cosine of every pair of texts, -1 to 1.
-        text: the captions.
+        caption: which caption each text is, from `caption_ids`.
         epsilon: largest similarity that still counts as different.
         meaning: what the captions say in detail; None: the language model alone decides, as in the paper.
     """
-    different = torch.tensor([[a != b for b in text] for a in text], dtype=torch.bool, device=similarity.device)
-    different = different.reshape(len(text), len(text))
+    different = caption[:, None] != caption[None, :]
     if meaning is None:
         return (similarity <= epsilon) & different
-    contradicts, same = (pairs.to(similarity.device) for pairs in (meaning.contradicts, meaning.same))
+    contradicts, same = (
+        pairs.to(similarity.device, non_blocking=True) for pairs in (meaning.contradicts, meaning.same)
+    )
     return ((similarity <= epsilon) & ~same & different) | contradicts
 
 
+def caption_ids(text: Sequence[str]) -> Int[Tensor, "B"]:
+    """Return a number for each caption, on the CPU: the same for the same words, in every process and on every machine.
+
+    63 bits of a hash: among a million captions two share one with a chance of one in twenty million.
+    """
+    numbers = [int.from_bytes(hashlib.blake2b(one.encode(), digest_size=8).digest(), "big") >> 1 for one in text]
+    return torch.tensor(numbers, dtype=torch.long)
+
+
 def text_similarity(sentence: Float[Tensor, "B S"]) -> Float[Tensor, "B B"]:
-    """Raw cosine of every pair of sentence embeddings."""
+    """Return the raw cosine of every pair of sentence embeddings."""
     unit = F.normalize(sentence, dim=-1)
     return unit @ unit.T
 
@@ -64,7 +76,7 @@ def mine_hard_negatives(
     floor: float = 1e-4,
     distance: Distance = "cosine",
 ) -> Mined:
-    """The generated motions that look like motion i although their real motions do not.
+    """Find the generated motions that look like motion i although their real motions do not.
 
     Source: the paper's eq. 2: argmin over j of D(generated i, generated j) / D(real i, real j); table 7 for the rules
     "numerator" (argmin of the generated distance) and "denominator" (argmax of the real one).
@@ -82,6 +94,32 @@ def mine_hard_negatives(
 
 
 @torch.no_grad()
+def random_negatives(
+    z_generated: Float[Tensor, "B E"],
+    z_real: Float[Tensor, "B E"],
+    admissible: Bool[Tensor, "B B"],
+    rng: torch.Generator | None,
+    *,
+    count: int = 1,
+    floor: float = 1e-4,
+    distance: Distance = "cosine",
+) -> Mined:
+    """Draw admissible rows at random, as the plain triplet of table 5 has them.
+
+    Args:
+        rng: on the CPU; None: torch's own.
+        z_generated, z_real, admissible, count, floor, distance: as in `mine_hard_negatives`.
+    """
+    chance = torch.rand(admissible.shape, generator=rng).to(admissible.device, non_blocking=True)
+    itself = torch.eye(len(admissible), dtype=torch.bool, device=admissible.device)
+    chance = chance.masked_fill(~admissible, 2.0).masked_fill(itself, 3.0)
+    index = chance.argsort(dim=1)[:, : min(count, len(chance) - 1)]
+    own = torch.arange(len(admissible), device=admissible.device)[:, None].expand_as(index)
+    generated, real = (row_distance(z[own], z[index], distance) for z in (z_generated, z_real))
+    return Mined(index, (admissible & ~itself).gather(1, index), generated / real.clamp_min(floor))
+
+
+@torch.no_grad()
 def mine_proxies(
     z_generated: Float[Tensor, "N E"],
     z_real: Float[Tensor, "N E"],
@@ -94,7 +132,7 @@ def mine_proxies(
     floor: float = 1e-4,
     distance: Distance = "cosine",
 ) -> tuple[Mined, Mined]:
-    """For each anchor clip: clips that should be close and are far, and clips that should be far and are close.
+    """Find clips that should be close to an anchor clip and are far, and clips that should be far and are close.
 
     Source: the paper's eq. 5 (positive: argmax of the ratio) and eq. 6 (negative: argmin); table 7 for the rules:
     "numerator" takes argmax / argmin of the generated distance, "denominator" argmin / argmax of the real one. The

@@ -2,6 +2,7 @@
 
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -155,7 +156,12 @@ def prepare(
     config, model = build_model(config, dataset, encoder, new=new)
     alignment = None
     if config.alignment is not None and config.alignment.weighs_anything():
-        alignment = Alignment(config.alignment, _space(config.alignment.space, dataset, encoder))
+        together = fabric is not None and fabric.world_size > 1
+        alignment = Alignment(
+            config.alignment,
+            _space(config.alignment.space, dataset, encoder),
+            all_gather=partial(fabric.all_gather, sync_grads=True) if together else None,
+        )
     sizes = {
         "batch_size": config.batch_size,
         "language": [encoder] if hasattr(config.model, "text_encoder") else [],

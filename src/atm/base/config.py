@@ -5,16 +5,18 @@ import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 
 from atm.base.errors import InputError, unknown
+
+C = TypeVar("C", bound="Config")
 
 
 class Config(BaseModel):
@@ -22,8 +24,27 @@ class Config(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
+    former: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """Former keys, each with the dotted keys that took its place: still read, in files, in Python and on the command
+    line, and never written."""
 
-C = TypeVar("C", bound=Config)
+    def model_copy(self: C, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> C:
+        """Return the config with these fields changed, not validated. For dotted and former keys take `changed`."""
+        unknown_fields = sorted((update or {}).keys() - type(self).model_fields.keys())
+        if unknown_fields:
+            raise ValueError(f"{type(self).__name__} has no field {', '.join(unknown_fields)}")
+        return super().model_copy(update=update, deep=deep)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_former_keys(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or cls.former.keys().isdisjoint(data):
+            return data
+        read = {key: value for key, value in data.items() if key not in cls.former}
+        for old, value in data.items():
+            for new in cls.former.get(old, ()):
+                _put(read, new, value, old)
+        return read
 
 
 @dataclass(frozen=True)
@@ -49,8 +70,9 @@ class ByName:
 def override(config: C, assignments: list[str]) -> C:
     """The config with `key=value` assignments applied and validated.
 
-    Keys are dotted paths. `none` (or `null`) is None. Assigning below a field that is None starts from the defaults
-    of that field's class, so `alignment.space=RUN` turns the alignment on.
+    Keys are dotted paths; of two assignments to one key the later wins, former keys (`Config.former`) included.
+    `none` (or `null`) is None. Assigning below a field that is None starts from the defaults of that field's class, so
+    `alignment.space=RUN` turns the alignment on.
 
     Raises:
         InputError: no `=`, an unknown key (with the nearest right one), or a value out of range.
@@ -60,6 +82,18 @@ def override(config: C, assignments: list[str]) -> C:
         key, value = _split(assignment)
         _assign(type(config), data, key.split("."), value, assignment)
     return validate(type(config), data, source=" ".join(assignments))
+
+
+def changed(config: C, values: Mapping[str, Any]) -> C:
+    """Return the config with these dotted keys set and validated: what `override` does, for values of Python.
+
+    Raises:
+        InputError: an unknown key (with the nearest right one), or a value out of range.
+    """
+    data = config.model_dump(mode="json")
+    for key, value in values.items():
+        _assign(type(config), data, key.split("."), value, f"{key}={value}")
+    return validate(type(config), data, source=", ".join(f"{key}={value}" for key, value in values.items()))
 
 
 def validate(kind: type[C], data: dict[str, Any], *, source: str) -> C:
@@ -107,9 +141,12 @@ def _split(assignment: str) -> tuple[str, Any]:
 def _assign(kind: type[Config], data: dict[str, Any], path: list[str], value: Any, assignment: str) -> None:
     """Walk `path` through the classes (a chosen union member decides), so that a typo is answered at its level."""
     for depth, part in enumerate(path):
+        if part in kind.former and depth == len(path) - 1:
+            for new in kind.former[part]:
+                _assign(kind, data, new.split("."), value, assignment)
+            return
         if part not in kind.model_fields:
-            dotted = {".".join([*path[:depth], name]) for name in kind.model_fields}
-            raise unknown("key", ".".join(path[: depth + 1]), dotted)
+            raise _unknown_key(kind, path, depth)
         if depth == len(path) - 1:
             data[part] = value
             return
@@ -119,6 +156,36 @@ def _assign(kind: type[Config], data: dict[str, Any], path: list[str], value: An
         if data[part] is None:
             data[part] = members[0]().model_dump(mode="json")
         kind, data = _chosen(members, data[part]), data[part]
+
+
+def _unknown_key(kind: type[Config], path: list[str], depth: int) -> InputError:
+    """The error for `path`, which leads to nothing in `kind` from `depth` on. A key of a group is found by its last
+    part or its former name as well, and named in full."""
+    meant = {name: [name] for name in kind.model_fields}
+    for group, field in kind.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Config):
+            for name in field.annotation.model_fields:
+                meant[f"{group}.{name}"] = [f"{group}.{name}"]
+                meant.setdefault(name, []).append(f"{group}.{name}")
+    meant |= {old: list(new) for old, new in kind.former.items()}
+    grouped = len(meant) > len(kind.model_fields)
+    before = [f"{part}." for part in path[:depth]]
+    in_full = {"".join([*before, name]): ["".join([*before, key]) for key in keys] for name, keys in meant.items()}
+    return unknown("key", ".".join(path if grouped else path[: depth + 1]), in_full, answers=in_full)
+
+
+def _put(data: dict[str, Any], key: str, value: Any, old: str) -> None:
+    """Set a dotted key that was given by its former name, and nowhere else."""
+    *groups, name = key.split(".")
+    for group in groups:
+        below = data.get(group, {})
+        if not isinstance(below, Mapping | Config):
+            raise ValueError(f"{old} is the former name of {key}, and {group} holds no keys: {below!r}")
+        data[group] = below.model_dump(exclude_unset=True) if isinstance(below, Config) else dict(below)
+        data = data[group]
+    if name in data:
+        raise ValueError(f"{old} is the former name of {key}: give one of them, not both")
+    data[name] = value
 
 
 def _classes(field: FieldInfo, value: Any) -> list[type[Config]]:

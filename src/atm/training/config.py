@@ -75,7 +75,7 @@ class TrainConfig(Config):
 
     @model_validator(mode="after")
     def _windows_show_what_captions_count(self) -> "TrainConfig":
-        weighed = self.alignment is not None and self.alignment.counterfactual_weight > 0
+        weighed = self.alignment is not None and self.alignment.counterfactual.weight > 0
         whole = getattr(self.model, "needs_whole_motions", None)
         if self.window is not None and (weighed or (whole is not None and whole())):
             raise ValueError(

@@ -215,7 +215,7 @@ class _GradientRatios:
             self._warned = True
             warnings.warn(
                 f"at step {number} the gradient of the weighted alignment losses is {ratio:.1f} times that of the "
-                "model's own loss: lower alignment.inter_weight and alignment.intra_weight",
+                "model's own loss: lower alignment.inter.weight and alignment.intra.weight",
                 stacklevel=2,
             )
         return {"gradient/own": own, "gradient/alignment": aligned, "gradient/ratio": ratio}

@@ -7,6 +7,7 @@ import warnings
 from typing import NamedTuple
 
 from atm.alignment.config import MINILM_EPSILON, AlignmentConfig
+from atm.base.config import changed
 from atm.base.errors import InputError, unknown
 from atm.interface import Preset
 from atm.models.presets import find_preset, preset_rows
@@ -66,10 +67,10 @@ def all_presets() -> dict[str, NamedConfig]:
 def aligned(config: TrainConfig, row: Preset) -> TrainConfig:
     """Return the same run with both losses, as the preset's row asks for them."""
     weight = SMALL_WEIGHT if row.small else PAPER_WEIGHT
-    choices = {"inter_weight": weight, "intra_weight": weight}
+    choices = {"inter.weight": weight, "intra.weight": weight}
     if row.small:  # its captions are read by the small language model
         choices |= {"epsilon": MINILM_EPSILON, "sentence_encoder": "minilm"}
-    return config.model_copy(update={"alignment": AlignmentConfig(**(choices | dict(row.losses or {})))})
+    return config.model_copy(update={"alignment": changed(AlignmentConfig(), {**choices, **(row.losses or {})})})
 
 
 def _config(name: str, row: Preset) -> TrainConfig:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from atm.alignment import Alignment, AlignmentConfig
+from atm.alignment.inter import admissible_pairs
 from atm.apps.explain.command import explain_model
 from atm.apps.explain.subject import Subject, open_subject
 from atm.base.config import save
@@ -50,8 +51,9 @@ def place(tmp_path_factory) -> Path:
     save_generator(run.model, model)
     save_generator(place / "model.safetensors", model)
     alignment = AlignmentConfig(
-        space=str(place / "space.safetensors"), epsilon=0.99, sentence_encoder="minilm", inter_weight=0.5, gamma=1
-    )
+        space=str(place / "space.safetensors"), epsilon=0.99, sentence_encoder="minilm", inter={"weight": 0.5},
+        intra={"gamma": 1},
+    )  # fmt: skip
     save(TrainConfig(model=MODEL, data=str(place / "data"), alignment=alignment, batch_size=8), run.config)
     for step in (1, 2, 3):
         run.append_metrics({"step": step, "loss": 1.0, "alignment/inter/loss": 1.0 / step})
@@ -90,7 +92,7 @@ def test_the_batch_is_drawn_by_the_seed_and_holds_the_motion_that_is_asked_for(s
 
 def test_the_losses_are_the_runs_own(subject):
     assert subject.alignment.config.epsilon == 0.99
-    assert subject.alignment.config.inter_weight == 0.5
+    assert subject.alignment.config.inter.weight == 0.5
     assert "ε = 0.99 (minilm)" in subject.losses and "weighed 0.5" in subject.losses
 
 
@@ -99,7 +101,8 @@ def test_losses_that_read_the_meaning_are_explained_with_it(subject):
     reading = replace(subject, alignment=Alignment(config, subject.alignment.space))
     batch = reading.batch(5, seed=3)[0]
     # Nothing is below epsilon: what is a negative all the same contradicts.
-    assert torch.equal(reading.alignment.admissible(batch, batch.sentence), batch.meaning.contradicts)
+    seen = reading.alignment.embed(batch.motion, batch)
+    assert torch.equal(admissible_pairs(config, seen), batch.meaning.contradicts)
     assert batch.meaning.contradicts.any()
     assert reading.explain_sentence("a person walks 8", seed=0, show_progress=False).inter is not None
 
@@ -108,23 +111,26 @@ def test_a_model_that_knows_of_no_losses_is_explained_by_those_of_the_paper_and_
     space = place / "space.safetensors"
     subject = open_subject(place / "model.safetensors", data=place / "data", space=space, split="train")
     config = subject.alignment.config
-    assert (config.epsilon, config.sentence_encoder, config.gamma) == (0.97, "minilm", 0.8)
-    assert config.inter_weight > 0 and config.intra_weight > 0
+    assert (config.epsilon, config.sentence_encoder, config.intra.gamma) == (0.97, "minilm", 0.8)
+    assert config.inter.weight > 0 and config.intra.weight > 0
     assert "without the losses, or does not say" in subject.losses
     assert subject.metrics == []
 
 
 def test_a_run_that_mines_nothing_is_explained_by_hard_negatives_and_told_so(place, tmp_path):
     config = AlignmentConfig(
-        space=str(place / "space.safetensors"), sentence_encoder="minilm", inter_loss="triplet", intra_weight=0
+        space=str(place / "space.safetensors"),
+        sentence_encoder="minilm",
+        inter={"loss": "triplet"},
+        intra={"weight": 0},
     )
     run = RunFolder(tmp_path / "triplet")
     run.create()
     run.model.write_bytes((place / "model.safetensors").read_bytes())
     save(TrainConfig(model=MODEL, data=str(place / "data"), alignment=config), run.config)
     subject = open_subject(run.path, data=None, space=None, split="train")
-    assert subject.alignment.config.inter_loss == "hard_negative"
-    assert subject.alignment.config.intra_weight > 0
+    assert subject.alignment.config.inter.loss == "hard_negative"
+    assert subject.alignment.config.intra.weight > 0
     assert "triplet loss mines no hard negative" in subject.losses
 
 

@@ -10,29 +10,31 @@ from atm.alignment import Alignment, AlignmentConfig
 from atm.alignment.distances import row_distance
 from atm.apps.explain import explain_batch
 from atm.apps.explain.mined import explain_motions
+from atm.base.config import changed
 from atm.base.errors import InputError
 
-BOTH = AlignmentConfig(inter_weight=1, intra_weight=1, gamma=1, epsilon=0.9)
+BOTH = AlignmentConfig(inter={"weight": 1}, intra={"weight": 1, "gamma": 1}, epsilon=0.9)
 
 
 @pytest.mark.parametrize("row", range(6))
 def test_the_negative_on_the_page_is_the_one_of_the_loss(row):
     space, generated, batch = case()
     alignment = Alignment(BOTH, space)
-    detail = alignment(generated, batch).inter_detail
+    result = alignment(generated, batch).inter_result
     inter = explain_motions(generated, alignment, batch, row=row).inter
     assert inter.own.id == batch.ids[row]
-    assert inter.negative.id == batch.ids[detail.negative[row, 0]]
-    assert inter.ratio == pytest.approx(detail.ratio[row, 0].item(), rel=1e-5)
-    assert inter.loss == pytest.approx(detail.loss[row].item(), rel=1e-5)
+    assert inter.negative.id == batch.ids[result.mined.index[row, 0]]
+    assert inter.ratio == pytest.approx(result.mined.ratio[row, 0].item(), rel=1e-5)
+    assert inter.loss == pytest.approx(result.loss[row].item(), rel=1e-5)
 
 
 @pytest.mark.parametrize("proxies_from", ["batch", "motion"])
 @pytest.mark.parametrize("row", range(6))
 def test_clip_and_proxies_on_the_page_are_those_of_the_loss(row, proxies_from):
     space, generated, batch = case()
-    alignment = Alignment(BOTH.model_copy(update={"proxies_from": proxies_from}), space)
-    detail = alignment(generated, batch).intra_detail
+    alignment = Alignment(changed(BOTH, {"intra.proxies_from": proxies_from}), space)
+    result = alignment(generated, batch).intra_result
+    detail = result.mined
     intra = explain_motions(generated, alignment, batch, row=row).intra
     for shown, number in (
         (intra.anchor, detail.anchor[row]),
@@ -42,7 +44,7 @@ def test_clip_and_proxies_on_the_page_are_those_of_the_loss(row, proxies_from):
         start = int(detail.clips.start[number])
         assert shown.id == batch.ids[detail.clips.owner[number]]
         assert shown.span == (start, start + FRAMES // 2)
-    assert intra.loss == pytest.approx(detail.loss[row].item(), rel=1e-5)
+    assert intra.loss == pytest.approx(result.loss[row].item(), rel=1e-5)
 
 
 def test_the_numbers_of_the_losses_can_be_followed():
@@ -95,7 +97,7 @@ def test_a_motion_above_gamma_is_shown_and_said_not_to_count():
     features = generated.features.clone()
     features[3] = 1.001 * batch.motion.features[3]
     close = replace(generated, features=features)
-    intra = explain_motions(close, Alignment(BOTH.model_copy(update={"gamma": 0.8}), space), batch, row=3).intra
+    intra = explain_motions(close, Alignment(changed(BOTH, {"intra.gamma": 0.8}), space), batch, row=3).intra
     assert intra.alike == pytest.approx(1, abs=1e-4)
     assert not intra.acts
 
@@ -105,8 +107,8 @@ def test_by_itself_it_takes_the_largest_loss_among_motions_where_both_losses_act
     space, generated, batch = case(rows=9, seed=seed)
     alignment = Alignment(BOTH, space)
     output = alignment(generated, batch)
-    inter, intra = output.inter_detail.loss, output.intra_detail.loss
-    assert output.intra_detail.row.tolist() == list(range(9))
+    inter, intra = output.inter_result.loss, output.intra_result.loss
+    assert output.intra_result.mined.row.tolist() == list(range(9))
     wanted = torch.where((inter > 0) & (intra > 0), inter + intra, -1).argmax()
     assert explain_motions(generated, alignment, batch).inter.own.id == batch.ids[wanted]
 
@@ -172,16 +174,16 @@ def test_a_model_without_a_motion_and_a_batch_without_a_negative_are_refused():
 
 def test_fixed_margins_and_several_negatives_are_told_as_the_config_has_them():
     space, generated, batch = case(rows=9)
-    alignment = Alignment(BOTH.model_copy(update={"margin": 0.3, "negatives": 3}), space)
+    alignment = Alignment(changed(BOTH, {"inter.margin": 0.3, "inter.negatives": 3}), space)
     inter = explain_motions(generated, alignment, batch, row=0).inter
     assert inter.margin == 0.3
     assert sum(candidate.chosen for candidate in inter.candidates) == 3
-    assert inter.loss == pytest.approx(alignment(generated, batch).inter_detail.loss[0].item(), rel=1e-5)
+    assert inter.loss == pytest.approx(alignment(generated, batch).inter_result.loss[0].item(), rel=1e-5)
 
 
 def test_the_losses_are_shown_for_a_config_that_has_them_off():
     space, generated, batch = case()
-    off = BOTH.model_copy(update={"inter_weight": 0, "intra_weight": 0, "inter_loss": "contrastive"})
+    off = changed(BOTH, {"inter.weight": 0, "intra.weight": 0, "inter.loss": "contrastive"})
     both = [explain_motions(generated, Alignment(config, space), batch, row=0) for config in (BOTH, off)]
     assert both[0].inter.negative.id == both[1].inter.negative.id
     assert both[0].intra.loss == both[1].intra.loss

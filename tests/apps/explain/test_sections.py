@@ -18,7 +18,7 @@ from atm.pages.page import decimal
 @pytest.fixture(scope="module")
 def explanation():
     space, generated, batch = case()
-    config = AlignmentConfig(inter_weight=1, intra_weight=1, gamma=1, epsilon=0.9)
+    config = AlignmentConfig(inter={"weight": 1}, intra={"weight": 1, "gamma": 1}, epsilon=0.9)
     return explain_motions(generated, Alignment(config, space), batch, row=0)
 
 

@@ -8,7 +8,7 @@ from spaces import Recorded, case
 from atm.alignment import Alignment, AlignmentConfig
 from atm.apps.explain.survey import Pair, Survey, actions_of, survey, survey_html, training_html
 
-BOTH = AlignmentConfig(inter_weight=1, intra_weight=1, gamma=0.5, epsilon=0.9)
+BOTH = AlignmentConfig(inter={"weight": 1}, intra={"weight": 1, "gamma": 0.5}, epsilon=0.9)
 
 
 def test_shares_and_pairs_are_those_of_the_objective():
@@ -20,12 +20,12 @@ def test_shares_and_pairs_are_those_of_the_objective():
     for name, share in found.shares.items():
         assert share == pytest.approx(output.log[name])
     assert found.shares.keys() == {"inter/active", "inter/without_negative", "intra/under_gamma", "intra/active"}
-    detail = output.inter_detail
-    wanted = sorted((batch.text[i], batch.text[j]) for i, j in enumerate(detail.negative[:, 0].tolist()))
+    mined = output.inter_result.mined
+    wanted = sorted((batch.text[i], batch.text[j]) for i, j in enumerate(mined.index[:, 0].tolist()))
     assert sorted((pair.text, pair.negative) for pair in found.pairs) == sorted(wanted * 2)
     for pair in found.pairs:
         row = batch.text.index(pair.text)
-        assert pair.ratio == pytest.approx(detail.ratio[row, 0].item())
+        assert pair.ratio == pytest.approx(mined.ratio[row, 0].item())
         assert pair.ratio == pytest.approx(pair.generated_distance / pair.real_distance, rel=1e-4)
 
 

@@ -14,7 +14,7 @@ VALUES = {"none": 0.4, "inter": 0.5, "both": 0.6}
 def small_study(**changes) -> Study:
     rows = (
         Row(name="none", settings=("alignment=none",), published={"HumanML3D": {"r_precision_1": 0.425, "fid": 0.57}}),
-        Row(name="inter", settings=("alignment.intra_weight=0",),
+        Row(name="inter", settings=("alignment.intra.weight=0",),
             published={"HumanML3D": {"r_precision_1": 0.502, "fid": 0.383}}),
         Row(name="both", published={"HumanML3D": {"r_precision_1": 0.519, "fid": 0.32}}),
     )  # fmt: skip

@@ -10,6 +10,7 @@ from fakes import small_study
 from atm.apps.studies import STUDIES, Plan, Row, as_yaml, find_study, read_study
 from atm.apps.studies.jobs import plan_jobs
 from atm.apps.studies.study import Study
+from atm.base.config import changed, override
 from atm.base.errors import InputError
 from atm.base.packaged import packaged
 from atm.base.storage import save_model
@@ -40,15 +41,36 @@ def test_every_row_of_a_study_is_a_run_of_its_own(name):
 
 def test_the_rows_of_the_paper_change_what_its_tables_vary():
     rules = find_study("rules")
-    changed = {row.name: rules.config(row).alignment for row in rules.rows}
-    assert changed["ratio"] == preset("mdm_small_atm").alignment
-    assert changed["positive-proxy-denominator"].positive_proxy_rule == "denominator"
-    assert len(changed) == 7
+    of = {row.name: rules.config(row).alignment for row in rules.rows}
+    base = preset("mdm_small_atm").alignment
+    keys = {"negative": "inter.rule", "positive-proxy": "intra.positive_rule", "negative-proxy": "intra.negative_rule"}
+    assert of == {"ratio": base} | {
+        f"{name}-{rule}": changed(base, {key: rule})
+        for name, key in keys.items()
+        for rule in ("numerator", "denominator")
+    }
     assert find_study("losses").config(find_study("losses").row("none")).alignment is None
     weights = [find_study("weight").config(row).alignment for row in find_study("weight").rows]
-    assert [one.inter_weight for one in weights] == [one.intra_weight for one in weights]
-    assert [one.inter_weight for one in weights] == [0.001, 0.003, 0.01, 0.03, 0.1]
+    assert [one.inter.weight for one in weights] == [one.intra.weight for one in weights]
+    assert [one.inter.weight for one in weights] == [0.001, 0.003, 0.01, 0.03, 0.1]
     assert [find_study("batch").config(row).batch_size for row in find_study("batch").rows] == [16, 32, 64, 128]
+
+
+@pytest.mark.parametrize(
+    ("name", "former"),
+    [
+        ("losses", {"inter": ["intra_weight=0"], "intra": ["inter_weight=0"]}),
+        ("margins", {"0.1": ["margin=0.1"], "0.5": ["margin=0.5"], "adaptive": []}),
+        ("clip", {"1.5": ["clip_seconds=1.5"]}),
+        ("gamma", {"0.95": ["gamma=0.95"]}),
+    ],
+)
+def test_rows_are_the_same_runs_as_when_the_keys_were_flat(name, former):
+    """A study's folder that was begun before goes on: its jobs are known by their whole configs."""
+    study = find_study(name)
+    for row, settings in former.items():
+        losses = override(preset("mdm_small_atm"), [f"alignment.{setting}" for setting in settings])
+        assert study.config(study.row(row)).alignment == losses.alignment
 
 
 def test_the_study_of_meaning_varies_what_is_a_negative_and_nothing_else():
@@ -56,15 +78,15 @@ def test_the_study_of_meaning_varies_what_is_a_negative_and_nothing_else():
     study = find_study("meaning")
     of = {row.name: study.config(row).alignment for row in study.rows}
     assert of["baseline"] is None and of["atm"] == preset("mdm_small_atm").alignment
-    changed = [of["atm"].model_copy(update={"epsilon": 0.85})]
-    changed.append(changed[-1].model_copy(update={"similarity": "meaning"}))
-    changed.append(changed[-1].model_copy(update={"counterfactual_weight": 1}))
-    assert [of["atm-0.85"], of["meaning"], of["counterfactual"]] == changed
+    wanted = [changed(of["atm"], {"epsilon": 0.85})]
+    wanted.append(changed(wanted[-1], {"similarity": "meaning"}))
+    wanted.append(changed(wanted[-1], {"counterfactual.weight": 1}))
+    assert [of["atm-0.85"], of["meaning"], of["counterfactual"]] == wanted
 
 
 def test_a_printed_study_shows_every_value_of_its_base():
     data = yaml.safe_load(as_yaml(small_study(base="mdm_small_atm")))
-    assert data["base"]["alignment"]["gamma"] == 0.8 and data["base"]["learning_rate"] == 5e-4
+    assert data["base"]["alignment"]["intra"]["gamma"] == 0.8 and data["base"]["learning_rate"] == 5e-4
 
 
 def test_a_user_changes_a_printed_study(tmp_path):
@@ -72,13 +94,14 @@ def test_a_user_changes_a_printed_study(tmp_path):
     data["rows"].append({"name": "mine", "settings": ["alignment.gamma=0.5"]})
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(data))
     study = read_study(tmp_path / "mine.yaml")
-    assert study.config(study.row("mine")).alignment.gamma == 0.5
+    assert study.config(study.row("mine")).alignment.intra.gamma == 0.5
 
 
 def test_the_users_changes_come_before_a_rows_own():
     study = small_study()
     assert study.config(study.row("none"), "alignment.space=runs/space").alignment is None
-    assert study.config(study.row("inter"), "alignment.intra_weight=7").alignment.intra_weight == 0
+    for key in ("alignment.intra.weight", "alignment.intra_weight"):
+        assert study.config(study.row("inter"), f"{key}=7").alignment.intra.weight == 0
     assert study.config(study.row("both"), "steps=7").steps == 7
 
 

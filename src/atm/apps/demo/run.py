@@ -14,7 +14,7 @@ from atm.apps.demo.report import write_report
 from atm.apps.demo.result import ARMS, DemoResult
 from atm.apps.evaluate import evaluate_path
 from atm.apps.explain import Explanation, explain_batch
-from atm.base.config import override
+from atm.base.config import changed, override
 from atm.base.errors import InputError
 from atm.base.packaged import packaged
 from atm.base.storage import atomic, find_model
@@ -148,7 +148,8 @@ def _explain(out: Path, data: Path, space: Path, seed: int) -> Explanation:
     encoder = CachedTextEncoder(load_text_encoder("minilm"))
     encoder.prepare(dataset.captions(), progress=False)
     generator = load_generator(find_model(out / "baseline"), encoder)
-    config = AlignmentConfig(inter_weight=1, intra_weight=1, gamma=1, epsilon=MINILM_EPSILON)
+    losses = {"inter.weight": 1.0, "intra.weight": 1.0, "intra.gamma": 1.0, "epsilon": MINILM_EPSILON}
+    config = changed(AlignmentConfig(), losses)
     batch = BatchSampler(dataset, encoder, batch_size=64, seed=seed)(0)
     with torch.no_grad():
         return explain_batch(generator, Alignment(config, load_space(space, encoder)), batch, seed=seed)

@@ -17,7 +17,10 @@ from torch import Tensor
 from atm.alignment import Alignment, AlignmentConfig, AlignmentOutput
 from atm.alignment.clips import Clips
 from atm.alignment.distances import pair_distances, row_distance
+from atm.alignment.inter import admissible_pairs, similarity
+from atm.alignment.intra import MinedClips
 from atm.alignment.negatives import Mined, mine_hard_negatives, mine_proxies
+from atm.base.config import changed
 from atm.base.errors import InputError
 from atm.interface import Batch, StepOutput
 from atm.motion import Motion, Skeleton
@@ -224,10 +227,10 @@ def explain_motions(
         InputError: no text of the batch (or none for this row) differs enough from another to be a negative.
     """
     # Gamma only weighs what was mined: with 1 the example of a motion above it can be shown, too.
-    shown = {"inter_weight": 1.0, "intra_weight": 1.0, "inter_loss": "hard_negative", "gamma": 1.0, "max_noise": 1.0}
+    shown = {"inter.weight": 1.0, "intra.weight": 1.0, "inter.loss": "hard_negative", "intra.gamma": 1.0}
     generated, config = generated.detach(), alignment.config
-    output = Alignment(config.model_copy(update=shown), alignment.space)(generated, batch)
-    valid = output.inter_detail.valid[:, 0]
+    output = Alignment(changed(config, {**shown, "max_noise": 1.0}), alignment.space)(generated, batch)
+    valid = output.inter_result.counts[:, 0]
     if not (valid.any() if row is None else valid[row]):
         raise InputError(
             f"no text of the batch differs enough from {'another' if row is None else repr(batch.text[row])} to be a "
@@ -249,28 +252,25 @@ class _Facts:
     """Everything that the losses measured in a batch."""
 
     def __init__(self, alignment: Alignment, generated: Motion, batch: Batch, output: AlignmentOutput):
-        self.config, self.space = alignment.config, alignment.space
-        self.generated, self.batch, self.output = generated, batch, output
-        self.z_text = self.space.encode_text(batch.text).float()
-        self.z_generated = self.space.encode_motion(generated).float()
-        self.z_real = self.space.encode_motion(batch.motion).float()
-        self.similarity = alignment.similarity(batch, self.z_text)
-        self.admissible = alignment.admissible(batch, self.z_text)
+        self.config = alignment.config
+        self.generated, self.batch = generated, batch
+        self.of_motions, self.of_clips = output.inter_result, output.intra_result
+        seen = output.embedded
+        self.z_text, self.z_generated, self.z_real = seen.text, seen.generated, seen.real
+        self.similarity = similarity(self.config, seen)
+        self.admissible = admissible_pairs(self.config, seen)
         self.alike = 1 - row_distance(self.z_generated, self.z_real, "cosine")
 
     def most_telling(self) -> int:
         """The row that `explain_motions` takes by itself."""
-        inter, intra = self.output.inter_detail, self.output.intra_detail
-        of_clips = torch.zeros_like(inter.loss)
-        if intra is not None:
-            of_clips[intra.row] = intra.loss * (self.alike[intra.row] < self.config.gamma)
-        valid = inter.valid[:, 0]
-        both = valid & (inter.loss > 0) & (of_clips > 0)
-        return int((inter.loss + of_clips).masked_fill(~(both if both.any() else valid), -torch.inf).argmax())
+        inter, intra = self.of_motions.loss, self.of_clips.loss * (self.alike < self.config.intra.gamma)
+        valid = self.of_motions.counts[:, 0]
+        both = valid & (inter > 0) & (intra > 0)
+        return int((inter + intra).masked_fill(~(both if both.any() else valid), -torch.inf).argmax())
 
     def inter(self, row: int) -> InterExample:
-        detail, distance = self.output.inter_detail, self.config.distance
-        other = int(detail.negative[row, 0])
+        distance, margin = self.config.distance, self.config.inter.margin
+        other = int(self.of_motions.mined.index[row, 0])
         text = self.z_text[row]
         to_own, to_negative = (row_distance(text, self.z_generated[k], distance).item() for k in (row, other))
         real_own, real_negative = (row_distance(text, self.z_real[k], distance).item() for k in (row, other))
@@ -284,20 +284,19 @@ class _Facts:
             first.ratio,
             to_own,
             to_negative,
-            margin=real_negative - real_own if self.config.margin == "adaptive" else self.config.margin,
-            loss=detail.loss[row].item(),
+            margin=real_negative - real_own if margin == "adaptive" else margin,
+            loss=self.of_motions.loss[row].item(),
             candidates=candidates,
         )
 
     def _negatives(self, row: int) -> list[Candidate]:
         """The best candidates by the rule, and the best of those that epsilon bars."""
-        detail = self.output.inter_detail
-        chosen = detail.negative[row][detail.valid[row]].tolist()
+        chosen = self.of_motions.mined.index[row][self.of_motions.counts[row]].tolist()
         result = []
         for barred, count in ((False, SHOWN_CANDIDATES), (True, SHOWN_BARRED)):
             mined = mine_hard_negatives(
                 self.z_generated, self.z_real, ~self.admissible if barred else self.admissible,
-                rule=self.config.negative_rule, floor=self.config.floor, distance=self.config.distance, count=count,
+                rule=self.config.inter.rule, floor=self.config.floor, distance=self.config.distance, count=count,
             )  # fmt: skip
             indices = _listed([] if barred else chosen, mined, row)
             measured = self._measured(self.z_generated, self.z_real, row, indices)
@@ -311,50 +310,49 @@ class _Facts:
         return result
 
     def intra(self, row: int) -> IntraExample | None:
-        detail = self.output.intra_detail
-        if detail is None or row not in detail.row.tolist():
+        mined, margin = self.of_clips.mined, self.config.intra.margin
+        if mined is None or row not in mined.row.tolist():
             return None
-        place = detail.row.tolist().index(row)
-        if not (detail.positive.valid[place, 0] and detail.negative.valid[place, 0]):
+        place = mined.row.tolist().index(row)
+        if not (mined.positive.valid[place, 0] and mined.negative.valid[place, 0]):
             return None
-        clips, anchor = detail.clips, int(detail.anchor[place])
-        z_generated = self.space.encode_motion(clips.cut(self.generated)).float()
-        z_real = self.space.encode_motion(clips.cut(self.batch.motion)).float()
-        away = row_distance(z_generated, z_real, self.config.distance)
+        clips, anchor = mined.clips, int(mined.anchor[place])
+        away = row_distance(mined.z_generated, mined.z_real, self.config.distance)
         own = (clips.owner == row).nonzero()[:, 0].tolist()
-        positives, negatives = self._proxies(z_generated, z_real, clips, anchor, detail, place)
+        positives, negatives = self._proxies(mined, anchor, place)
         positive, negative = (next(c for c in found if c.chosen) for found in (positives, negatives))
         adaptive = negative.real_distance - positive.real_distance
         return IntraExample(
-            *(self._clip(clips, int(mined)) for mined in (
-                anchor, detail.positive.index[place, 0], detail.negative.index[place, 0]
+            *(self._clip(clips, int(number)) for number in (
+                anchor, mined.positive.index[place, 0], mined.negative.index[place, 0]
             )),
             away=[(self._clip(clips, k).place, away[k].item()) for k in own],
             positive_distances=(positive.generated_distance, positive.real_distance),
             negative_distances=(negative.generated_distance, negative.real_distance),
-            margin=adaptive if self.config.margin == "adaptive" else self.config.margin,
-            loss=detail.loss[place].item(),
+            margin=adaptive if margin == "adaptive" else margin,
+            loss=self.of_clips.loss[row].item(),
             alike=self.alike[row].item(),
-            acts=bool(self.alike[row] < self.config.gamma),
+            acts=bool(self.alike[row] < self.config.intra.gamma),
             positives=positives,
             negatives=negatives,
         )  # fmt: skip
 
-    def _proxies(self, z_generated, z_real, clips: Clips, anchor: int, detail, place: int):
+    def _proxies(self, mined: MinedClips, anchor: int, place: int) -> list[list[Candidate]]:
         """The best candidates for both proxies."""
-        candidate = torch.ones(1, len(clips.owner), dtype=torch.bool, device=z_real.device)
-        if self.config.proxies_from == "motion":
+        intra, clips = self.config.intra, mined.clips
+        candidate = torch.ones(1, len(clips.owner), dtype=torch.bool, device=mined.z_real.device)
+        if intra.proxies_from == "motion":
             candidate = (clips.owner == clips.owner[anchor])[None]
-        mined = mine_proxies(
-            z_generated, z_real, torch.tensor([anchor], device=z_real.device), candidate,
-            positive_rule=self.config.positive_proxy_rule, negative_rule=self.config.negative_proxy_rule,
+        listed = mine_proxies(
+            mined.z_generated, mined.z_real, torch.tensor([anchor], device=mined.z_real.device), candidate,
+            positive_rule=intra.positive_rule, negative_rule=intra.negative_rule,
             count=SHOWN_CANDIDATES, floor=self.config.floor, distance=self.config.distance,
         )  # fmt: skip
         result = []
-        for found, mine in zip(mined, (detail.positive, detail.negative), strict=True):
+        for found, mine in zip(listed, (mined.positive, mined.negative), strict=True):
             chosen = mine.index[place][mine.valid[place]].tolist()
             indices = _listed(chosen, found, 0)
-            measured = self._measured(z_generated, z_real, anchor, indices)
+            measured = self._measured(mined.z_generated, mined.z_real, anchor, indices)
             result.append(
                 [
                     Candidate(self.batch.text[clips.owner[k]], self._clip(clips, k).place, *numbers, chosen=k in chosen)

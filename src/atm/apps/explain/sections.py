@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from atm.alignment import AlignmentConfig
+from atm.alignment.config import Margin
 from atm.apps.explain.mined import Candidate, Explanation, IntraExample, Shown
 from atm.pages.page import Column, Row, decimal, facts, note, paragraph, quoted, section, table
 from atm.pages.strips import Strip
@@ -58,7 +59,7 @@ def _inter_section(explanation: Explanation) -> str:
         paragraph(
             f"Asked for: {quoted(inter.own.text)}. {_seen(explanation)} the generated motion (blue) was confused with "
             f"the one generated for {quoted(inter.negative.text)}: of all motions of the batch whose texts differ "
-            f"enough to be a negative, this one has {RULES['negative'][config.negative_rule]}. The real pair (red) "
+            f"enough to be a negative, this one has {RULES['negative'][config.inter.rule]}. The real pair (red) "
             "shows how different they should be."
         ),
         *_stand_in_note(explanation),
@@ -70,11 +71,13 @@ def _inter_section(explanation: Explanation) -> str:
                 "ratio": f"{inter.ratio:.2f}",
                 "sentence to its motion": f"{inter.to_own:.3f}",
                 "sentence to the negative": f"{inter.to_negative:.3f}",
-                _margin_name(config): decimal(inter.margin),
+                _margin_name(config.inter.margin): decimal(inter.margin),
                 "loss": f"{inter.loss:.3f}",
             }
         ),
-        paragraph(_hinge(inter.to_own, inter.to_negative, inter.margin, inter.loss, config.negatives, "negatives")),
+        paragraph(
+            _hinge(inter.to_own, inter.to_negative, inter.margin, inter.loss, config.inter.negatives, "negatives")
+        ),
         _candidates(
             "candidate",
             inter.candidates,
@@ -86,11 +89,12 @@ def _inter_section(explanation: Explanation) -> str:
 def _intra_section(explanation: Explanation) -> str:
     intra, config = explanation.intra, explanation.config
     if intra is None:
+        shortest = f"{config.intra.min_clip_seconds:g} s"
         return section(
             SECTIONS[1],
             paragraph(
-                f"There is none: the motion is shorter than the shortest clip ({config.min_clip_seconds:g} s), or no "
-                "other clip could be its proxy."
+                f"There is none: the motion is shorter than the shortest clip ({shortest}), or no other clip could be "
+                "its proxy."
             ),
         )
     clips = "; ".join(f"{place}: {away:.3f}" for place, away in intra.away)
@@ -99,9 +103,9 @@ def _intra_section(explanation: Explanation) -> str:
         paragraph(
             f"Distance of each generated clip to the real one at its place: {clips}. The largest is the least "
             f"aligned clip (eq. 4). It should resemble the positive proxy, from {quoted(intra.positive.text)} "
-            f"({RULES['positive proxy'][config.positive_proxy_rule]}: real clips close, generated ones far), and not "
+            f"({RULES['positive proxy'][config.intra.positive_rule]}: real clips close, generated ones far), and not "
             f"the negative proxy, from {quoted(intra.negative.text)} "
-            f"({RULES['negative proxy'][config.negative_proxy_rule]}: real clips far, generated ones close)."
+            f"({RULES['negative proxy'][config.intra.negative_rule]}: real clips far, generated ones close)."
         ),
         *([] if intra.acts else [_above_gamma(intra, config)]),
         viewer_html(_clip_view(intra, explanation.stand_in)),
@@ -110,7 +114,7 @@ def _intra_section(explanation: Explanation) -> str:
                 "clip to its real counterpart": f"{max(away for _, away in intra.away):.3f}",
                 "clip to its positive proxy": f"{intra.positive_distances[0]:.3f}",
                 "clip to its negative proxy": f"{intra.negative_distances[0]:.3f}",
-                _margin_name(config): decimal(intra.margin),
+                _margin_name(config.intra.margin): decimal(intra.margin),
                 "loss" if intra.acts else "loss, if it counted": f"{intra.loss:.3f}",
                 "cosine of the whole motions": decimal(intra.alike),
             }
@@ -118,7 +122,7 @@ def _intra_section(explanation: Explanation) -> str:
         paragraph(
             _hinge(
                 intra.positive_distances[0], intra.negative_distances[0], intra.margin, intra.loss,
-                config.proxy_pairs, "proxy pairs",
+                config.intra.proxy_pairs, "proxy pairs",
             )
         ),
         _candidates("positive proxy", intra.positives, "Candidates for the positive proxy, best first by the rule."),
@@ -150,13 +154,13 @@ def _stand_in_note(explanation: Explanation) -> list[str]:
 def _above_gamma(intra: IntraExample, config: AlignmentConfig) -> str:
     return note(
         f"The loss did not count here: the motion as a whole lies at cosine {intra.alike:.3f} of the real one, and it "
-        f"acts below γ = {config.gamma:g} only. Shown is what was mined.",
+        f"acts below γ = {config.intra.gamma:g} only. Shown is what was mined.",
         "warn",
     )
 
 
-def _margin_name(config: AlignmentConfig) -> str:
-    return "margin from the real pair" if config.margin == "adaptive" else "margin, fixed"
+def _margin_name(margin: Margin) -> str:
+    return "margin from the real pair" if margin == "adaptive" else "margin, fixed"
 
 
 def _order_of(candidates: Sequence[Candidate], config: AlignmentConfig) -> str:

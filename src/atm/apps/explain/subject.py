@@ -15,7 +15,7 @@ from atm.alignment import Alignment, AlignmentConfig
 from atm.apps.explain.mined import NOISE, Explanation, explain_batch, explain_motions
 from atm.apps.generate import row_seed, sample_rows
 from atm.apps.resources import device, open_space
-from atm.base.config import load, validate
+from atm.base.config import changed, load, validate
 from atm.base.errors import InputError
 from atm.base.packaged import packaged
 from atm.base.storage import find_model, load_state, read_model
@@ -200,20 +200,19 @@ def open_subject(model: Path | None, *, data: Path | None, space: Path | None, s
 def _losses(own: AlignmentConfig | None, space: SpaceConfig) -> tuple[AlignmentConfig, str]:
     """The losses to explain by, and what to say of them."""
     if own is None:
-        paper = AlignmentConfig(
-            inter_weight=1, intra_weight=1, epsilon=space.epsilon, sentence_encoder=space.sentence_encoder
-        )
+        known = {"epsilon": space.epsilon, "sentence_encoder": space.sentence_encoder}
+        paper = changed(AlignmentConfig(), {"inter.weight": 1.0, "intra.weight": 1.0, **known})
         said = "The model was trained without the losses, or does not say; the example is mined by the paper's choices,"
         return paper, f"{said} with the space's ε = {paper.epsilon:g} ({paper.sentence_encoder})."
     said = (
-        f"Inter-motion loss weighed {own.inter_weight:g}, intra-motion loss {own.intra_weight:g}; "
-        f"ε = {own.epsilon:g} ({own.sentence_encoder}), γ = {own.gamma:g}."
+        f"Inter-motion loss weighed {own.inter.weight:g}, intra-motion loss {own.intra.weight:g}; "
+        f"ε = {own.epsilon:g} ({own.sentence_encoder}), γ = {own.intra.gamma:g}."
     )
-    changes: dict[str, Any] = {"inter_weight": own.inter_weight or 1.0, "intra_weight": own.intra_weight or 1.0}
-    if own.inter_loss != "hard_negative":
-        said += f" The run's {own.inter_loss} loss mines no hard negative; shown is what eq. 2 would mine."
-        changes["inter_loss"] = "hard_negative"
-    return own.model_copy(update=changes), said
+    changes: dict[str, Any] = {"inter.weight": own.inter.weight or 1.0, "intra.weight": own.intra.weight or 1.0}
+    if own.inter.loss != "hard_negative":
+        said += f" The run's {own.inter.loss} loss mines no hard negative; shown is what eq. 2 would mine."
+        changes["inter.loss"] = "hard_negative"
+    return changed(own, changes), said
 
 
 def _load(file: Path, encoder_of: Callable[[str], TextEncoder]) -> nn.Module:

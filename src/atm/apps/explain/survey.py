@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from atm.alignment import Alignment
+from atm.alignment import Alignment, AlignmentOutput
 from atm.alignment.distances import row_distance
 from atm.apps.explain.mined import Stepping
 from atm.base.progress import progress
@@ -99,7 +99,7 @@ def survey(
         output = alignment(step.motion, batch, step.noise_level)
         logs.append(output.log)
         motions += len(batch)
-        pairs += _pairs(alignment, step.motion, batch, output.inter_detail)
+        pairs += _pairs(output, batch)
     shares = {name: float(np.mean([log[name] for log in logs])) for name in _SHARES if name in logs[0]}
     return Survey(motions, shares, sorted(pairs, key=lambda pair: pair.ratio))
 
@@ -193,15 +193,13 @@ def survey_html(found: Survey) -> str:
     )  # fmt: skip
 
 
-def _pairs(alignment: Alignment, generated, batch: Batch, detail) -> list[Pair]:
+def _pairs(output: AlignmentOutput, batch: Batch) -> list[Pair]:
     """The first hard negative of each row that has one, with its numbers."""
-    rows = detail.valid[:, 0].nonzero()[:, 0]
-    others = detail.negative[rows, 0]
-    distances = []
-    for motion in (generated, batch.motion):
-        z = alignment.space.encode_motion(motion).float()
-        distances.append(row_distance(z[rows], z[others], alignment.config.distance).tolist())
-    numbers = zip(*distances, detail.ratio[rows, 0].tolist(), detail.loss[rows].tolist(), strict=True)
+    result, seen = output.inter_result, output.embedded
+    rows = result.counts[:, 0].nonzero()[:, 0]
+    others = result.mined.index[rows, 0]
+    distances = (row_distance(z[rows], z[others], output.config.distance).tolist() for z in (seen.generated, seen.real))
+    numbers = zip(*distances, result.mined.ratio[rows, 0].tolist(), result.loss[rows].tolist(), strict=True)
     texts = ((batch.text[row], batch.text[other]) for row, other in zip(rows.tolist(), others.tolist(), strict=True))
     return [Pair(*text, *number) for text, number in zip(texts, numbers, strict=True)]
 

@@ -4,7 +4,7 @@ from atm.apps.studies.study import Row, Study
 
 PAPER_EPSILON = "alignment.epsilon=0.85"
 MEANING = "alignment.similarity=meaning"
-COUNTERFACTUAL = "alignment.counterfactual_weight=1"
+COUNTERFACTUAL = "alignment.counterfactual.weight=1"
 """Two captions that differ in a number lie close: at 0.1, the small presets' weight of the other losses, this loss is a
 tenth of theirs, as measured on a trained generator."""
 

@@ -18,6 +18,8 @@ BUILDS_ON = {
     "remodiffuse": (f"model.database=run:remodiffuse_database/{DATABASE}",),
 }
 """Rows of `generators` that take what an earlier row has made."""
+RULES = {"negative": "inter.rule", "positive-proxy": "intra.positive_rule", "negative-proxy": "intra.negative_rule"}
+"""What chooses each kind of example."""
 SECOND_HAND = "Its figures are second-hand."
 
 
@@ -31,8 +33,8 @@ def losses() -> Study:
         rows=(
             Row(name="none", what="the model's own loss alone", settings=WITHOUT,
                 published=_h3d(0.425, 0.570)),
-            Row(name="inter", what="+ L_inter", settings=("alignment.intra_weight=0",), published=_h3d(0.502, 0.383)),
-            Row(name="intra", what="+ L_intra", settings=("alignment.inter_weight=0",), published=_h3d(0.480, 0.391)),
+            Row(name="inter", what="+ L_inter", settings=("alignment.intra.weight=0",), published=_h3d(0.502, 0.383)),
+            Row(name="intra", what="+ L_intra", settings=("alignment.inter.weight=0",), published=_h3d(0.480, 0.391)),
             Row(name="both", what="+ both", published=_h3d(0.519, 0.320)),
         ),
     )  # fmt: skip
@@ -41,11 +43,11 @@ def losses() -> Study:
 def margins() -> Study:
     """Table 4: fixed margins against the adaptive one."""
     fixed = [
-        Row(name=f"{margin}", what="a fixed margin", settings=(f"alignment.margin={margin}",), said="worse")
+        Row(name=f"{margin}", what="a fixed margin", settings=_margins(f"{margin}"), said="worse")
         for margin in (0.1, 0.2, 0.3, 0.4, 0.5)
     ]
     adaptive = Row(name="adaptive", what="the margin of the real motions",
-                   settings=("alignment.margin=adaptive",), published={H3D: {"r_precision_1": 0.519}})  # fmt: skip
+                   settings=_margins("adaptive"), published={H3D: {"r_precision_1": 0.519}})  # fmt: skip
     return Study(
         name="margins",
         title="A margin from the real motions, or a fixed one?",
@@ -62,10 +64,10 @@ def metric_losses() -> Study:
         name="metric-losses",
         title="The inter-motion loss, or a plain metric loss?",
         about=f"Table 5 of the paper; the intra-motion loss is off in every row. {SECOND_HAND}",
-        settings=("alignment.intra_weight=0",),
+        settings=("alignment.intra.weight=0",),
         against="inter",
         rows=tuple(
-            Row(name=name, settings=(f"alignment.inter_loss={value}",), published={H3D: {"r_precision_1": top}})
+            Row(name=name, settings=(f"alignment.inter.loss={value}",), published={H3D: {"r_precision_1": top}})
             for name, value, top in rows
         ),
     )
@@ -75,10 +77,10 @@ def examples() -> Study:
     """Table 6: more than one hard negative, more than one proxy pair."""
     rows = (
         ("one", "one hard negative, one proxy pair", (), 0.434, 0.354),
-        ("negatives-3", "3 hard negatives", ("alignment.negatives=3",), 0.421, 0.366),
-        ("negatives-5", "5 hard negatives", ("alignment.negatives=5",), 0.416, 0.362),
-        ("proxies-3", "3 proxy pairs", ("alignment.proxy_pairs=3",), 0.402, 0.525),
-        ("proxies-5", "5 proxy pairs", ("alignment.proxy_pairs=5",), 0.367, 0.779),
+        ("negatives-3", "3 hard negatives", ("alignment.inter.negatives=3",), 0.421, 0.366),
+        ("negatives-5", "5 hard negatives", ("alignment.inter.negatives=5",), 0.416, 0.362),
+        ("proxies-3", "3 proxy pairs", ("alignment.intra.proxy_pairs=3",), 0.402, 0.525),
+        ("proxies-5", "5 proxy pairs", ("alignment.intra.proxy_pairs=5",), 0.367, 0.779),
     )
     return Study(
         name="examples",
@@ -102,7 +104,7 @@ def rules() -> Study:
     rows = [Row(name="ratio", what="generated over real distance everywhere", published=_h3d(0.519, 0.320))]
     for example, figures in printed.items():
         for rule, (top, fid) in zip(("numerator", "denominator"), figures, strict=True):
-            setting = f"alignment.{example.replace('-', '_')}_rule={rule}"
+            setting = f"alignment.{RULES[example]}={rule}"
             what = f"{example.replace('-', ' ')}: {rule} only"
             rows.append(Row(name=f"{example}-{rule}", what=what, settings=(setting,), published=_h3d(top, fid)))
     return Study(
@@ -118,8 +120,8 @@ def cost() -> Study:
     """Table 8: what the losses cost."""
     rows = (
         ("baseline", "the model's own loss alone", "alignment=none", 97.9, 10.9),
-        ("inter", "+ L_inter", "alignment.intra_weight=0", 111.2, 12.7),
-        ("intra", "+ L_intra", "alignment.inter_weight=0", 113.8, 12.8),
+        ("inter", "+ L_inter", "alignment.intra.weight=0", 111.2, 12.7),
+        ("intra", "+ L_intra", "alignment.inter.weight=0", 113.8, 12.8),
         ("both", "+ both", None, 114.1, 12.9),
     )
     timed = [
@@ -147,7 +149,7 @@ def weight() -> Study:
     values = ("0.001", "0.003", "0.01", "0.03", "0.1")
     return _sweep(
         "weight", "How much do the losses weigh?", "Figure 6 of the paper: λ is best at 0.01.", "λ", values, "0.01",
-        lambda value: (f"alignment.inter_weight={value}", f"alignment.intra_weight={value}"),
+        lambda value: (f"alignment.inter.weight={value}", f"alignment.intra.weight={value}"),
         said=["worse", "worse", None, "worse", "worse"],
     )  # fmt: skip
 
@@ -164,7 +166,7 @@ def clip() -> Study:
     """Figure 6: clip duration."""
     return _sweep(
         "clip", "How long a clip?", "Figure 6 of the paper: clips of 2 s are best.", "clip, seconds",
-        ("1", "1.5", "2", "2.5", "3"), "2", lambda value: (f"alignment.clip_seconds={value}",),
+        ("1", "1.5", "2", "2.5", "3"), "2", lambda value: (f"alignment.intra.clip_seconds={value}",),
         said=["worse", "worse", None, "worse", "worse"],
     )  # fmt: skip
 
@@ -188,7 +190,7 @@ def gamma() -> Study:
     """Figure 7: gamma."""
     return _sweep(
         "gamma", "When is a motion good enough for L_intra to rest?", "Figure 7 of the paper: γ is best at 0.8.", "γ",
-        _COSINES, "0.80", lambda value: (f"alignment.gamma={value}",),
+        _COSINES, "0.80", lambda value: (f"alignment.intra.gamma={value}",),
         said=["worse", "worse", None, "worse", "worse", "worse"],
     )  # fmt: skip
 
@@ -235,6 +237,11 @@ def generators() -> Study:
         ),
         rows=tuple(_beside(row, printed.get(row.name, {})) for row in (*stages, *whole, *assembled)),
     )
+
+
+def _margins(value: str) -> tuple[str, ...]:
+    """One margin for every loss."""
+    return tuple(f"alignment.{loss}.margin={value}" for loss in ("inter", "intra", "counterfactual"))
 
 
 def _beside(row: Row, printed: dict[str, tuple[float, float]]) -> Row:
