@@ -176,10 +176,7 @@ def _draw_gait(score: Score, action: Action, turn: float) -> Gait:
 
 
 def _gait(style: Style, runs: bool, sign: int, speed: float, step_time: float) -> Gait:
-    if runs:
-        cycle = running(speed, style.runs)
-    else:
-        cycle = walking(speed, style.walks, backward=sign < 0)
+    cycle = running(speed, style.runs) if runs else walking(speed, style.walks, backward=sign < 0)
     if sign < 0:
         shapes = (BACKWARD, BACKWARD)
     else:
