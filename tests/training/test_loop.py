@@ -197,7 +197,7 @@ def test_alignment_that_dwarfs_the_own_loss_is_warned_of_once(bench, recwarn):
     bench.run("huge", config, alignment=toy_alignment(inter_weight=1e4, intra_weight=1e4))
     said = [str(warning.message) for warning in recwarn if "times that of the model's own loss" in str(warning.message)]
     assert len(said) == 1
-    assert "lower alignment.inter_weight" in said[0]
+    assert "lower alignment.inter.weight" in said[0]
     recwarn.clear()
     bench.run("small", config, alignment=toy_alignment(inter_weight=1e-4, intra_weight=1e-4))
     assert not [warning for warning in recwarn if "own loss" in str(warning.message)]

@@ -23,7 +23,7 @@ from atm.scripted.program import Program
 from atm.scripted.sampling import HELD_OUT, Combination, held_out, sample_program
 from atm.text import tag_words
 
-VERSION = 1
+VERSION = 2
 """Goes up whenever the same seed gives other motions, captions or splits."""
 CAPTIONS = 3
 MOST_CLIPS = 1_000_000

@@ -49,8 +49,9 @@ STANDING_HEIGHT = 0.952
 TOE_AHEAD_OF_PELVIS = 0.045
 """Where the soles stand under a standing body, metres."""
 
-SPINE_BLEND = (0.75, 0.9)
-"""Part of the way from the pelvis' to the chest's rotation that the second and third joint of the spine have gone."""
+SPINE_BLEND = ((0.4, 0.85, 0.55), (0.6, 1.0, 0.9))
+"""Part of the way from the pelvis' to the chest's yaw, pitch and roll that the second and the third joint of the spine
+have gone, as in captured people."""
 _STRAIGHTEST_KNEE = 5.0
 """A standing leg keeps this bend, degrees."""
 _STRAIGHTEST_SWING = 3.5
@@ -95,8 +96,9 @@ def joints_from_channels(channels: np.ndarray) -> np.ndarray:
 
     joints[:, PELVIS] = root
     joints[:, SPINE1] = root + pelvis_turn @ OFFSETS[SPINE1]
-    for joint, parent, weight in ((SPINE2, SPINE1, SPINE_BLEND[0]), (SPINE3, SPINE2, SPINE_BLEND[1])):
-        turn = rotation(*(p + weight * (q - p) for p, q in zip(pelvis_angles, chest_angles, strict=True)))
+    for joint, parent, shares in ((SPINE2, SPINE1, SPINE_BLEND[0]), (SPINE3, SPINE2, SPINE_BLEND[1])):
+        angles = zip(shares, pelvis_angles, chest_angles, strict=True)
+        turn = rotation(*(below + share * (above - below) for share, below, above in angles))
         joints[:, joint] = joints[:, parent] + turn @ OFFSETS[joint]
     chest_turn = rotation(*chest_angles)
     joints[:, NECK] = joints[:, SPINE3] + chest_turn @ OFFSETS[NECK]
