@@ -51,6 +51,20 @@ def test_total_is_the_weighted_sum_of_both_losses_and_reaches_the_motion():
     assert output.intra > 0
 
 
+@pytest.mark.parametrize(("frames", "reached"), [(37, False), (38, True)])
+def test_the_intra_loss_leaves_kit_clips_of_12_frames_out(frames, reached):
+    """37 frames at 12.5 a second are a clip of 2 s and 0.96 s, 38 are 2 s and 1.04 s: under 1 s is left out."""
+    space, _, batch = case(12, frames)
+    real = Motion(batch.motion.features[..., :251].clone(), batch.motion.lengths)
+    made = Motion(
+        torch.randn(12, frames, 251, generator=torch.Generator().manual_seed(5)).requires_grad_(), real.lengths
+    )
+    output = Alignment(AlignmentConfig(inter_weight=0.0, gamma=1), space)(made, replace(batch, motion=real))
+    output.total.backward()
+    assert made.features.grad[:, :25].any()
+    assert made.features.grad[:, 25:].any().item() is reached
+
+
 def test_the_space_is_frozen_and_gets_no_gradient():
     space, generated, batch = case()
     Alignment(AlignmentConfig(gamma=1), space)(generated, batch).total.backward()

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from atm.alignment.clips import Clips, find_clips, least_aligned
+from atm.alignment.clips import Clips, find_clips, least_aligned, least_clip_frames
 from atm.alignment.config import AlignmentConfig
 from atm.alignment.distances import row_distance
 from atm.alignment.gather import gather_rows, gather_texts, mean_over_processes, processes
@@ -237,7 +237,7 @@ class Alignment:
         config = self.config
         fps = real.skeleton.fps
         clip_frames = max(1, round(config.clip_seconds * fps))
-        min_frames = min(clip_frames, max(1, round(config.min_clip_seconds * fps)))
+        min_frames = min(clip_frames, least_clip_frames(config.min_clip_seconds, fps))
         clips = find_clips(real.lengths, clip_frames=clip_frames, min_frames=min_frames)
         log["intra/active"] = 0.0
         if (clips is None or not is_open.any()) and not self._gathers:
