@@ -2,6 +2,7 @@
 
 import random
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from atm.data.humanml3d import Item, by_length, open_dataset
 from atm.evaluation.sampling import draw
 
 
-def entries_of(file: dict[str, np.ndarray], folder: Path, features: int) -> list[Item]:
+def entries_of(file: Mapping[str, np.ndarray], folder: Path, features: int) -> list[Item]:
     """What the published class reads: clips, captions and a list of ids. The last name has no clip."""
     for name in ("new_joint_vecs", "texts"):
         (folder / name).mkdir()
@@ -28,21 +29,20 @@ def entries_of(file: dict[str, np.ndarray], folder: Path, features: int) -> list
 @pytest.mark.parametrize(("name", "features"), [("t2m", 263), ("kit", 251)])
 def test_entries_and_draws_are_the_published_ones_seed_for_seed(golden, tmp_path, name, features):
     """There a part is named by a letter that is drawn, here by its frames."""
-    z = golden("dataset_sampling.npz")
-    entries = entries_of(z, tmp_path, features)
-    for entry, theirs in zip(entries, z[f"{name}_order"].tolist(), strict=True):
+    file = golden("dataset_sampling.npz")
+    entries = entries_of(file, tmp_path, features)
+    for entry, theirs in zip(entries, file[f"{name}_order"].tolist(), strict=True):
         assert re.fullmatch(entry.clip if entry.id == entry.clip else f"[A-W]_{entry.clip}", theirs)
-    assert [entry.frames for entry in entries] == z[f"{name}_entry_lengths"].tolist()
+    file.same(f"{name}_entry_lengths", [entry.frames for entry in entries])
 
-    seed = int(z[f"{name}_draw_seed"])
+    seed = int(file[f"{name}_draw_seed"])
     rng, np_rng = random.Random(seed), np.random.RandomState(seed)
-    for step, item in enumerate(z[f"{name}_draw_item"].tolist()):
-        entry = entries[item]
-        crop = draw(entry.frames, len(entry.captions), rng=rng, np_rng=np_rng)
-        # The stored start frame is counted in the whole motion.
-        assert (entry.first + crop.start, crop.frames) == (
-            z[f"{name}_draw_start"][step],
-            z[f"{name}_draw_length"][step],
-        )
-        assert entry.captions[crop.caption].text == z[f"{name}_draw_caption"][step]
-        assert min(len(entry.captions[crop.caption].words), 20) + 2 == z[f"{name}_draw_sent_len"][step]
+    drawn = []
+    for item in file[f"{name}_draw_item"].tolist():
+        crop = draw(entries[item].frames, len(entries[item].captions), rng=rng, np_rng=np_rng)
+        drawn.append((entries[item], crop, entries[item].captions[crop.caption]))
+    # The stored start frame is counted in the whole motion.
+    file.same(f"{name}_draw_start", [entry.first + crop.start for entry, crop, _ in drawn])
+    file.same(f"{name}_draw_length", [crop.frames for _, crop, _ in drawn])
+    file.same(f"{name}_draw_caption", [caption.text for _, _, caption in drawn])
+    file.same(f"{name}_draw_sent_len", [min(len(caption.words), 20) + 2 for _, _, caption in drawn])
