@@ -1,5 +1,6 @@
 """Cutting motions into clips: in sequence, not overlapping."""
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -51,6 +52,12 @@ def find_clips(lengths: Int[Tensor, "B"], *, clip_frames: int, min_frames: int) 
         if length - start >= min_frames
     ]
     return Clips(*torch.tensor(clips, device=lengths.device).unbind(1)) if clips else None
+
+
+def least_clip_frames(seconds: float, fps: float) -> int:
+    """Return the fewest frames that a clip of at least `seconds` can have: 1 s at 12.5 frames a second needs 13."""
+    # Six digits: a product such as 1.1 * 20, which is a little above 22, must not become 23 frames.
+    return max(1, math.ceil(round(seconds * fps, 6)))
 
 
 @torch.no_grad()

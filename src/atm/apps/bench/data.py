@@ -181,12 +181,12 @@ def _run_all(sampler: BatchSampler, steps: range) -> None:
 
 
 def _file(item: Item) -> str:
-    return f"{item.id.partition('@')[0]}.npy"
+    return f"{item.clip}.npy"
 
 
 def _rows_of(clip: np.ndarray, item: Item, first: int, frames: int) -> np.ndarray:
     """Of a whole clip, where the item may be a part of it."""
-    start = first + int(item.id.partition("@")[2].partition("-")[0] or 0)
+    start = item.first + first
     return clip[start : start + frames]
 
 

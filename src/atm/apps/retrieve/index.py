@@ -51,7 +51,7 @@ class Index:
     z_motion: Float[Tensor, "N E"]
     """Unit vectors, one for each item of the data set."""
     captions: list[tuple[str, Item]]
-    """Every caption with its motion; each pair once."""
+    """Every caption with its entry; each pair once."""
     z_text: Float[Tensor, "C E"]
     """Unit vectors, one for each of these."""
     device: torch.device | str = "cpu"
@@ -59,16 +59,20 @@ class Index:
 
     @torch.no_grad()
     def motions_like(self, text: str, top: int) -> list[Hit]:
-        """The motions nearest to a sentence, best first; of equal ones in the data set's order."""
+        """Return the motions nearest to a sentence, best first; of equal ones in the data set's order.
+
+        Entries of the same frames, which differ in their captions alone, are one motion here.
+        """
         query = F.normalize(self.space.encode_text([text]).float().cpu(), dim=-1)[0]
-        nearest: dict[str, tuple[float, str]] = {}
+        nearest: dict[tuple[int, int], tuple[float, str]] = {}
         for (caption, item), cosine in zip(self.captions, (self.z_text @ query).tolist(), strict=True):
-            nearest[item.id] = max(nearest.get(item.id, (-2.0, "")), (cosine, caption))
-        cosines = self.z_motion @ query
-        return [
-            Hit(self.dataset.items[row], nearest[self.dataset.items[row].id][1], cosines[row].item())
-            for row in _best(cosines, top)
-        ]
+            frames = item.start, item.frames
+            nearest[frames] = max(nearest.get(frames, (-2.0, "")), (cosine, caption))
+        first = {(item.start, item.frames): row for row, item in reversed(list(enumerate(self.dataset.items)))}
+        rows = sorted(first.values())
+        cosines = self.z_motion[rows] @ query
+        best = [(self.dataset.items[rows[place]], cosines[place].item()) for place in _best(cosines, top)]
+        return [Hit(item, nearest[item.start, item.frames][1], cosine) for item, cosine in best]
 
     @torch.no_grad()
     def captions_like(self, features: Float[np.ndarray, "T D"], top: int) -> list[Hit]:

@@ -90,7 +90,7 @@ def _lengths(scan: Scan, usable: dict[str, Clip]) -> Iterator[Finding]:
             severity, then = "error", "No clip is left to train on: cut them, or prepare them at the right frame rate."
         else:
             severity = "warning" if len(found) > _MANY * len(usable) else "note"
-            then = "By the published rule they take no part as a whole; parts of them with captions of their own may."
+            then = "By the published rule they take no part, and neither do parts of them with captions of their own."
         yield Finding(severity, name, what, then, tuple(found))
 
 

@@ -101,7 +101,8 @@ def _line_findings(scan: Scan) -> Iterator[Finding]:
                 continue
             if part[1] > frames:
                 beyond.append(f"{place} ({line.start:g} to {line.end:g} s of {frames} frames)")
-            if not least <= min(part[1], frames) - part[0] < FRAMES_LIMIT:
+            # Of a clip that takes no part itself the finding about its length says so.
+            if least <= frames < FRAMES_LIMIT and not least <= min(part[1], frames) - part[0]:
                 short.append(place)
     for fault, (severity, what, meaning, repair) in _FAULTS.items():
         if found[fault]:
@@ -112,7 +113,7 @@ def _line_findings(scan: Scan) -> Iterator[Finding]:
         )
     if short:
         yield Finding(
-            "note", "captions_part_length", f"captions of parts that have not {least} to {FRAMES_LIMIT - 1} frames",
+            "note", "captions_part_length", f"captions of parts of under {least} frames",
             "By the published rule these parts take no part.", tuple(short),
         )  # fmt: skip
     if long:
