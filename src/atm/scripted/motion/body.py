@@ -44,8 +44,6 @@ FLAT_FOOT_DEGREES = 21.0
 """The bone from ankle to toe points this far below the horizontal when the sole lies flat."""
 SOLE_LENGTH = np.array([0.05 + BONES[TOE[i]] * np.cos(np.radians(FLAT_FOOT_DEGREES)) for i in (0, 1)])
 """From heel (5 cm behind the ankle) to toe, metres."""
-STANDING_HEIGHT = 0.952
-"""Height of the pelvis joint of a standing body, metres."""
 TOE_AHEAD_OF_PELVIS = 0.045
 """Where the soles stand under a standing body, metres."""
 

@@ -122,7 +122,7 @@ def clap(score: Score, action: Action) -> None:
     gap = closed + (wide * first - closed) * apart
     height = score["root_y"] + rng.uniform(0.17, 0.25)
     # Who sits leans back: the hands meet nearer to the hips.
-    forward = rng.uniform(0.33, 0.40) - (0.08 if score.posture == "seated" else 0.0)
+    forward = rng.uniform(0.33, 0.40) - (0.11 if score.posture == "seated" else 0.0)
     busier = rng.choice([0.38, 0.62])
     for i, side in enumerate(SIDES):
         outward = (1, -1)[i]
@@ -178,14 +178,14 @@ def _strike(
 ) -> None:
     """Trunk, head and arms of captured blows, each going over into the next halfway between the two."""
     rng, t = score.rng, score.times
-    stretch = float(np.clip(period / 0.78, 0.7, 1.5))
+    out, back = float(np.clip(period / 0.78, 0.7, 1.5)), float(np.clip(period / 0.95, 0.45, 1.5))
     borders = [0.5 * (one + other) for (one, _), (other, _) in pairwise(hits)]
     starts = [minimum_jerk((t - border) / (0.4 * period) + 0.5) for border in borders]
     shares = np.array([np.ones_like(t), *starts]) - np.array([*starts, np.zeros_like(t)])
     total: dict[str, np.ndarray] = {}
     for (peak, side), share in zip(hits, shares, strict=True):
         # The blow itself is as quick as captured; what is before and after takes its time.
-        away = (t - peak) / stretch
+        away = (t - peak) / np.where(t < peak, out, back)
         curves = blow(away)
         sign = 1 if side == "right" else -1
         other = "left" if side == "right" else "right"
@@ -265,14 +265,18 @@ def kick(score: Score, action: Action) -> None:
 
 def _kick_trunk_and_arms(score: Score, outward: int, lift, up, strike, out, withdraw, home) -> None:
     rng = score.rng
-    back = rng.uniform(9, 14)
+    back = rng.uniform(9, 18)
     settle = withdraw - strike - out + home
     score.pulse("pelvis_tilt", -back, lift, up + out, settle)
     score.pulse("chest_lean", -back, lift + 0.04, up + out, settle)
     score.pulse("head_pitch", 4, lift, up, out + settle)
-    score.pulse("root_y", -0.016, lift, up, out + settle)
-    score.pulse("pelvis_yaw", -outward * rng.uniform(8, 14), strike - 0.06, out, settle)
-    score.pulse("chest_yaw", outward * rng.uniform(4, 9), strike - 0.04, out, settle)
+    # Down on the supporting leg before, over it to the side, and the hip goes with the blow.
+    score.pulse("root_y", -rng.uniform(0.02, 0.055), lift - 0.25, up + 0.25, out + settle)
+    score.pulse("chest_side", -outward * rng.uniform(2, 7), lift - 0.1, up, out + settle)
+    score.pulse("pelvis_yaw", -outward * rng.uniform(12, 22), strike - 0.06, out, settle)
+    score.pulse("pelvis_roll", outward * rng.uniform(3, 8), strike - 0.10, out, settle)
+    score.pulse("chest_yaw", outward * rng.uniform(6, 16), strike - 0.04, out, settle)
+    score.pulse("chest_lean", rng.uniform(4, 10), lift - 0.05, 0.6 * up, out + 0.4 * up)
     for i, side in enumerate(SIDES):
         same = (1, -1)[i] == outward
         # The arm on the kicking side goes back, the other one comes up in front.
