@@ -143,8 +143,8 @@ class Generator(Protocol):
         guidance_scale: float | None = None,
         progress: bool = False,
     ) -> Motion:
-        """One motion per text. Row i's noise is drawn from `seeds[i]` alone, so that a batch of one equals its row
-        in a batch of many. `guidance_scale` None takes the model's own; `progress` shows a bar."""
+        """Return one motion per text. Row i's noise is drawn from `seeds[i]` alone, so that a batch of one equals its
+        row in a batch of many. `guidance_scale` None takes the model's own; `progress` shows a bar."""
         ...
 
 

@@ -22,11 +22,11 @@ class Clips(NamedTuple):
     """Frames of the clip."""
 
     def to(self, device: torch.device) -> "Clips":
-        """The same clips on a device, which is not waited for."""
+        """Return the same clips on a device, which is not waited for."""
         return Clips(*(part.to(device, non_blocking=True) for part in self))
 
     def cut(self, motion: Motion) -> Motion:
-        """The clips as motions of their own; differentiable. Frames behind a clip's end repeat its last one.
+        """Return the clips as motions of their own; differentiable. Frames behind a clip's end repeat its last one.
 
         Clips on the CPU can be cut from motions anywhere: no device is then waited for.
         """

@@ -86,7 +86,7 @@ def sample_all(
     guidance_scale: float | None = None,
     show_progress: bool = True,
 ) -> Motion:
-    """One motion per sentence, in batches.
+    """Return one motion per sentence, in batches.
 
     Raises:
         InputError: the length is not one that the model can make.
@@ -120,7 +120,7 @@ def sample_rows(
 
 
 def check_model(model: Path) -> list[CheckResult]:
-    """The checks that every generator must pass, on this run or model file.
+    """Return the checks that every generator must pass, on this run or model file.
 
     The batch is noise of the size of the model's own data: what the checks ask for does not depend on its content.
     """
@@ -141,7 +141,7 @@ def check_text(text: list[str]) -> None:
 
 
 def row_seed(seed: int, sample: int) -> int:
-    """The noise of a sample: the same for every sentence, so that sentences can be compared."""
+    """Return the noise of a sample: the same for every sentence, so that sentences can be compared."""
     return int(np.random.SeedSequence([seed, sample]).generate_state(1)[0])
 
 

@@ -43,7 +43,7 @@ def start(
     machines: int = 1,
     show_progress: bool = True,
 ) -> TrainResult:
-    """A new run.
+    """Return a new run.
 
     Args:
         config: with `data` set.
@@ -67,7 +67,8 @@ def start(
 
 
 def with_model_of(config: TrainConfig, path: Path) -> TrainConfig:
-    """The config with the model that a run folder or model file holds in place of its own, so that its weights fit.
+    """Return the config with the model that a run folder or model file holds in place of its own, so that its weights
+    fit.
 
     Raises:
         InputError: no such file, or a model of another kind.
@@ -101,7 +102,7 @@ def start_or_resume(
     from_model: Path | None = None,
     show_progress: bool = True,
 ) -> RunFolder:
-    """A run that is there at the end: begun, gone on with, or finished already; arguments as for `start`.
+    """Return a run that is there at the end: begun, gone on with, or finished already; arguments as for `start`.
 
     Args:
         minutes: of all calls together; None: all its steps.
@@ -206,7 +207,7 @@ def _run(
 def build_model(
     config: TrainConfig, dataset: MotionDataset, encoder: TextEncoder, *, new: bool
 ) -> tuple[TrainConfig, nn.Module]:
-    """A model with weights drawn from the config's seed, and the config with what the data decided.
+    """Return a model with weights drawn from the config's seed, and the config with what the data decided.
 
     Args:
         config: of the run.
@@ -226,25 +227,27 @@ def build_model(
 
 
 def text_encoder_name(config: TrainConfig) -> str:
-    """The language model of a run. A model that names none reads words or no text; it gets one that is always there."""
+    """Return the language model of a run. A model that names none reads words or no text; it gets one that is always
+    there."""
     return getattr(config.model, "text_encoder", "minilm")
 
 
 def sentence_encoder_name(config: TrainConfig) -> str:
-    """The language model of `Batch.sentence`, by which near-duplicate captions are told; a baseline asks none."""
+    """Return the language model of `Batch.sentence`, by which near-duplicate captions are told; a baseline asks
+    none."""
     if config.alignment is not None:
         return config.alignment.sentence_encoder
     return getattr(config.model, "sentence_encoder", text_encoder_name(config))
 
 
 def _reads_meaning(config: TrainConfig) -> bool:
-    """Whether the model's own objective or the losses read `Batch.meaning`."""
+    """Return whether the model's own objective or the losses read `Batch.meaning`."""
     asked = [part.reads_meaning() for part in (config.model, config.alignment) if hasattr(part, "reads_meaning")]
     return any(asked)
 
 
 def cached_encoder(name: str, dataset: MotionDataset, *, show_progress: bool) -> CachedTextEncoder:
-    """A text encoder that has every caption of the data set in memory."""
+    """Return a text encoder that has every caption of the data set in memory."""
     encoder = CachedTextEncoder(load_text_encoder(name))
     encoder.prepare(dataset.captions(), progress=show_progress)
     return encoder

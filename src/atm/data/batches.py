@@ -86,7 +86,7 @@ class BatchSampler:
         self._order: tuple[int, np.ndarray] | None = None
 
     def __call__(self, step: int) -> Batch:
-        """The batch of this step, counted from 0."""
+        """Return the batch of this step, counted from 0."""
         per_epoch = len(self._rows) // self.batch_size
         epoch, place = divmod(step, per_epoch)
         if self._order is None or self._order[0] != epoch:
@@ -107,7 +107,8 @@ class BatchSampler:
         return replace(batch, meaning=self._reader(batch.text, np.random.default_rng([self.seed, 2, step])))
 
     def _shuffle(self, rng: np.random.Generator, batches: int) -> np.ndarray:
-        """An epoch in order, as places in `_rows`; where sorted, whole batches are shuffled again in each group."""
+        """Return an epoch in order, as places in `_rows`; where sorted, whole batches are shuffled again in each
+        group."""
         order = rng.permutation(len(self._rows))[: batches * self.batch_size]
         if self._together == 1:
             return order
@@ -120,7 +121,8 @@ class BatchSampler:
 
 
 def _numbered_actions(items: list[Item], show_progress: bool) -> np.ndarray:
-    """Motions that do the same actions in the same order have the same number, those that begin alike a near one."""
+    """Return motions that do the same actions in the same order have the same number, those that begin alike a near
+    one."""
     read = progress(items, "reading captions", show=show_progress)
     actions = [tuple(event.action for event in parse_meaning(item.captions[0].text).events) for item in read]
     number = {done: place for place, done in enumerate(sorted(set(actions)))}
@@ -137,7 +139,7 @@ def collate(
     pad_to: int | None,
     window: int | None = None,
 ) -> Batch:
-    """One random caption and one random crop of each row; arguments as for `BatchSampler`."""
+    """Return one random caption and one random crop of each row; arguments as for `BatchSampler`."""
     items = [dataset.items[row] for row in rows]
     captions = [item.captions[rng.integers(len(item.captions))] for item in items]
     places = [crop_of(item.frames, rng, window) for item in items]
@@ -161,7 +163,7 @@ def collate(
 
 
 def crop_of(frames: int, rng: np.random.Generator, window: int | None = None) -> tuple[int, int]:
-    """Where a random crop of a motion of this many frames starts, and how many frames it has."""
+    """Return where a random crop of a motion of this many frames starts, and how many frames it has."""
     length = window
     if length is None:
         length = _longest_crop(frames)

@@ -104,12 +104,12 @@ class MotionDataset:
         return self._features[item.start : item.start + item.frames]
 
     def captions(self) -> list[str]:
-        """Every different caption of the split, in order of first use."""
+        """Return every different caption of the split, in order of first use."""
         return list(dict.fromkeys(caption.text for item in self.items for caption in item.captions))
 
 
 def open_dataset(folder: str | Path, split: str, *, min_frames: int | None = None) -> MotionDataset:
-    """A split of a HumanML3D or KIT-ML folder.
+    """Return a split of a HumanML3D or KIT-ML folder.
 
     Args:
         folder: the data folder.
@@ -138,8 +138,8 @@ def open_dataset(folder: str | Path, split: str, *, min_frames: int | None = Non
 
 @contextmanager
 def _without_collector() -> Iterator[None]:
-    """Ten thousands of small objects are made here, and all stay: looking for garbage among them again and again would
-    cost a third of a run's start."""
+    """Give ten thousands of small objects are made here, and all stay: looking for garbage among them again and again
+    would cost a third of a run's start."""
     running = gc.isenabled()
     gc.disable()
     try:
@@ -150,7 +150,8 @@ def _without_collector() -> Iterator[None]:
 
 
 def read_statistics(layout: Layout) -> tuple[np.ndarray, np.ndarray, Skeleton]:
-    """Mean, deviations and, by their width, the skeleton of a data folder; says what is missing of the folder."""
+    """Return the mean, deviations and, by their width, the skeleton of a data folder; says what is missing of the
+    folder."""
     parts = {CLIPS[0]: layout.clips, "texts": layout.texts, "Mean.npy": layout.mean, "Std.npy": layout.std}
     for name, path in parts.items():
         if path is None:
@@ -172,7 +173,7 @@ def _read_row(file: Path) -> np.ndarray:
 
 
 def read_split(folder: Path, split: str) -> list[str]:
-    """The ids of a split, in file order."""
+    """Return the ids of a split, in file order."""
     file = folder / f"{split}.txt"
     if not file.is_file():
         known = sorted(path.stem for path in folder.glob("*.txt"))
@@ -186,7 +187,7 @@ def read_split(folder: Path, split: str) -> list[str]:
 
 
 def read_captions(file: Path) -> list[tuple[Caption, float, float]]:
-    """The lines of a text file as caption, from, to (seconds; 0, 0 is the whole motion).
+    """Return the lines of a text file as caption, from, to (seconds; 0, 0 is the whole motion).
 
     Raises:
         InputError: the file is missing, holds no caption, or a line has another form.
@@ -225,7 +226,7 @@ def _actions(done: Any) -> list[dict[str, Any]]:
 
 
 def read_programs(folder: Path, ids: list[str]) -> dict[str, list[dict[str, Any]]]:
-    """What each of these clips does, of scripted ones; nothing where the motions are not scripted."""
+    """Return what each of these clips does, of scripted ones; nothing where the motions are not scripted."""
     file = folder / "programs.json"
     if not file.is_file():
         return {}
@@ -250,7 +251,7 @@ class _Source:
 
 
 def _items(source: _Source, clip_id: str, least: int) -> list[Item]:
-    """A clip's entries: each part that has a caption of its own, then the whole motion."""
+    """Return a clip's entries: each part that has a caption of its own, then the whole motion."""
     start, frames = source.store.span[clip_id]
     content = source.content.get(clip_id)
     file = source.texts / f"{clip_id}.txt"

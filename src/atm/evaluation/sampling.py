@@ -25,7 +25,7 @@ class Crop(NamedTuple):
 
 
 def draw(frames: int, captions: int, *, rng: random.Random, np_rng: np.random.RandomState) -> Crop:
-    """One caption and one crop of an entry, in the published order of random calls.
+    """Return one caption and one crop of an entry, in the published order of random calls.
 
     Two draws of three take the length down to a multiple of 4, the third takes 4 frames more away.
 

@@ -41,11 +41,11 @@ class Body(NamedTuple):
     """Capsules of one group melt into one shape."""
 
     def place(self, joints: Float[np.ndarray, "*T J 3"]) -> Float[np.ndarray, "*T K 2 3"]:
-        """Where the ends of the capsules are, in metres."""
+        """Return where the ends of the capsules are, in metres."""
         return np.einsum("kej,...jc->...kec", self.ends, joints)
 
     def plain(self) -> "Body":
-        """The same figure of round capsules only: each wide one as a row of four."""
+        """Return the same figure of round capsules only: each wide one as a row of four."""
         rows = [
             (k, offset)
             for k, across in enumerate(self.across)
@@ -128,7 +128,7 @@ def joint_index(skeleton: Skeleton, joint: str) -> int:
 
 @cache
 def body_of(skeleton: Skeleton) -> Body:
-    """The capsules of a skeleton."""
+    """Return the capsules of a skeleton."""
 
     def row(weights: Weights) -> np.ndarray:
         made = np.zeros(skeleton.n_joints)
@@ -146,7 +146,7 @@ def body_of(skeleton: Skeleton) -> Body:
 
 
 def _groups() -> list[int]:
-    """The wide ones are the trunk; those that go on in the next between two joints are one limb."""
+    """Return the wide ones are the trunk; those that go on in the next between two joints are one limb."""
     groups = []
     for k, capsule in enumerate(_HUMAN):
         goes_on = capsule.a == _HUMAN[k - 1].b and 0 not in capsule.a.values()

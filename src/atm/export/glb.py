@@ -24,7 +24,7 @@ _TYPES = {1: gltf.SCALAR, 3: gltf.VEC3, 4: gltf.VEC4, 16: gltf.MAT4}
 
 
 def save_glb(path: Path | str, joints: Float[np.ndarray, "T J 3"], skeleton: Skeleton, *, text: str = "") -> None:
-    """Writes a motion whose forward kinematics gives the joint positions back, as far as bones keep their length.
+    """Write a motion whose forward kinematics gives the joint positions back, as far as bones keep their length.
 
     Args:
         path: where to.
@@ -72,7 +72,7 @@ def _add(
 
 
 def _rest_pose(rig: Rig, skeleton: Skeleton) -> Float[np.ndarray, "J 3"]:
-    """Where the joints are in the T-pose, the lowest on the floor."""
+    """Return where the joints are in the T-pose, the lowest on the floor."""
     rest, below, waiting = np.zeros((skeleton.n_joints, 3)), children_of(skeleton.parents), [0]
     while waiting:
         joint = waiting.pop()
@@ -95,7 +95,7 @@ def _joints(rig: Rig, rest: Float[np.ndarray, "J 3"], skeleton: Skeleton) -> lis
 
 
 def _animation(file: gltf.GLTF2, rig: Rig, skeleton: Skeleton, text: str) -> gltf.Animation:
-    """Rotations of all joints, and the places of those that move in their parent."""
+    """Return rotations of all joints, and the places of those that move in their parent."""
     seconds = _add(file, np.arange(len(rig.rotations)) / skeleton.fps, bounds=True)
     animation = gltf.Animation(name=text or "motion")
 
@@ -112,7 +112,7 @@ def _animation(file: gltf.GLTF2, rig: Rig, skeleton: Skeleton, text: str) -> glt
 
 
 def _continuous(quaternions: Float[np.ndarray, "T 4"]) -> Float[np.ndarray, "T 4"]:
-    """The same rotations with signs that do not jump: q and -q are one rotation, but not halfway between."""
+    """Return the same rotations with signs that do not jump: q and -q are one rotation, but not halfway between."""
     jumps = (quaternions[1:] * quaternions[:-1]).sum(-1) < 0
     signs = np.concatenate([[1.0], np.where(np.cumsum(jumps) % 2, -1.0, 1.0)])
     return quaternions * signs[:, None]
@@ -149,14 +149,15 @@ def _figure(file: gltf.GLTF2, rest: Float[np.ndarray, "J 3"], skeleton: Skeleton
 
 
 def _material(side: str, colour: str) -> gltf.Material:
-    """Materials are in linear light, our colours are sRGB: a power of 2.2 is near enough."""
+    """Return materials are in linear light, our colours are sRGB: a power of 2.2 is near enough."""
     linear = [(int(colour[at : at + 2], 16) / 255) ** 2.2 for at in (1, 3, 5)]
     shine = gltf.PbrMetallicRoughness(baseColorFactor=[*linear, 1.0], metallicFactor=0.0, roughnessFactor=0.7)
     return gltf.Material(name=side, pbrMetallicRoughness=shine)
 
 
 def _holders(body: Body, skeleton: Skeleton) -> Int[np.ndarray, "K 2"]:
-    """The joint that each end of a capsule turns with: of those that it lies between, the one nearest to the root."""
+    """Return the joint that each end of a capsule turns with: of those that it lies between, the one nearest to the
+    root."""
     depth = [0] * skeleton.n_joints
     for joint in range(skeleton.n_joints):
         above = skeleton.parents[joint]
@@ -171,7 +172,7 @@ def _holders(body: Body, skeleton: Skeleton) -> Int[np.ndarray, "K 2"]:
 def _capsules(
     ends: Float[np.ndarray, "K 2 3"], radii: Float[np.ndarray, "K 2"], holders: Int[np.ndarray, "K 2"]
 ) -> tuple[Float[np.ndarray, "V 3"], Float[np.ndarray, "V 3"], Int[np.ndarray, "V"], Int[np.ndarray, "F 3"]]:
-    """Vertices, normals, joints and triangles of capsules."""
+    """Return vertices, normals, joints and triangles of capsules."""
     angle = np.concatenate([np.linspace(-np.pi / 2, 0, RINGS), np.linspace(0, np.pi / 2, RINGS)])
     turn = np.arange(AROUND) * 2 * np.pi / AROUND
     shape = np.stack(
@@ -200,7 +201,7 @@ def _capsules(
 
 
 def _frame(along: Float[np.ndarray, "3"]) -> Float[np.ndarray, "3 3"]:
-    """Rows: x, y along the bone, z."""
+    """Return rows: x, y along the bone, z."""
     length = np.linalg.norm(along)
     y = along / length if length > 1e-9 else np.array([0.0, 1.0, 0.0])
     aside = np.array([1.0, 0.0, 0.0]) if abs(y[0]) < 0.9 else np.array([0.0, 0.0, 1.0])

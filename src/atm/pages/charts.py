@@ -118,7 +118,7 @@ def _cleaned(name: str, x: Numbers, y: Numbers, log_y: bool) -> tuple[np.ndarray
 
 
 def _running_mean(y: np.ndarray, reach: int) -> np.ndarray:
-    """Mean over the known neighbours; a gap stays a gap."""
+    """Return the mean over the known neighbours; a gap stays a gap."""
     known = np.isfinite(y)
     window = np.ones(2 * reach + 1)
     half = slice(reach, reach + len(y))

@@ -50,7 +50,7 @@ def page(
     footer: str = "",
     theme: str | None = None,
 ) -> str:
-    """A whole page out of fragments of HTML.
+    """Return a whole page out of fragments of HTML.
 
     Args:
         title: heading of the page and name of its tab; plain text, like `kicker`, `lead` and `footer`.
@@ -82,22 +82,22 @@ def page(
 
 
 def viewer_script() -> str:
-    """The viewer's JavaScript, for pages that are not made by `page`."""
+    """Return the viewer's JavaScript, for pages that are not made by `page`."""
     return f'const atmThree = "{_library()}";\n' + _asset("painter.js") + _asset("viewer.js")
 
 
 def viewer_style() -> str:
-    """The viewer's CSS, for pages that are not made by `page`."""
+    """Return the viewer's CSS, for pages that are not made by `page`."""
     return _asset("viewer.css")
 
 
 def section(heading: str, *parts: str) -> str:
-    """A heading with an anchor (the heading in lower case, joined by hyphens) and what follows it."""
+    """Return a heading with an anchor (the heading in lower case, joined by hyphens) and what follows it."""
     return str(_part("section")(heading, parts))
 
 
 def contents(headings: Sequence[str]) -> str:
-    """Links to the sections of these headings."""
+    """Return links to the sections of these headings."""
     return str(_part("contents")(headings))
 
 
@@ -112,37 +112,37 @@ def bullets(lines: Sequence[str]) -> str:
 
 
 def quoted(text: str) -> str:
-    """A caption in quotation marks, without its full stop, so that it can stand in a sentence."""
+    """Return a caption in quotation marks, without its full stop, so that it can stand in a sentence."""
     return f"“{text.rstrip('.')}”"
 
 
 def note(text: str, kind: str = "") -> str:
-    """A paragraph set apart. `kind`: `good`, `warn`, `bad` or nothing."""
+    """Return a paragraph set apart. `kind`: `good`, `warn`, `bad` or nothing."""
     return str(_part("note")(text, kind))
 
 
 def facts(pairs: dict[str, str]) -> str:
-    """A few figures in large print, each under its name."""
+    """Return a few figures in large print, each under its name."""
     return str(_part("facts")(pairs))
 
 
 def decimal(value: float, digits: int = 3) -> str:
-    """A figure for reading: with a minus sign, where a program writes a hyphen."""
+    """Return a figure for reading: with a minus sign, where a program writes a hyphen."""
     return f"{value:.{digits}f}".replace("-", "−")
 
 
 def figure(content: str, caption: str = "") -> str:
-    """A chart or picture (SVG or HTML) with a caption."""
+    """Return a chart or picture (SVG or HTML) with a caption."""
     return str(_part("figure")(content, caption))
 
 
 def side_by_side(*parts: str) -> str:
-    """Parts beside one another where there is room."""
+    """Return parts beside one another where there is room."""
     return str(_part("side_by_side")(parts))
 
 
 def table(first: str, columns: Sequence[Column | str], rows: Sequence[Row], *, caption: str = "") -> str:
-    """A table whose figures line up; None is shown as a dash.
+    """Return a table whose figures line up; None is shown as a dash.
 
     Args:
         first: name of the first column, that of the rows.
@@ -162,7 +162,7 @@ def table(first: str, columns: Sequence[Column | str], rows: Sequence[Row], *, c
 
 @cache
 def _environment() -> Environment:
-    """The templates of this package, with what they call."""
+    """Return the templates of this package, with what they call."""
     made = Environment(loader=PackageLoader("atm.pages"), autoescape=True, trim_blocks=True, keep_trailing_newline=True)
     made.filters |= {"inline": _inline, "anchor": _anchor, "cell": _cell}
     return made
@@ -192,7 +192,7 @@ def _anchor(heading: str) -> str:
 
 @cache
 def _library() -> str:
-    """The vendored three.js, packed: a quarter of its length."""
+    """Return the vendored three.js, packed: a quarter of its length."""
     packed = gzip.compress(_asset("three/three.min.js").encode(), mtime=0)
     return base64.b64encode(packed).decode("ascii")
 

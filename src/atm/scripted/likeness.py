@@ -117,7 +117,7 @@ def _scripted(kind: Kind) -> Iterator[np.ndarray]:
 
 
 def _windows(kind: Kind, joints: np.ndarray, cut: int = 0) -> Iterator[np.ndarray]:
-    """Features of the windows that show what the kind is."""
+    """Give features of the windows that show what the kind is."""
     joints = joints[cut : len(joints) - cut]
     if kind.only in ("down", "up"):
         middles = [edge + late for edge in _changes(joints[:, 0, 1], kind.only) for late in (-8, -4, 0, 4, 8)]
@@ -146,7 +146,7 @@ def _shows(only: str, joints: np.ndarray) -> bool:
 
 
 def _changes(height: np.ndarray, way: str) -> list[int]:
-    """Frames at which the pelvis passes the middle between standing and a low seat."""
+    """Return frames at which the pelvis passes the middle between standing and a low seat."""
     low = height < 0.75
     edges = np.flatnonzero(np.diff(low.astype(int)) == (1 if way == "down" else -1))
     return [
@@ -164,7 +164,8 @@ def _reference(windows: list[np.ndarray]) -> KinematicReference:
 
 
 def _gaps(one: np.ndarray, other: np.ndarray) -> tuple[float, ...]:
-    """Mean differences of root height and the joints' positions: of their mean, their deviation, their change."""
+    """Return the mean differences of root height and the joints' positions: of their mean, their deviation, their
+    change."""
     columns = np.r_[3, 4:67]
     means = (part.mean(0)[columns] for side in (one, other) for part in np.split(side, 3, axis=1))
     a = list(means)

@@ -14,7 +14,8 @@ from atm.space.retrieval import BATCH, clip_retrieval_metrics, retrieval_metrics
 def retrieval_report(
     space: TextMotionSpace, batches: Iterable[Batch], *, clip_seconds: float = 2.0, min_clip_seconds: float = 1.0
 ) -> dict[str, dict[str, float]]:
-    """Metrics by protocol: `all`, `threshold`, `nsim`, `batches` (from 32 items), and `clips`, `clips threshold`.
+    """Return metrics by protocol: `all`, `threshold`, `nsim`, `batches` (from 32 items), and `clips`, `clips
+    threshold`.
 
     Args:
         space: in evaluation mode.

@@ -26,7 +26,7 @@ _HUB_SECONDS = 2.0
 def load_text_encoder(
     name: str = OFFLINE, *, path: Path | str | None = None, device: torch.device | str = "cpu"
 ) -> PretrainedTextEncoder:
-    """A frozen language model by name.
+    """Return a frozen language model by name.
 
     | name | token width | sentence | reads |
     | --- | --- | --- | --- |
@@ -73,11 +73,11 @@ class DeferredTextEncoder:
         self.token_width = self.sentence_width = MODELS[name].width
 
     def __call__(self, text: list[str]) -> TextEmbedding:
-        """Embeddings of B captions."""
+        """Return embeddings of B captions."""
         return self._loaded(text)
 
     def embed_nothing(self) -> TextEmbedding:
-        """The embedding of one empty string."""
+        """Return the embedding of one empty string."""
         return self._loaded.embed_nothing()
 
     @property
@@ -87,7 +87,7 @@ class DeferredTextEncoder:
 
     @property
     def device(self) -> torch.device:
-        """Where the embeddings lie; loads the model."""
+        """Return where the embeddings lie; loads the model."""
         return self._loaded.device
 
     @functools.cached_property
@@ -156,7 +156,7 @@ def _by_library(name: str, kind: LanguageModel, folder: Path) -> torch.nn.Module
 
 
 def _installed() -> Path:
-    """The folder of weights inside the installed package, found without running its code."""
+    """Return the folder of weights inside the installed package, found without running its code."""
     package = importlib.util.find_spec(_PACKAGE)
     if package is None or not package.submodule_search_locations:
         raise InputError(
@@ -209,7 +209,7 @@ def _from_hub(name: str, repository: str) -> Path:
 
 
 def _cached(repository: str) -> Path | None:
-    """The folder of a model that the hub's cache holds completely."""
+    """Return the folder of a model that the hub's cache holds completely."""
     from huggingface_hub import try_to_load_from_cache
 
     found = {file: try_to_load_from_cache(repository, file) for file in (_CONFIG, _TOKENIZER, *_WEIGHTS)}
@@ -219,7 +219,7 @@ def _cached(repository: str) -> Path | None:
 
 
 def _answers(address: str) -> bool:
-    """Whether the hub answers in time.
+    """Return whether the hub answers in time.
 
     A thread of its own: a time-out of the connection does not cover the look-up of the host's name.
     """

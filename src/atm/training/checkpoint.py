@@ -62,7 +62,7 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """What `save_checkpoint` wrote, on the CPU.
+    """Return what `save_checkpoint` wrote, on the CPU.
 
     Raises:
         InputError: no file, or not a whole checkpoint.

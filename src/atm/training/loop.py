@@ -53,7 +53,7 @@ class TrainResult:
 
     @property
     def finished(self) -> bool:
-        """Whether the run has all its steps."""
+        """Return whether the run has all its steps."""
         return self.step >= self.steps
 
 
@@ -315,7 +315,7 @@ class _Journal:
 
 @contextmanager
 def _stop_on_interrupt():
-    """Ctrl-C ends the loop after the running step; a second one ends the process as usual."""
+    """Give ctrl-C ends the loop after the running step; a second one ends the process as usual."""
     stopped = False
 
     def stop(_number, _frame) -> None:

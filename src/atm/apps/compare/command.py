@@ -67,7 +67,7 @@ def compare_models(
 
 
 def _as_data(answer: Answer) -> dict:
-    """An answer without its motion."""
+    """Return an answer without its motion."""
     prompt, examined = answer.prompt, answer.examined
     return {
         "prompt": prompt.text,
@@ -83,7 +83,7 @@ def _as_data(answer: Answer) -> dict:
 
 
 def _named(paths: Sequence[Path]) -> dict[str, Path]:
-    """A short name for each: the last part of its path, with as many before it as tell it from the others."""
+    """Return a short name for each: the last part of its path, with as many before it as tell it from the others."""
     names = {}
     every = [path.resolve().with_suffix("").parts for path in paths]
     for place, (path, parts) in enumerate(zip(paths, every, strict=True)):

@@ -61,7 +61,7 @@ class Subject:
     device: torch.device
 
     def batch(self, index: int | None, seed: int) -> tuple[Batch, int | None]:
-        """A batch drawn by the seed, with this motion of the data set in it, and the row of that motion.
+        """Return a batch drawn by the seed, with this motion of the data set in it, and the row of that motion.
 
         Raises:
             InputError: no such motion, or one that is shorter than the windows that the run is trained on.
@@ -92,14 +92,14 @@ class Subject:
         sampled: bool = False,
         show_progress: bool = True,
     ) -> Explanation:
-        """What is mined for this row: among a training step's estimates of motions noised to `noise` at most, or with
-        `sampled` among motions sampled in full."""
+        """Return what is mined for this row: among a training step's estimates of motions noised to `noise` at most, or
+        with `sampled` among motions sampled in full."""
         if not sampled:
             return explain_batch(self.generator, self.alignment, batch, seed=seed, row=row, noise=noise)
         return explain_motions(self._sampled(batch, seed, show_progress), self.alignment, batch, row=row)
 
     def explain_sentence(self, text: str, seed: int, *, show_progress: bool) -> Explanation:
-        """What is mined for a motion sampled for a sentence of nobody's, in a batch made for it."""
+        """Return what is mined for a motion sampled for a sentence of nobody's, in a batch made for it."""
         picked = self._most_alike(text, show_progress)
         items = [item for item, _ in picked]
         motion = padded([self.dataset.features(item)[: _whole_units(item.frames)] for item in items])
@@ -110,7 +110,8 @@ class Subject:
         )
 
     def _most_alike(self, text: str, show_progress: bool) -> list[tuple[Item, str]]:
-        """Motions of the data set, each with its most alike caption: the first stands in, the others fill the batch.
+        """Return motions of the data set, each with its most alike caption: the first stands in, the others fill the
+        batch.
 
         Of the most alike ones that stands in which contradicts the sentence least: a language model barely hears a
         number or a side.
@@ -135,7 +136,7 @@ class Subject:
         return [stand_in, *(one for one in picked if one is not stand_in)]
 
     def _likeness(self, text: list[str]) -> Float[Tensor, "B S"]:
-        """Unit vectors whose products are compared with epsilon."""
+        """Return unit vectors whose products are compared with epsilon."""
         if self.alignment.config.similarity != "space":
             return F.normalize(self.sentences(text).sentence.cpu(), dim=-1)
         with torch.no_grad():
@@ -159,7 +160,7 @@ class Subject:
 
 
 def open_subject(model: Path | None, *, data: Path | None, space: Path | None, split: str) -> Subject:
-    """A model from its run folder or file, with the losses, data and log of the run.
+    """Return a model from its run folder or file, with the losses, data and log of the run.
 
     Args:
         model: None: the packaged generator.
@@ -198,7 +199,7 @@ def open_subject(model: Path | None, *, data: Path | None, space: Path | None, s
 
 
 def _losses(own: AlignmentConfig | None, space: SpaceConfig) -> tuple[AlignmentConfig, str]:
-    """The losses to explain by, and what to say of them."""
+    """Return the losses to explain by, and what to say of them."""
     if own is None:
         known = {"epsilon": space.epsilon, "sentence_encoder": space.sentence_encoder}
         paper = changed(AlignmentConfig(), {"inter.weight": 1.0, "intra.weight": 1.0, **known})
@@ -216,7 +217,7 @@ def _losses(own: AlignmentConfig | None, space: SpaceConfig) -> tuple[AlignmentC
 
 
 def _load(file: Path, encoder_of: Callable[[str], TextEncoder]) -> nn.Module:
-    """A generator, or the stage of one: the losses of token models act on their tokeniser."""
+    """Return a generator, or the stage of one: the losses of token models act on their tokeniser."""
     stored = read_model(file)
     encoder = encoder_of(stored.config.get("text_encoder", OFFLINE))
     if stored.kind != "stage":
@@ -229,7 +230,7 @@ def _load(file: Path, encoder_of: Callable[[str], TextEncoder]) -> nn.Module:
 
 
 def _encoders() -> Callable[[str], CachedTextEncoder]:
-    """Language models by name, each loaded once."""
+    """Return language models by name, each loaded once."""
     loaded: dict[str, CachedTextEncoder] = {}
 
     def encoder_of(name: str) -> CachedTextEncoder:
@@ -241,5 +242,5 @@ def _encoders() -> Callable[[str], CachedTextEncoder]:
 
 
 def _whole_units(frames: int) -> int:
-    """Frames of a motion that stands in: as training crops them."""
+    """Return frames of a motion that stands in: as training crops them."""
     return min(frames // UNIT * UNIT, MAX_FRAMES) or frames

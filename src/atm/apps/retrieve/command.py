@@ -92,7 +92,7 @@ def _read(query: str) -> str | MotionFile:
 
 
 def _features(motion: MotionFile, name: str) -> Float[np.ndarray, "T D"]:
-    """The motion's own features, or those of its joints."""
+    """Return the motion's own features, or those of its joints."""
     if motion.features is not None:
         return motion.features
     if len(motion.joints) < 2:
@@ -117,7 +117,7 @@ def _parts(found: Found) -> list[str]:
 
 
 def _panes(found: Found) -> list[Pane]:
-    """The query, where it is a motion, and the motions of the results, each once, at its best place."""
+    """Return the query, where it is a motion, and the motions of the results, each once, at its best place."""
     panes, shown = [], set()
     if isinstance(found.query, MotionFile):
         caption = quoted(found.query.text) if found.query.text else ""

@@ -76,7 +76,7 @@ class Index:
 
     @torch.no_grad()
     def captions_like(self, features: Float[np.ndarray, "T D"], top: int) -> list[Hit]:
-        """The captions nearest to a motion, best first, each sentence once.
+        """Return the captions nearest to a motion, best first, each sentence once.
 
         Raises:
             InputError: features of another width than the space reads.
@@ -100,7 +100,7 @@ def build_index(
     device: torch.device | str = "cpu",
     show_progress: bool = True,
 ) -> Index:
-    """The data set in the space, from the cache folder as far as it is there.
+    """Return the data set in the space, from the cache folder as far as it is there.
 
     Args:
         space: in evaluation mode.
@@ -143,7 +143,7 @@ def _embedded(
     what: str,
     show_progress: bool,
 ) -> Float[Tensor, "N E"]:
-    """Unit vectors of all rows, piece by piece, read where they are kept and else embedded and kept."""
+    """Return unit vectors of all rows, piece by piece, read where they are kept and else embedded and kept."""
     pieces = [rows[start : start + PIECE] for start in range(0, len(rows), PIECE)]
     files = [
         cache_folder() / "retrieval" / f"{hashlib.sha256(of_space + key_of(piece)).hexdigest()[:24]}.npy"
@@ -160,7 +160,7 @@ def _embedded(
 
 
 def _read(file: Path, rows: int) -> Float[Tensor, "N E"] | None:
-    """A kept piece; None: there is none, or a damaged one."""
+    """Return a kept piece; None: there is none, or a damaged one."""
     try:
         kept = np.load(file, allow_pickle=False)
     except (OSError, ValueError, EOFError):

@@ -23,7 +23,7 @@ MS_AN_HOUR = 3.6e6
 
 
 def time_steps(job: Job, folder: JobFolder, *, show_progress: bool = True) -> Result:
-    """Milliseconds of one step of each row, a value for each round; and hours of all its steps."""
+    """Return milliseconds of one step of each row, a value for each round; and hours of all its steps."""
     warm_up, rounds, steps = QUICK_STEPS if job.plan.quick else (WARM_UP_STEPS, ROUNDS, STEPS_A_ROUND)
     configs = {row: run_config(job, row, folder.path.parent) for row in job.configs}
     # Gradient norms are measured every so often for the log; here they would fall on some rounds and not on others.
@@ -53,7 +53,7 @@ def time_steps(job: Job, folder: JobFolder, *, show_progress: bool = True) -> Re
 
 
 def _timer(ready) -> Callable[[int], float]:
-    """Takes that many steps and gives their milliseconds."""
+    """Take that many steps and gives their milliseconds."""
     trainer = Trainer(ready.config, ready.model, ready.alignment)
     numbers = itertools.count()
 

@@ -18,8 +18,8 @@ OURS, PAPER = SERIES_COLOURS[1:3]
 
 
 def draw(outcome: Outcome) -> "Figure | None":
-    """A panel for each metric, the paper's beside ours, with 95 % intervals; a line where the rows are values of one
-    quantity.
+    """Return a panel for each metric, the paper's beside ours, with 95 % intervals; a line where the rows are values of
+    one quantity.
 
     Returns:
         None while there is no figure to draw.

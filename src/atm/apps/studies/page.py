@@ -23,7 +23,7 @@ from atm.pages.page import Column, Interval, Row, contents, figure, note, page, 
 
 
 def report(outcome: Outcome, command: str) -> str:
-    """The page.
+    """Return the page.
 
     Args:
         outcome: what there is so far.
@@ -142,7 +142,7 @@ def _runs(outcome: Outcome, command: str) -> list[str]:
 
 
 def _made_of(outcome: Outcome, row: StudyRow) -> str:
-    """Base and settings of a row, or the rows that it is put together from."""
+    """Return base and settings of a row, or the rows that it is put together from."""
     if row.assembles is not None:
         return f"{row.assembles} of {', '.join(row.of)}"
     base = row.base or outcome.study.base

@@ -43,7 +43,7 @@ class Engine:
     """Of `slurm`: submitit's parameters."""
 
     def start(self, runner: Runner, out: Path) -> Launcher:
-        """The launcher."""
+        """Return the launcher."""
         if self.launcher == "slurm":
             return Cluster(runner, (out / "slurm").resolve(), self.submit)
         return Here(runner) if self.jobs == 1 else Processes(runner, self.jobs)
@@ -125,7 +125,7 @@ def run_study(
 
 
 def write_files(outcome: Outcome, out: Path, command: str) -> Path:
-    """The tables, the figure and the page of a study as it stands now; gives the path of the page."""
+    """Return the tables, the figure and the page of a study as it stands now; gives the path of the page."""
     _write_tables(outcome, out)
     drawn = draw(outcome)
     if drawn is not None:
@@ -162,7 +162,7 @@ def _lines(outcome: Outcome, job: Job) -> list[str]:
 
 
 def _data(plan: Plan, out: Path, show_progress: bool) -> Path:
-    """The data folder: the user's, a few of its clips for a quick study, or scripted motions written here."""
+    """Return the data folder: the user's, a few of its clips for a quick study, or scripted motions written here."""
     if not plan.data:
         clips = QUICK_CLIPS if plan.quick else CLIPS
         return write_scripted(out / "data", clips=clips, seed=0, progress=show_progress)

@@ -50,7 +50,7 @@ _FAULTS: dict[LineFault, tuple[Severity, str, str, str]] = {
 
 
 def text_findings(scan: Scan) -> Iterator[Finding]:
-    """Findings about text files, caption lines, and captions that several clips have."""
+    """Give findings about text files, caption lines, and captions that several clips have."""
     without = [clip_id for clip_id in scan.clips if clip_id not in scan.texts]
     if without:
         yield Finding(
@@ -124,7 +124,7 @@ def _line_findings(scan: Scan) -> Iterator[Finding]:
 
 
 def _shared(scan: Scan) -> Iterator[Finding]:
-    """Captions of several clips: what retrieval can at most reach."""
+    """Give captions of several clips: what retrieval can at most reach."""
     owners: dict[str, set[str]] = defaultdict(set)
     lines: dict[str, int] = Counter()
     for clip_id in scan.clips:
@@ -152,7 +152,7 @@ def _shared(scan: Scan) -> Iterator[Finding]:
 
 
 def _meetings(scan: Scan) -> float:
-    """Chance that a test caption stands among 31 others drawn at random."""
+    """Return chance that a test caption stands among 31 others drawn at random."""
     counts = Counter(_said(line.text) for line in _lines_of(scan, "test"))
     total = sum(counts.values())
     shares = [count / total for count in counts.values()]
@@ -165,5 +165,5 @@ def _lines_of(scan: Scan, split: str) -> list[Line]:
 
 
 def _said(text: str) -> str:
-    """A caption as far as it says something: without case, full stop and double blanks."""
+    """Return a caption as far as it says something: without case, full stop and double blanks."""
     return " ".join(text.lower().strip(" .").split())

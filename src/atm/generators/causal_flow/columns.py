@@ -21,12 +21,12 @@ _GUARD = 1e-4
 
 
 def core_width(skeleton: Skeleton) -> int:
-    """How many numbers of a frame the others follow from; they are its first columns."""
+    """Return how many numbers of a frame the others follow from; they are its first columns."""
     return skeleton.columns["positions"].stop
 
 
 def core_weights(skeleton: Skeleton) -> Float[Tensor, "C"]:
-    """What turns core columns in published units into numbers of like importance, near metres."""
+    """Return what turns core columns in published units into numbers of like importance, near metres."""
     columns, metres = skeleton.columns, skeleton.metres_per_unit
     weights = torch.full((core_width(skeleton),), metres)
     weights[columns["yaw_step"]] = ROOT_SPEED
@@ -37,7 +37,7 @@ def core_weights(skeleton: Skeleton) -> Float[Tensor, "C"]:
 
 
 def features_of_core(core: Float[Tensor, "B T C"], skeleton: Skeleton) -> Float[Tensor, "B T D"]:
-    """All features of motions from their core columns, in published units; differentiable, contacts excepted.
+    """Return all features of motions from their core columns, in published units; differentiable, contacts excepted.
 
     As `atm.motion.features.features_of_canonical` computes them, but for the last frame, whose velocity is that of the
     frame before, and for poses in which a rotation is undefined, which get some rotation.
@@ -56,7 +56,7 @@ def features_of_core(core: Float[Tensor, "B T C"], skeleton: Skeleton) -> Float[
 def _local_rotations(
     joints: Float[Tensor, "B T J 3"], to_front: Float[Tensor, "B T 4"], skeleton: Skeleton
 ) -> Float[Tensor, "B T O 4"]:
-    """Rotations of joints 1 and up, relative to `Skeleton.rotation_parents`; the root's is known already."""
+    """Return rotations of joints 1 and up, relative to `Skeleton.rotation_parents`; the root's is known already."""
     bones = joints[:, :, 1:] - joints[:, :, list(skeleton.parents[1:])]
     raw = bones.new_tensor(skeleton.raw_directions[1:])
     bones = F.normalize(bones, dim=-1, eps=_GUARD * (1.0 / skeleton.metres_per_unit))

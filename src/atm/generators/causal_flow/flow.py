@@ -43,17 +43,17 @@ class FlowHead(nn.Module):
             nn.init.normal_(weight, std=0.02)
 
     def modulation(self, known: Float[Tensor, "*b W"]) -> tuple[Float[Tensor, "*b H"], ...]:
-        """What is known, as the blocks want it: once for all times."""
+        """Return what is known, as the blocks want it: once for all times."""
         return self.of_known(known).split(self.width, dim=-1)
 
     def time(self, tau: Float[Tensor, "*b"]) -> tuple[Float[Tensor, "*b H"], ...]:
-        """A time, as the blocks want it."""
+        """Return a time, as the blocks want it."""
         return self.of_time(self.times[(tau * _TIMES).round().long()]).split(self.width, dim=-1)
 
     def forward(
         self, x_tau: Float[Tensor, "*b L"], modulation: tuple[Tensor, ...], time: tuple[Tensor, ...]
     ) -> Float[Tensor, "*b L"]:
-        """The estimate of the clean latent; `modulation` and `time` from the functions of these names."""
+        """Return the estimate of the clean latent; `modulation` and `time` from the functions of these names."""
         start, end = time
         hidden = self.into(x_tau) + (modulation[0] + start)
         for block in range(self.blocks):
@@ -65,14 +65,14 @@ class FlowHead(nn.Module):
 
 
 def draw_times(shape: tuple[int, ...], rng: torch.Generator) -> Float[Tensor, "*shape"]:
-    """Times of the flow, logit-normal: most in the middle (Esser et al. 2024, arXiv:2403.03206, section 3.1)."""
+    """Return times of the flow, logit-normal: most in the middle (Esser et al. 2024, arXiv:2403.03206, section 3.1)."""
     return torch.randn(shape, generator=rng, device=rng.device).sigmoid()
 
 
 def velocity_error(
     z_hat: Float[Tensor, "*b L"], z: Float[Tensor, "*#b L"], tau: Float[Tensor, "*b"]
 ) -> Float[Tensor, "*b L"]:
-    """Squared error of the velocity that follows from an estimate of the latent."""
+    """Return squared error of the velocity that follows from an estimate of the latent."""
     return ((z_hat - z) / (1 - tau.clamp(max=NEAREST))[..., None]).square()
 
 

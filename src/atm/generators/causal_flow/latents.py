@@ -67,16 +67,16 @@ class MotionLatents(nn.Module):
         return self.deviations / self.deviations.mean()
 
     def count(self, lengths: Int[Tensor, "B"]) -> Int[Tensor, "B"]:
-        """Latents of motions of so many frames."""
+        """Return latents of motions of so many frames."""
         return -(-lengths // self.frames)
 
     def encode(self, core: Float[Tensor, "B T C"]) -> Float[Tensor, "B N L"]:
-        """Latents of unit deviation; T must be whole patches."""
+        """Return latents of unit deviation; T must be whole patches."""
         patches = core.reshape(len(core), -1, self.frames * core.shape[2]) * self.weights - self.mean
         return patches @ self.components / self.deviations
 
     def decode(self, latents: Float[Tensor, "B N L"], counts: Int[Tensor, "B"]) -> Float[Tensor, "B T C"]:
-        """Core columns in published units.
+        """Return core columns in published units.
 
         Args:
             latents: of any motions.
@@ -137,8 +137,8 @@ class MotionLatents(nn.Module):
         self.decoders.copy_(decoders)
 
     def _moments(self, motions: Iterable[Float[Tensor, "T D"]]) -> tuple[Tensor, Tensor, int]:
-        """Sum, sum of products and number of all runs of three patches, less the mean so far; each motion starts at
-        another phase."""
+        """Return sum, sum of products and number of all runs of three patches, less the mean so far; each motion starts
+        at another phase."""
         size = len(self.mean)
         total = torch.zeros(_AROUND * size, dtype=torch.float64)
         scatter = torch.zeros(_AROUND * size, _AROUND * size, dtype=torch.float64)

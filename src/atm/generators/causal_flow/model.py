@@ -63,7 +63,7 @@ class CausalFlow(nn.Module):
     # ---- training
 
     def training_step(self, batch: Batch, rng: torch.Generator) -> StepOutput:
-        """Every latent of every row at several times of the flow; all randomness comes from `rng`."""
+        """Return every latent of every row at several times of the flow; all randomness comes from `rng`."""
         config, motion = self.config, batch.motion
         check_width(motion, self.normaliser, "CausalFlow")
         check_frames(motion.lengths, config.max_frames, "CausalFlow")
@@ -109,7 +109,8 @@ class CausalFlow(nn.Module):
         return StepOutput(loss, like_batch(made.features, motion), noise_level=1 - row_tau, parts=parts)
 
     def _encoded(self, motion: Motion) -> tuple[Float[Tensor, "B N L"], Int[Tensor, "B"]]:
-        """Latents of motions, and how many; a last patch that is not full goes on with the motion's last frame."""
+        """Return latents of motions, and how many; a last patch that is not full goes on with the motion's last
+        frame."""
         counts = self.latents.count(motion.lengths)
         frames = int(counts.max()) * self.config.frames_per_latent
         place = torch.arange(frames, device=motion.lengths.device).minimum(motion.lengths[:, None] - 1)
@@ -144,7 +145,7 @@ class CausalFlow(nn.Module):
         counts: Int[Tensor, "B"],
         told: Bool[Tensor, "B"],
     ) -> Float[Tensor, "B N W"]:
-        """What the transformer knows before each latent."""
+        """Return what the transformer knows before each latent."""
         place = torch.arange(z.shape[1], device=z.device)
         begin = self.begin.expand(len(z), 1, -1)
         tokens = torch.cat([begin, self.read_latent(self._weighed(z[:, :-1]))], dim=1)
@@ -152,7 +153,7 @@ class CausalFlow(nn.Module):
         return self.trunk(tokens, self._front(text, withheld, before))
 
     def _front(self, text: TextEmbedding, withheld: Bool[Tensor, "B"], before: tuple[Tensor, Tensor] | None) -> Front:
-        """What stands before the first latent: the text, and the end of an earlier motion."""
+        """Return what stands before the first latent: the text, and the end of an earlier motion."""
         device = self.numbers.device
         sentence = torch.where(withheld[:, None], self.no_text, self.read_sentence(text.sentence.to(device)))
         tokens = torch.cat([sentence[:, None], self.read_word(text.tokens.to(device))], dim=1)
@@ -167,25 +168,25 @@ class CausalFlow(nn.Module):
         return self.trunk.front(tokens, positions, there)
 
     def _weighed(self, z: Float[Tensor, "*b L"]) -> Float[Tensor, "*b L"]:
-        """Latents as the transformer reads them: what moves more is larger."""
+        """Return latents as the transformer reads them: what moves more is larger."""
         return z * self.latents.importance.sqrt()
 
     def _to_come(self, count: Int[Tensor, "B N"], told: Bool[Tensor, "B"]) -> Float[Tensor, "B N W"]:
-        """How many latents are still to come, where it is told."""
+        """Return how many latents are still to come, where it is told."""
         number = self.read_to_come(self.numbers[count.clamp(max=len(self.numbers) - 1)])
         return torch.where(told[:, None, None], number, self.not_told)
 
     def _ending(
         self, known: Float[Tensor, "B N W"], there: Bool[Tensor, "B N"], counts: Int[Tensor, "B"]
     ) -> Float[Tensor, "B"]:
-        """Cross-entropy of the last latent being the last, and no other, in nats over the motion."""
+        """Return cross-entropy of the last latent being the last, and no other, in nats over the motion."""
         last = torch.arange(there.shape[1], device=there.device) == counts[:, None] - 1
         each = F.binary_cross_entropy_with_logits(self.ends(known).squeeze(-1), last.to(known.dtype), reduction="none")
         return (each * there).sum(dim=1)
 
     @staticmethod
     def _per_row(each: Float[Tensor, "M"], there: Bool[Tensor, "B N"]) -> Float[Tensor, "B"]:
-        """Error of each row, weighted by its length: the mean over rows is that over all latents."""
+        """Return error of each row, weighted by its length: the mean over rows is that over all latents."""
         spread = each.new_zeros(there.shape).masked_scatter(there, each)
         return spread.sum(dim=1) * len(there) / there.sum()
 
@@ -202,7 +203,7 @@ class CausalFlow(nn.Module):
         prefix: Motion | None = None,
         progress: bool = False,
     ) -> Motion:
-        """One motion per text.
+        """Return one motion per text.
 
         Args:
             text: prompts.
@@ -252,7 +253,7 @@ class CausalFlow(nn.Module):
         scale: float,
         progress: bool,
     ) -> tuple[Float[Tensor, "B M L"], Int[Tensor, "B"]]:
-        """The latents, one after the other, and how many each row has."""
+        """Return the latents, one after the other, and how many each row has."""
         config, rows, device = self.config, len(noise), noise.device
         withheld = torch.zeros(rows, dtype=torch.bool, device=device)
         # With and without the text, as one batch; at scales 0 and 1 one of them is enough.
@@ -288,7 +289,7 @@ class CausalFlow(nn.Module):
         return torch.stack(written, dim=1), ending.counts if counts is None else counts
 
     def _prefix(self, prefix: Motion | None) -> tuple[Float[Tensor, "B P L"], Int[Tensor, "B"]] | None:
-        """The last whole patches of motions, aligned at the right, and how many."""
+        """Return the last whole patches of motions, aligned at the right, and how many."""
         if prefix is None:
             return None
         config = self.config
@@ -302,7 +303,7 @@ class CausalFlow(nn.Module):
         return self.latents.encode(core), many
 
     def _last(self, motion: Motion, frames: int) -> Float[Tensor, "B T C"]:
-        """The last frames of motions; a shorter one stands still in its first before it begins."""
+        """Return the last frames of motions; a shorter one stands still in its first before it begins."""
         place = motion.lengths[:, None] - frames + torch.arange(frames, device=motion.lengths.device)
         return motion.features[..., : self.latents.columns].take_along_dim(place.clamp(min=0)[..., None], dim=1)
 
@@ -313,7 +314,8 @@ class CausalFlow(nn.Module):
         before: tuple[Tensor, Tensor] | None,
         prefix: Motion | None,
     ) -> Float[Tensor, "B T D"]:
-        """Features of latents. Rotations count from where a motion begins to face, so a prefix is turned along."""
+        """Return features of latents. Rotations count from where a motion begins to face, so a prefix is turned
+        along."""
         if prefix is None:
             return features_of_core(self.latents.decode(z, counts), self.skeleton)
         # The first patch joins the last of the prefix as any two patches do.
@@ -341,7 +343,8 @@ class _Ending:
         self._lasts = torch.ones(rows, device=device)
 
     def all_over(self, ends: Float[Tensor, "B"], count: int) -> bool:
-        """Whether all are over with `count` latents, when the last of them was the last with probability `ends`."""
+        """Return whether all are over with `count` latents, when the last of them was the last with probability
+        `ends`."""
         before, self._lasts = self._lasts, self._lasts * (1 - ends)
         self.counts = torch.where((before >= 0.5) & (self._lasts < 0.5), count, self.counts)
         return bool((self._lasts < 0.5).all())

@@ -11,14 +11,14 @@ def causal_flow_small() -> CausalFlowConfig:
 
 
 def causal_flow_humanml3d() -> CausalFlowConfig:
-    """Wider and deeper, with CLIP's token states as the field's models have them."""
+    """Return wider and deeper, with CLIP's token states as the field's models have them."""
     return CausalFlowConfig(
         text_encoder="clip_b32_77", width=512, heads=8, feed_forward=1376, layers=10, head_width=768, latent_width=128
     )
 
 
 def causal_flow_kit() -> CausalFlowConfig:
-    """A fifth of the motions, so narrower."""
+    """Return a fifth of the motions, so narrower."""
     return causal_flow_humanml3d().model_copy(update={"width": 384, "heads": 6, "feed_forward": 1024, "layers": 8})
 
 

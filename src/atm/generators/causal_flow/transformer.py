@@ -44,7 +44,7 @@ class Memory:
 
     @property
     def seen(self) -> Bool[Tensor, "B 1 1 K"]:
-        """What the next token sees, itself included."""
+        """Return what the next token sees, itself included."""
         return self._seen[:, None, None, : self.length + 1]
 
 
@@ -64,7 +64,7 @@ class Layer(nn.Module):
     def project(
         self, tokens: Float[Tensor, "B S W"], turn: tuple[Tensor, Tensor]
     ) -> tuple[Float[Tensor, "B H S V"], Float[Tensor, "B H S V"], Float[Tensor, "B H S V"]]:
-        """Queries, keys and values of tokens; `turn` is that of their positions, from `turns`."""
+        """Return queries, keys and values of tokens; `turn` is that of their positions, from `turns`."""
         heads = self.into(self.norm_attention(tokens)).unflatten(2, (3, self.heads, -1))
         queries, keys, values = heads.permute(2, 0, 3, 1, 4)
         return turned(queries, turn), turned(keys, turn), values
@@ -72,7 +72,7 @@ class Layer(nn.Module):
     def offer(
         self, tokens: Float[Tensor, "B F W"], turn: tuple[Tensor, Tensor]
     ) -> tuple[Float[Tensor, "B H F V"], Float[Tensor, "B H F V"]]:
-        """Keys and values alone, for tokens that only are read."""
+        """Return keys and values alone, for tokens that only are read."""
         width = tokens.shape[-1]
         pair = F.linear(self.norm_attention(tokens), self.into.weight[width:]).unflatten(2, (2, self.heads, -1))
         keys, values = pair.permute(2, 0, 3, 1, 4)
@@ -81,7 +81,7 @@ class Layer(nn.Module):
     def read(
         self, tokens: Float[Tensor, "B S W"], queries: Tensor, keys: Tensor, values: Tensor, seen: Bool[Tensor, "..."]
     ) -> Float[Tensor, "B S W"]:
-        """The tokens after this layer, from queries, keys and values, and which keys each query sees."""
+        """Return the tokens after this layer, from queries, keys and values, and which keys each query sees."""
         found = F.scaled_dot_product_attention(queries, keys, values, attn_mask=seen)
         tokens = tokens + self.out(found.transpose(1, 2).flatten(2))
         gate, up = self.gate(self.norm_forward(tokens)).chunk(2, dim=-1)
@@ -106,7 +106,7 @@ class CausalTransformer(nn.Module):
                 nn.init.normal_(weight, std=0.02 if not last else 0.02 / (2 * layers) ** 0.5)
 
     def front(self, tokens: Float[Tensor, "B F W"], positions: Int[Tensor, "B F"], there: Bool[Tensor, "B F"]) -> Front:
-        """What stands in front of a sequence, as its layers read it.
+        """Return what stands in front of a sequence, as its layers read it.
 
         Args:
             tokens: of the front.
@@ -121,7 +121,7 @@ class CausalTransformer(nn.Module):
         return Front(list(keys), list(values), there)
 
     def forward(self, tokens: Float[Tensor, "B S W"], front: Front) -> Float[Tensor, "B S W"]:
-        """What each token of a sequence knows. What stands behind a token has no part in it."""
+        """Return what each token of a sequence knows. What stands behind a token has no part in it."""
         size = tokens.shape[1]
         turn = self._turn(torch.arange(size, device=tokens.device)[None])
         past = torch.ones(size, size, dtype=torch.bool, device=tokens.device).tril()
@@ -134,7 +134,7 @@ class CausalTransformer(nn.Module):
         return self.norm(tokens)
 
     def go_on(self, token: Float[Tensor, "B W"], place: int, memory: Memory) -> Float[Tensor, "B W"]:
-        """What the token at this place of the sequence knows; the memory holds those before, and grows by it."""
+        """Return what the token at this place of the sequence knows; the memory holds those before, and grows by it."""
         turn = self._turn(torch.full((1, 1), place, device=token.device))
         tokens, seen = token[:, None], memory.seen
         for number, layer in enumerate(self.layers):
@@ -144,13 +144,13 @@ class CausalTransformer(nn.Module):
         return self.norm(tokens)[:, 0]
 
     def _turn(self, positions: Int[Tensor, "B S"]) -> tuple[Tensor, Tensor]:
-        """Cosine and sine of each position's turn, (B, 1, S, W / 2)."""
+        """Return cosine and sine of each position's turn, (B, 1, S, W / 2)."""
         angle = positions[:, None, :, None] * self.rates
         return angle.cos(), angle.sin()
 
 
 def turned(vectors: Float[Tensor, "B H S W"], turn: tuple[Tensor, Tensor]) -> Float[Tensor, "B H S W"]:
-    """Vectors turned by their positions: the first and the second half are the two axes of each plane."""
+    """Return vectors turned by their positions: the first and the second half are the two axes of each plane."""
     cosine, sine = turn
     first, second = vectors.chunk(2, dim=-1)
     return torch.cat([first * cosine - second * sine, second * cosine + first * sine], dim=-1)

@@ -46,7 +46,7 @@ class Chain:
         return 1 - self.alphas_cumprod / before
 
     def add_noise(self, x0: Tensor, noise: Tensor, t: Int[Tensor, "B"]) -> Tensor:
-        r"""Noise clean samples to levels of the chain.
+        r"""Return noise clean samples to levels of the chain.
 
         .. math:: x_t = \sqrt{\bar\alpha_t} x_0 + \sqrt{1 - \bar\alpha_t} \epsilon
 
@@ -120,7 +120,8 @@ def kept_levels(steps: int, count: int) -> list[int]:
 
 
 def section_levels(steps: int, counts: Sequence[int]) -> list[int]:
-    """Levels of a chain that is denser in some parts: `counts[i]` of the i-th equal part, its ends among them."""
+    """Return levels of a chain that is denser in some parts: `counts[i]` of the i-th equal part, its ends among
+    them."""
     size, levels = steps // len(counts), []
     for part, count in enumerate(counts):
         if not 1 <= count <= size:
@@ -132,7 +133,7 @@ def section_levels(steps: int, counts: Sequence[int]) -> list[int]:
 
 
 def row_noise(seeds: list[int], frames: list[int], shape: tuple[int, int], device: torch.device) -> Draw:
-    """A function that draws (B, T, D) noise, row i from `seeds[i]` alone.
+    """Return a function that draws (B, T, D) noise, row i from `seeds[i]` alone.
 
     Drawn on the CPU, so that a seed gives the same motion on every device; and `frames[i]` rows at a time whatever
     the batch's length T, so that it gives the same motion in every batch. Behind `frames[i]` stand zeros.

@@ -113,7 +113,7 @@ def joints_from_channels(channels: np.ndarray) -> np.ndarray:
 
 
 def rotation(yaw: np.ndarray, pitch: np.ndarray, roll: np.ndarray) -> np.ndarray:
-    """Ry(yaw) Rx(pitch) Rz(roll) in degrees, (T, 3, 3)."""
+    """Return ry(yaw) Rx(pitch) Rz(roll) in degrees, (T, 3, 3)."""
     (cy, sy), (cp, sp), (cr, sr) = ((np.cos(a), np.sin(a)) for a in (np.radians(b) for b in (yaw, pitch, roll)))
     matrix = np.empty((*np.broadcast(yaw, pitch, roll).shape, 3, 3))
     matrix[..., 0, 0] = cy * cr + sy * sp * sr
@@ -129,7 +129,7 @@ def rotation(yaw: np.ndarray, pitch: np.ndarray, roll: np.ndarray) -> np.ndarray
 
 
 def _sole(c: dict[str, np.ndarray], i: int) -> tuple[np.ndarray, np.ndarray]:
-    """Ankle and toe of one foot where its channels put it, before the leg is asked whether it reaches."""
+    """Return ankle and toe of one foot where its channels put it, before the leg is asked whether it reaches."""
     side = SIDES[i]
     yaw, pitch = np.radians(c[f"{side}_foot_yaw"]), np.radians(c[f"{side}_foot_pitch"])
     forward = np.stack([np.sin(yaw), np.zeros_like(yaw), np.cos(yaw)], axis=-1)
@@ -144,18 +144,18 @@ def _sole(c: dict[str, np.ndarray], i: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _leg_reach(i: int, knee_degrees: float = _STRAIGHTEST_KNEE) -> float:
-    """Distance from hip to ankle with the knee bent so far."""
+    """Return distance from hip to ankle with the knee bent so far."""
     thigh, shank = BONES[KNEE[i]], BONES[ANKLE[i]]
     return float(np.sqrt(thigh**2 + shank**2 + 2 * thigh * shank * np.cos(np.radians(knee_degrees))))
 
 
 def height_over_feet(pose: np.ndarray, knee_degrees: float) -> float:
-    """Height of the pelvis, for one row of channels, at which the straighter leg's knee is bent so far."""
+    """Return height of the pelvis, for one row of channels, at which the straighter leg's knee is bent so far."""
     return float(min(heights_over_feet(pose[None], i, knee_degrees)[0] for i in (0, 1)))
 
 
 def heights_over_feet(poses: np.ndarray, i: int, knee_degrees: float) -> np.ndarray:
-    """Height of the pelvis, for each row of channels, at which one leg (0 left, 1 right) is bent so far."""
+    """Return height of the pelvis, for each row of channels, at which one leg (0 left, 1 right) is bent so far."""
     c = {name: poses[:, k] for name, k in COLUMN.items()}
     hip = rotation(c["pelvis_yaw"], c["pelvis_tilt"], c["pelvis_roll"]) @ OFFSETS[HIP[i]]
     ankle = _sole(c, i)[0]
@@ -164,7 +164,7 @@ def heights_over_feet(poses: np.ndarray, i: int, knee_degrees: float) -> np.ndar
 
 
 def _overreach(root: np.ndarray, hips: list[np.ndarray], soles: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-    """How far the pelvis has to come down for the standing feet to stay where they stand, (T,)."""
+    """Return how far the pelvis has to come down for the standing feet to stay where they stand, (T,)."""
     too_high = np.zeros(len(root))
     for i in (0, 1):
         ankle, toe = soles[i]
@@ -181,7 +181,7 @@ def _overreach(root: np.ndarray, hips: list[np.ndarray], soles: list[tuple[np.nd
 def _leg(
     hip: np.ndarray, sole: tuple[np.ndarray, np.ndarray], c: dict[str, np.ndarray], i: int, pelvis_turn: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Knee, ankle and toe; the knee bends about a hinge between the pelvis' left and the foot's."""
+    """Return knee, ankle and toe; the knee bends about a hinge between the pelvis' left and the foot's."""
     ankle, toe = sole
     yaw = np.radians(c[f"{SIDES[i]}_foot_yaw"])
     foot_left = np.stack([np.cos(yaw), np.zeros_like(yaw), -np.sin(yaw)], axis=-1)
@@ -200,13 +200,13 @@ def _leg(
 
 
 def knee_pole(line: np.ndarray, pelvis_turn: np.ndarray, foot_left: np.ndarray) -> np.ndarray:
-    """Unit vector across the line from hip to ankle in which the knee bends, halfway between pelvis and foot."""
+    """Return unit vector across the line from hip to ankle in which the knee bends, halfway between pelvis and foot."""
     pole = np.cross(line, 0.5 * pelvis_turn[:, :, 0] + 0.5 * foot_left)
     return pole / np.maximum(np.linalg.norm(pole, axis=-1, keepdims=True), 1e-9)
 
 
 def _bend(line, distance, pole, first: float, second: float) -> np.ndarray:
-    """Vector from the first joint to the middle one, for two bones that span `line`, bent towards `pole`."""
+    """Return vector from the first joint to the middle one, for two bones that span `line`, bent towards `pole`."""
     along = line / distance
     pole = pole - along * np.sum(pole * along, axis=-1, keepdims=True)
     pole = pole / np.maximum(np.linalg.norm(pole, axis=-1, keepdims=True), 1e-9)

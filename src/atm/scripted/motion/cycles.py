@@ -48,13 +48,13 @@ MOST = 1.6
 
 @cache
 def statistics() -> dict[str, np.ndarray]:
-    """The numbers of `captured.npz`."""
+    """Return the numbers of `captured.npz`."""
     with np.load(Path(__file__).with_name("captured.npz")) as file:
         return {name: file[name].astype(float) for name in file.files}
 
 
 def basis(phase: np.ndarray, waves: int) -> np.ndarray:
-    """Columns 1, cos, sin, cos of twice the phase ... (T, 2 waves + 1)."""
+    """Return columns 1, cos, sin, cos of twice the phase ... (T, 2 waves + 1)."""
     angle = 2 * np.pi * np.asarray(phase, dtype=float)[..., None] * np.arange(1, waves + 1)
     pairs = np.stack([np.cos(angle), np.sin(angle)], axis=-1).reshape(*angle.shape[:-1], 2 * waves)
     return np.concatenate([np.ones((*pairs.shape[:-1], 1)), pairs], axis=-1)
@@ -68,7 +68,7 @@ RUN_LIFT, RUN_LAND = 0.34, 0.07
 
 
 def draw_person(rng: np.random.Generator, ways: int = 10) -> np.ndarray:
-    """How far somebody is from the mean in each way of being different, in standard deviations."""
+    """Return how far somebody is from the mean in each way of being different, in standard deviations."""
     return np.clip(rng.normal(size=ways), -MOST, MOST)
 
 
@@ -84,7 +84,7 @@ class Cycle:
     """Played backward in time from the toe-off: who walks backward does just about that."""
 
     def __call__(self, name: str, phase: np.ndarray) -> np.ndarray:
-        """A signal of `SIGNALS`, or of `SIDED` with its side before it, at a phase of its own leg in cycles.
+        """Return a signal of `SIGNALS`, or of `SIDED` with its side before it, at a phase of its own leg in cycles.
 
         Phase 0 is where the foot lands.
         """
@@ -102,7 +102,7 @@ class Cycle:
 
 
 def walking(speed: float, person: np.ndarray, *, backward: bool = False) -> Cycle:
-    """The walk of a person at a speed in metres per second; of backward steps the arms swing less."""
+    """Return the walk of a person at a speed in metres per second; of backward steps the arms swing less."""
     cycle = _cycle("walk", speed * (1.3 if backward else 1.0), person, WALK_LIFT, WALK_LAND)
     if not backward:
         return cycle
@@ -114,7 +114,7 @@ def walking(speed: float, person: np.ndarray, *, backward: bool = False) -> Cycl
 
 
 def running(speed: float, person: np.ndarray) -> Cycle:
-    """The run of a person; captured runs are of one speed, by which arms and hips swing more or less here."""
+    """Return the run of a person; captured runs are of one speed, by which arms and hips swing more or less here."""
     cycle = _cycle("run", speed, person, RUN_LIFT, RUN_LAND)
     size = np.clip(speed / statistics()["run_speed"][0], 0.65, 1.12)
     swinging = ("arm_flex", "arm_abd", "yaw")
@@ -151,7 +151,8 @@ def _cycle(verb: str, speed: float, person: np.ndarray, lift: float, land: float
 
 
 def move(name: str, landmarks: list[float], times: np.ndarray) -> dict[str, np.ndarray]:
-    """Captured curves of a move over `times`, its landmarks at these moments; held before the first and after the last.
+    """Return captured curves of a move over `times`, its landmarks at these moments; held before the first and after
+    the last.
 
     `sit` and `rise`: landmarks where 7 % and 93 % of the way down or up are done, and one such time before and after
     these. `jump` and `leap`: start, lowest, take-off, landing, lowest, end.
@@ -162,13 +163,13 @@ def move(name: str, landmarks: list[float], times: np.ndarray) -> dict[str, np.n
 
 
 def blow(times: np.ndarray) -> dict[str, np.ndarray]:
-    """Captured curves of a blow with the right hand at times in seconds from its peak; held before and after."""
+    """Return captured curves of a blow with the right hand at times in seconds from its peak; held before and after."""
     at = np.interp(times, BLOW_SECONDS, np.arange(len(BLOW_SECONDS)))
     return dict(zip(BLOW, _between(statistics()["blow"], at), strict=True))
 
 
 def _between(table: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """Each row's values (rows, T) at places between its samples, by cubic pieces without kinks (Catmull-Rom)."""
+    """Return each row's values (rows, T) at places between its samples, by cubic pieces without kinks (Catmull-Rom)."""
     first = np.clip(at.astype(int), 0, table.shape[1] - 2)
     u = at - first
     padded = np.concatenate([table[:, :1], table, table[:, -1:]], axis=1)
@@ -182,7 +183,7 @@ def _between(table: np.ndarray, at: np.ndarray) -> np.ndarray:
 
 
 def standing(person: np.ndarray) -> dict[str, float]:
-    """How a person stands: the names of `STANDING`, and of `STANDING_SIDED` with their side before them."""
+    """Return how a person stands: the names of `STANDING`, and of `STANDING_SIDED` with their side before them."""
     numbers = statistics()
     modes = numbers["stand_modes"]
     values = numbers["stand_mean"] + person[: len(modes)] @ modes[: len(person)]

@@ -102,7 +102,7 @@ def _play_captured(score: Score, name: str, landmarks: list[float], start: float
 
 
 def _lie_down_once(score: Score, action: Action) -> None:
-    """Squat, seat on the floor with a hand behind, roll the back down, stretch one leg and then the other."""
+    """Return squat, seat on the floor with a hand behind, roll the back down, stretch one leg and then the other."""
     rng = score.rng
     start, whole = score.now, 4.3 * rng.uniform(*PACE[action.speed])
 

@@ -34,7 +34,7 @@ class SwingShape:
     """Way outward of the straight line over the swing, metres at a full step."""
 
     def standing_pitch(self, phase: np.ndarray, stance: float) -> np.ndarray:
-        """Pitch of the standing foot at phases from its landing, of a stance that lasts so much of the cycle."""
+        """Return pitch of the standing foot at phases from its landing, of a stance that lasts so much of the cycle."""
         landing = np.interp(phase, [0, self.after / 2], [_LAND, 1])
         leaving = np.interp(phase, [stance - self.before / 2, stance], [0, _LIFT])
         return np.interp(landing, _CLOCK, self.pitch) + np.interp(leaving, _CLOCK, self.pitch)
@@ -54,7 +54,7 @@ def _evenly(*values: float) -> np.ndarray:
 
 
 def _pitch_table(before: tuple[float, ...], swing: tuple[float, ...], after: tuple[float, ...]) -> np.ndarray:
-    """Pitches evenly spread over the time before the lift, the swing, and the time after the landing."""
+    """Return pitches evenly spread over the time before the lift, the swing, and the time after the landing."""
     clock = np.concatenate(
         [
             np.linspace(0, _LIFT, len(before), endpoint=False),
@@ -83,7 +83,7 @@ FLAT = SwingShape(
 
 
 def captured_swing(cycle: Cycle, side: str, stride: float, before: float, after: float) -> SwingShape:
-    """How a foot swings in a captured cycle.
+    """Return how a foot swings in a captured cycle.
 
     Args:
         cycle: a person's cycle.
@@ -120,7 +120,7 @@ def captured_swing(cycle: Cycle, side: str, stride: float, before: float, after:
 
 
 def standing_yaw(cycle: Cycle, side: str) -> float:
-    """How far the standing foot is turned outward, degrees."""
+    """Return how far the standing foot is turned outward, degrees."""
     return float(np.median(cycle(f"{side}_foot_yaw", np.linspace(0.08, cycle.lift - cycle.land - 0.2, 9))))
 
 

@@ -32,7 +32,7 @@ from atm.scripted.motion.body import (
 
 
 def channels_from_joints(joints: np.ndarray) -> np.ndarray:
-    """Measure the channels of a moving body.
+    """Return measure the channels of a moving body.
 
     Args:
         joints: (T, 22, 3) in metres on HumanML3D's body, y up.
@@ -72,7 +72,8 @@ def channels_from_joints(joints: np.ndarray) -> np.ndarray:
 
 
 def _turn_of(joints: np.ndarray, base: int, ends: tuple[int, ...]) -> np.ndarray:
-    """The rotation (T, 3, 3) that best carries the standing offsets of some joints to where they are (Kabsch)."""
+    """Return the rotation (T, 3, 3) that best carries the standing offsets of some joints to where they are
+    (Kabsch)."""
     standing = np.array([OFFSETS[end] for end in ends])
     u, _, vt = np.linalg.svd(np.einsum("kj,tki->tij", standing, joints[:, list(ends)] - joints[:, [base]]))
     u[:, :, 2] *= np.linalg.det(u @ vt)[:, None]
@@ -80,7 +81,7 @@ def _turn_of(joints: np.ndarray, base: int, ends: tuple[int, ...]) -> np.ndarray
 
 
 def _angles(turn: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Yaw (unwrapped), pitch and roll in degrees: the inverse of `body.rotation`."""
+    """Return Yaw (unwrapped), pitch and roll in degrees: the inverse of `body.rotation`."""
     yaw = np.degrees(np.unwrap(np.arctan2(turn[:, 0, 2], turn[:, 2, 2])))
     pitch = np.degrees(np.arcsin(np.clip(-turn[:, 1, 2], -1, 1)))
     return yaw, pitch, np.degrees(np.arctan2(turn[:, 1, 0], turn[:, 1, 1]))

@@ -67,7 +67,7 @@ class Gait:
         return 0.5 if self.sign < 0 else 0.5 * self.stance
 
     def sole_ahead(self, foot: int) -> float:
-        """How far ahead of the mean pelvis the sole is in the middle of a stance, metres."""
+        """Return how far ahead of the mean pelvis the sole is in the middle of a stance, metres."""
         if self.sign < 0:
             return 0.05
         # As the ankle goes over it: the middle part of the captured stance, without the travel of the pelvis.
@@ -77,7 +77,7 @@ class Gait:
         return float(np.mean(0.01 * place + travel)) + (0.0 if self.running else _FURTHER_AHEAD)
 
     def half_width(self, foot: int) -> float:
-        """How far beside the path the foot stands, metres."""
+        """Return how far beside the path the foot stands, metres."""
         phase = np.linspace(0.3, 0.7, 5) * 0.5 * self.stance
         sway = (1, -1)[foot] * self.cycle("left", phase + 0.5 * foot)
         return float(np.clip(0.01 * np.mean(self.cycle(f"{SIDES[foot]}_foot_out", phase) + sway), 0.004, 0.07))
@@ -112,17 +112,17 @@ class Path:
         return float(self.way(self.end))
 
     def way(self, at: np.ndarray | float) -> np.ndarray | float:
-        """Metres travelled at a time; both ramps of the speed are minimum-jerk."""
+        """Return metres travelled at a time; both ramps of the speed are minimum-jerk."""
         at = np.asarray(at, dtype=float)
         up = self.rise * minimum_jerk_integral((at - self.begin) / self.rise)
         return self.speed * (up - self.fall * minimum_jerk_integral((at - self.end + self.fall) / self.fall))
 
     def liveliness(self, times: np.ndarray, early: float = 0.0) -> np.ndarray:
-        """Share of the full speed, 0 to 1."""
+        """Return share of the full speed, 0 to 1."""
         return np.clip(np.gradient(self.way(times + early), times) / self.speed, 0, 1)
 
     def place(self, along: np.ndarray | float, left: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
-        """World x, z (..., 2) and heading in radians beside the path; beyond its ends it goes on straight."""
+        """Return world x, z (..., 2) and heading in radians beside the path; beyond its ends it goes on straight."""
         along = np.asarray(along, dtype=float)
         inside = np.clip(along, 0, self.total)
         beyond = along - inside
@@ -187,7 +187,7 @@ def _gait(style: Style, runs: bool, sign: int, speed: float, step_time: float) -
 
 
 def _timetable(score: Score, gait: Gait, count: int) -> tuple[np.ndarray, np.ndarray, float]:
-    """When each foot lifts and lands, and the seconds that the body takes before, to shift its weight."""
+    """Return when each foot lifts and lands, and the seconds that the body takes before, to shift its weight."""
     shift = (0.24 if gait.running else 0.30) * (0.7 + 0.3 * gait.step_time / 0.54)
     first_swing = 0.8 * max(gait.step_time, 0.42)
     gaps = gait.step_time * (1 + 0.02 * np.clip(score.rng.normal(size=count - 1), -2, 2))
@@ -228,7 +228,7 @@ def _draw_path(score: Score, gait: Gait, turn: float, land: np.ndarray) -> Path:
 
 
 def _footfalls(score: Score, gait: Gait, path: Path, lift: np.ndarray, land: np.ndarray) -> list[Step]:
-    """Where each foot lands: the pelvis passes over it in the middle of its stance."""
+    """Return where each foot lands: the pelvis passes over it in the middle of its stance."""
     style, count = score.style, len(land)
     foot = _first_foot(score, gait.sign)
     finish = path.total + gait.sign * TOE_AHEAD_OF_PELVIS
@@ -257,7 +257,7 @@ def _footfalls(score: Score, gait: Gait, path: Path, lift: np.ndarray, land: np.
 
 
 def _first_foot(score: Score, sign: int) -> int:
-    """The foot that has further to go; either where both stand side by side."""
+    """Return the foot that has further to go; either where both stand side by side."""
     yaw = np.radians(score.heading)
     ahead = [score[f"{side}_foot_x"] * np.sin(yaw) + score[f"{side}_foot_z"] * np.cos(yaw) for side in SIDES]
     if abs(ahead[0] - ahead[1]) < 0.08:
@@ -266,7 +266,7 @@ def _first_foot(score: Score, sign: int) -> int:
 
 
 def _phase(score: Score, gait: Gait, land: np.ndarray, first_foot: int) -> np.ndarray:
-    """Phase of the left leg's cycle over the score's times, in cycles; 0 where the left foot lands."""
+    """Return phase of the left leg's cycle over the score's times, in cycles; 0 where the left foot lands."""
     before, after = land[0] - 2 * gait.step_time, land[-1] + 2 * gait.step_time
     times = np.concatenate([[before], land, [after]])
     phases = np.concatenate([[-1.0], np.arange(len(land)) / 2, [(len(land) - 1) / 2 + 1.0]])
@@ -286,7 +286,7 @@ def _pelvis(score: Score, gait: Gait, path: Path, phase: np.ndarray) -> None:
 
 
 def _height(gait: Gait, speed: float) -> float:
-    """The highest mean pelvis from which no standing leg is over-stretched, metres."""
+    """Return the highest mean pelvis from which no standing leg is over-stretched, metres."""
     cycle = gait.cycle
     pose = np.zeros((24, len(CHANNELS)))
     phase = np.linspace(0.02, 0.5 * gait.stance - 0.06, len(pose))

@@ -18,7 +18,7 @@ def rest_arm(score: Score, side: str, at: float, seconds: float, turn_late: floa
 
 
 def resting_arm(score: Score, side: str) -> tuple[float, float, float, float]:
-    """Where an arm rests in the present posture: (flex, abd, turn, elbow)."""
+    """Return where an arm rests in the present posture: (flex, abd, turn, elbow)."""
     i = SIDES.index(side)
     style = score.style
     if score.posture == "seated":
@@ -288,7 +288,7 @@ def _kick_trunk_and_arms(score: Score, outward: int, lift, up, strike, out, with
 
 
 def _sole_from_ankle(ahead: float, above: float, pitch: float) -> tuple[float, float, float]:
-    """The sole channels (ahead, height, pitch) that put the ankle there; the inverse of the foot in `body`."""
+    """Return the sole channels (ahead, height, pitch) that put the ankle there; the inverse of the foot in `body`."""
     bone = np.radians(pitch - FLAT_FOOT_DEGREES)
     up = np.radians(pitch)
     about_heel = up**2 / (up + np.radians(2)) if up > 0 else 0.0

@@ -86,7 +86,7 @@ class Gait:
 
 
 def gait_cycle(joints: np.ndarray, least: float) -> Gait | None:
-    """Measure a clip; None: it is no straight gait of a cycle or more."""
+    """Return measure a clip; None: it is no straight gait of a cycle or more."""
     channels = channels_from_joints(joints)
     c = {name: channels[:, column] for name, column in COLUMN.items()}
     if np.ptp(c["pelvis_yaw"]) > 45:
@@ -153,7 +153,7 @@ def gait_cycle(joints: np.ndarray, least: float) -> Gait | None:
 
 
 def _strikes(joints: np.ndarray, i: int, ahead: np.ndarray) -> list[float]:
-    """Seconds at which an ankle is furthest ahead of the pelvis."""
+    """Return seconds at which an ankle is furthest ahead of the pelvis."""
     reach = (joints[:, ANKLE[i]] - joints[:, 0])[:, [0, 2]] @ ahead
     times = np.arange(len(reach)) / FPS
     fine = np.arange(0, times[-1], 0.01)
@@ -163,7 +163,8 @@ def _strikes(joints: np.ndarray, i: int, ahead: np.ndarray) -> list[float]:
 
 
 def gait(cycles: list[Gait], with_speed: bool) -> dict[str, np.ndarray]:
-    """Mean, change with speed, and the main ways in which persons differ; every clip counts with its mirror image."""
+    """Return the mean, change with speed, and the main ways in which persons differ; every clip counts with its mirror
+    image."""
     speeds = np.array([cycle.speed for cycle in cycles] * 2)
     rows = np.array([cycle.coefficients for cycle in cycles] + [mirrored(cycle.coefficients) for cycle in cycles])
     times = np.array([cycle.step_time for cycle in cycles] * 2)
@@ -180,7 +181,7 @@ def gait(cycles: list[Gait], with_speed: bool) -> dict[str, np.ndarray]:
 
 
 def _weights() -> np.ndarray:
-    """How much each coefficient counts where persons are told apart: badly measured angles count little."""
+    """Return how much each coefficient counts where persons are told apart: badly measured angles count little."""
     weights = []
     for name in (*SIGNALS, *SIDED, *SIDED):
         waves = FOOT_WAVES if name.startswith("foot") else WAVES
@@ -189,7 +190,7 @@ def _weights() -> np.ndarray:
 
 
 def mirrored(coefficients: np.ndarray) -> np.ndarray:
-    """The coefficients of the mirror image, in the left leg's phase."""
+    """Return the coefficients of the mirror image, in the left leg's phase."""
     result, at = [], 0
     for name in SIGNALS:
         own = coefficients[at : at + 2 * WAVES + 1].copy()
@@ -202,7 +203,7 @@ def mirrored(coefficients: np.ndarray) -> np.ndarray:
 
 
 def standing_pose(joints: np.ndarray) -> np.ndarray | None:
-    """Median pose of the frames in which somebody simply stands, hands down; None: there are none."""
+    """Return median pose of the frames in which somebody simply stands, hands down; None: there are none."""
     channels = channels_from_joints(joints)
     c = {name: channels[:, column] for name, column in COLUMN.items()}
     speed = np.linalg.norm(np.gradient(joints[:, [7, 8, 10, 11]], axis=0), axis=-1).max(1) * FPS
@@ -228,7 +229,7 @@ def standing_pose(joints: np.ndarray) -> np.ndarray | None:
 
 
 def standing(poses: list[np.ndarray]) -> dict[str, np.ndarray]:
-    """Mean and main ways of differing of standing poses, each with its mirror image."""
+    """Return the mean and main ways of differing of standing poses, each with its mirror image."""
     rows = np.array(poses)
     swapped = rows.copy()
     for k, name in enumerate(STANDING):
@@ -245,7 +246,7 @@ def standing(poses: list[np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def moves(marked: list[list[tuple[str, list[float]]]], clips: list[np.ndarray]) -> dict[str, np.ndarray]:
-    """Median curves of sitting down, standing up, jumping up and jumping forward, both sides taken together."""
+    """Return median curves of sitting down, standing up, jumping up and jumping forward, both sides taken together."""
     curves: dict[str, list[np.ndarray]] = {"sit": [], "rise": [], "jump": [], "leap": []}
     for joints, marks in zip(clips, marked, strict=True):
         for name, landmarks in marks:
@@ -268,7 +269,7 @@ def _aligned(joints: np.ndarray, landmarks: list[float]) -> np.ndarray:
 
 
 def _unturned(turn: np.ndarray) -> np.ndarray:
-    """A forearm's turn within half a turn of where forearms are."""
+    """Return a forearm's turn within half a turn of where forearms are."""
     return (turn - 15 + 180) % 360 - 180 + 15
 
 
@@ -316,7 +317,7 @@ def _jumps(joints: np.ndarray) -> list[tuple[str, list[float]]]:
 
 
 def blows(clips: list[np.ndarray]) -> dict[str, np.ndarray]:
-    """Median curves of straight blows, those of the left hand mirrored."""
+    """Return median curves of straight blows, those of the left hand mirrored."""
     found = []
     for joints in clips:
         channels = channels_from_joints(joints)

@@ -37,7 +37,7 @@ def minimum_jerk(u: np.ndarray) -> np.ndarray:
 
 
 def minimum_jerk_integral(u: np.ndarray | float) -> np.ndarray | float:
-    """The integral of `minimum_jerk` from 0 to u; grows like u - 1/2 behind 1."""
+    """Return the integral of `minimum_jerk` from 0 to u; grows like u - 1/2 behind 1."""
     u = np.asarray(u, dtype=float)
     inside = np.clip(u, 0.0, 1.0)
     return inside**4 * (2.5 - 3 * inside + inside**2) + np.maximum(u - 1.0, 0.0)
@@ -82,7 +82,7 @@ class Style:
         )
 
     def pair(self, name: str, low: float, high: float) -> tuple[float, float]:
-        """A standing angle of the left and the right side, within bounds."""
+        """Return a standing angle of the left and the right side, within bounds."""
         left, right = (float(np.clip(self.stands[f"{side}_{name}"], low, high)) for side in SIDES)
         return left, right
 
@@ -142,7 +142,7 @@ class Score:
 
     @staticmethod
     def standing(rng: np.random.Generator) -> "Score":
-        """An empty score of a body that stands at the origin and faces +Z."""
+        """Return an empty score of a body that stands at the origin and faces +Z."""
         style = Style.draw(rng)
         goal = np.zeros(len(CHANNELS))
 
@@ -170,7 +170,7 @@ class Score:
         return Score(rng, style, values, goal.copy())
 
     def __getitem__(self, channel: str) -> float:
-        """Where a channel is headed."""
+        """Return where a channel is headed."""
         return float(self.goal[COLUMN[channel]])
 
     def to(self, channel: str, value: float, at: float, seconds: float) -> None:
@@ -227,7 +227,7 @@ class Score:
         self.track(channel, self.curve(knots) - knots[0][1])
 
     def curve(self, knots: Sequence[tuple[float, float, float, float]]) -> np.ndarray:
-        """A curve over `times` through (time, value, speed, acceleration), constant before and behind."""
+        """Return a curve over `times` through (time, value, speed, acceleration), constant before and behind."""
         curve = np.full(len(self.times), float(knots[0][1]))
         for (t0, *start), (t1, *end) in pairwise(knots):
             first, last = (int(np.ceil(max(t, 0.0) * FPS)) for t in (t0, t1))
@@ -243,11 +243,11 @@ class Score:
         self.values[rows, first : first + 3] = np.broadcast_to(point, (len(weight), 3))[rows]
 
     def window(self, start: float, end: float, rise: float, fall: float) -> np.ndarray:
-        """A curve over `times`: 0, up to 1 from `start` within `rise`, back to 0 by `end`."""
+        """Return a curve over `times`: 0, up to 1 from `start` within `rise`, back to 0 by `end`."""
         return minimum_jerk((self.times - start) / rise) * (1 - minimum_jerk((self.times - end + fall) / fall))
 
     def local(self, right_left: float, forward: float) -> tuple[float, float]:
-        """World x, z of a displacement given as (to the left, forward) of the heading."""
+        """Return world x, z of a displacement given as (to the left, forward) of the heading."""
         yaw = np.radians(self.heading)
         return (
             right_left * np.cos(yaw) + forward * np.sin(yaw),
@@ -281,7 +281,7 @@ class Score:
             self.pulse(channel, amount, at, there, back)
 
     def jitter(self, share: float) -> float:
-        """A factor near 1."""
+        """Return a factor near 1."""
         return 1 + share * float(np.clip(self.rng.normal(), -2, 2))
 
     def each_side(self, side: str | None) -> list[str]:
@@ -289,7 +289,7 @@ class Score:
 
 
 def quintic(t: np.ndarray, duration: float, start: Sequence[float], end: Sequence[float]) -> np.ndarray:
-    """The fifth-order polynomial with this (value, speed, acceleration) at 0 and at `duration`."""
+    """Return the fifth-order polynomial with this (value, speed, acceleration) at 0 and at `duration`."""
     (x0, v0, a0), (x1, v1, a1) = start, end
     u, d = t / duration, duration
     rest = x1 - x0 - v0 * d - a0 * d**2 / 2
@@ -302,7 +302,7 @@ def quintic(t: np.ndarray, duration: float, start: Sequence[float], end: Sequenc
 
 
 def idle_sway(score: Score) -> None:
-    """Breathing and balance, under everything: sines of unequal periods; the body sways as one over its ankles.
+    """Return breathing and balance, under everything: sines of unequal periods; the body sways as one over its ankles.
 
     Source: sway of captured standing people (0.35 cm sideways, 0.54 cm fore and aft); a hand that is held drifts
     5 cm/s, and never stands still. On top a faint tremor, without which a scripted body is smoother than any muscle.

@@ -62,7 +62,7 @@ def sideways(score: Score, action: Action) -> None:
 
 
 def _foot_gap(score: Score, leftward: int) -> float:
-    """How much wider than in a normal stance the feet stand, from left to right."""
+    """Return how much wider than in a normal stance the feet stand, from left to right."""
     apart = np.array([score[f"left_foot_{axis}"] - score[f"right_foot_{axis}"] for axis in "xz"])
     return float(abs(apart @ score.local(1.0, 0.0)) - score.style.stance_width)
 
