@@ -105,5 +105,5 @@ class Embedder:
 
 
 def _precise(z: Float[Tensor, "B E"]) -> Float[Tensor, "B E"]:
-    """At least single precision: margins and ratios are differences of small distances."""
+    """Convert to at least single precision: margins and ratios are differences of small distances."""
     return z.to(torch.promote_types(z.dtype, torch.float32))

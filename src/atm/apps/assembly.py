@@ -103,7 +103,7 @@ def _of_whole(file: Path, stored: StoredModel, entry: ModelSpec) -> dict[str, Pa
 
 
 def _placeless(config: dict[str, Any]) -> dict[str, Any]:
-    """Without the path of the tokeniser, which now is a part of the same model."""
+    """Return the config without the path of the tokeniser, which now is a part of the same model."""
     return config | ({"tokeniser": None} if "tokeniser" in config else {})
 
 

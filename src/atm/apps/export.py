@@ -116,4 +116,4 @@ _WRITERS: dict[str, Callable[[Path, MotionFile], None]] = {
 }
 
 SUFFIXES = tuple(_WRITERS)
-"""What `save_motion` can write."""
+"""File name endings that `save_motion` can write."""

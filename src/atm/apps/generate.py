@@ -134,7 +134,7 @@ def check_model(model: Path) -> list[CheckResult]:
 
 
 def check_text(text: list[str]) -> None:
-    """Every prompt must hold a word."""
+    """Refuse a prompt that holds no word."""
     for sentence in text:
         if not sentence.strip():
             raise InputError('the sentence is empty: expected words such as "a person walks forward and sits down"')

@@ -1,4 +1,4 @@
-"""What a user can choose of sampling and of evaluation: one place for the command line, Python and studies."""
+"""Options of sampling and of evaluation: one place for the command line, Python and studies."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ class SampleOptions:
     samples: int = 1
     """Motions per sentence; sample k of a sentence is the same whatever else is asked for."""
     seed: int = 0
-    """Of the noise: the same seed gives the same files."""
+    """Seed of the noise: the same seed gives the same files."""
     guidance_scale: float | None = None
     """None takes the model's own."""
     candidates: int = 1

@@ -1,4 +1,4 @@
-"""What a space, its language model and an evaluator hear, measured on a data set."""
+"""Measures of what a space, its language model and an evaluator understand of captions, on a data set."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -27,7 +27,7 @@ Texts = Callable[[list[str]], dict[str, Float[Tensor, "B W"]]]
 
 
 class _Judge(NamedTuple):
-    """What is asked whether it hears."""
+    """One model whose understanding of captions is measured."""
 
     stages: Texts
     """Captions become embeddings, by the name of the stage that they stand at."""

@@ -1,4 +1,4 @@
-"""Where a command's models come from, and where they are put: found, read once, on the device of this machine."""
+"""Models of a command: found, read once, put on the device of this machine; and the places where models are put."""
 
 from collections.abc import Callable
 from pathlib import Path

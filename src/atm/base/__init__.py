@@ -1,1 +1,1 @@
-"""What every room stands on: errors, configs, model files, the cache, progress bars, plugins, packaged weights."""
+"""Foundation of all packages: errors, configs, model files, the cache, progress bars, plugins, packaged weights."""

@@ -1,4 +1,4 @@
-"""Where things that can be computed again are kept."""
+"""Folder for things that can be computed again."""
 
 import os
 from pathlib import Path

@@ -110,7 +110,7 @@ def validate(kind: type[C], data: dict[str, Any], *, source: str) -> C:
 
 
 def save(config: Config, path: Path) -> None:
-    """The config as YAML."""
+    """Write the config as YAML."""
     path.write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
 
 

@@ -1,4 +1,4 @@
-"""What a user did that cannot be done, said in one sentence. The command line prints it and exits with code 2."""
+"""Errors of a user, each explained in one sentence. The command line prints it and exits with code 2."""
 
 import difflib
 from collections.abc import Iterable, Mapping

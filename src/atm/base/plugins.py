@@ -1,4 +1,4 @@
-"""What other installed packages add, by entry points: known by name at once, imported when it is asked for."""
+"""Additions of other installed packages, by entry points: known by name at once, imported when they are needed."""
 
 import functools
 import sys

@@ -27,7 +27,7 @@ _allowed = True
 
 
 def allow_bars(allowed: bool) -> None:
-    """Whether this process shows any bar; False is `--quiet`, which also reaches bars that no caller knows of."""
+    """Allow or forbid bars in this process; False is `--quiet`, which also hides bars that no caller knows of."""
     global _allowed
     _allowed = allowed
 

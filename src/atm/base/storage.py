@@ -24,7 +24,7 @@ RUN_CONFIG = "config.yaml"
 
 
 class StoredModel(NamedTuple):
-    """What a model file holds."""
+    """Contents of a model file."""
 
     kind: str
     """Which room reads it: "generator", "space", "evaluator"."""

@@ -1,4 +1,4 @@
-"""What all commands share: the application, options that several take, and how bad input is answered."""
+"""Common parts of all commands: the application, options that several take, and the answer to bad input."""
 
 import sys
 import warnings
@@ -73,7 +73,7 @@ def _misuse(error: TyperException) -> str:
 
 
 def _show_warning(message, category, filename, lineno, file=None, line=None) -> None:
-    """Our own warnings are for the user and need no line of code; those of libraries are for developers."""
+    """Show a warning: our own are for users and need no line of code; those of libraries are for developers."""
     if "atm" in Path(filename).parts or category is UserWarning:
         print(f"warning: {message}", file=sys.stderr)
 

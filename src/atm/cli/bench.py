@@ -22,7 +22,7 @@ def bench_data_folder(
     ] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Crops and batches per second from the store, against one file per clip; the start of a run; memory."""
+    """Measure crops and batches per second from the store and from single files, the start of a run, and memory."""
     from rich.console import Console
 
     from atm.apps.bench.data import bench_data

@@ -33,7 +33,7 @@ def evaluate(
     out: Annotated[Path | None, typer.Option(help="Where the JSON goes; default: in the run folder.")] = None,
     quiet: Quiet = False,
 ) -> None:  # fmt: skip
-    """R-Precision, FID, MM-Dist, Diversity, MultiModality, kinematic measures, and oracle scores on scripted data.
+    """Evaluate a model or motions: R-Precision, FID, MM-Dist, Diversity, MultiModality, kinematics, oracle scores.
 
     Of a space: retrieval in both directions by every protocol, on motions and on 2 s clips. Of a space or an evaluator:
     how often a caption is nearer to its motion than the same caption with a number, a side, a direction, ... exchanged.

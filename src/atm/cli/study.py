@@ -116,7 +116,7 @@ def _seed(text: str) -> int:
 
 
 def _path(path: Path | None) -> str | None:
-    """In full: rows may run in another folder."""
+    """Return the full path: rows may run in another folder."""
     from atm.base.packaged import named
 
     return None if path is None else str(named(path).resolve())

@@ -32,7 +32,7 @@ FRAMES_LIMIT = 200
 MIN_FRAMES = {263: 40, 251: 24}
 """Shortest motion that takes part, by features per frame (as published)."""
 VAL_SHARE, TEST_SHARE = 0.05, 0.15
-"""Of all clips, in the published splits."""
+"""Shares of all clips in the published splits, 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Item:
     frames: int
     captions: tuple[Caption, ...]
     program: Any = None
-    """What was scripted, as `programs.json` has it; None: nothing is known."""
+    """Script of the motion, as in `programs.json`; None: unknown."""
 
 
 class MotionDataset:
@@ -242,7 +242,7 @@ def read_programs(folder: Path, ids: list[str]) -> dict[str, list[dict[str, Any]
 
 @dataclass(frozen=True)
 class _Source:
-    """What the entries of a split are made of."""
+    """Files and data from which the entries of a split are made."""
 
     texts: Path
     content: dict[str, str]
@@ -301,7 +301,7 @@ def by_length(items: Iterable[Item]) -> list[Item]:
 
 
 def write_text(file: Path, captions: Sequence[Caption], times: Sequence[tuple[float, float]] | None = None) -> None:
-    """Captions in the layout's form; `times` are from and to in seconds, None: all are of the whole motion."""
+    """Write captions in the layout's form; `times` are from and to in seconds, None: all are of the whole motion."""
     spans = [(0.0, 0.0)] * len(captions) if times is None else times
     lines = [
         f"{caption.text}#{' '.join(caption.words)}#{start}#{end}"

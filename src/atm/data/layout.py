@@ -1,4 +1,4 @@
-"""Where the parts of a data folder lie, under the names that circulate.
+"""Places of the parts of a data folder, under the names in common use.
 
     HumanML3D, KIT-ML as published      new_joint_vecs/  new_joints/  texts/  Mean.npy  Std.npy
     the collections of mmhuman's users  motions/                      texts/  mean.npy  std.npy
@@ -24,7 +24,7 @@ class Layout:
     """The parts of a data folder; None: there is none."""
 
     folder: Path
-    """Where the splits and the statistics lie: the folder that was given, or the one inside it that holds them."""
+    """Folder of the splits and the statistics: the folder that was given, or the one inside it that holds them."""
     clips: Path | None
     texts: Path | None
     joints: Path | None

@@ -1,4 +1,4 @@
-"""What lies in a data folder as thousands of small files, gathered into few that open at once.
+"""Store of a data folder: its thousands of small files, gathered into few that open at once.
 
 One file per clip costs an open, a header and a copy for every crop; one memory-mapped array costs a slice. The
 captions are gathered likewise, so that a run starts in a second. Both lie in `.atm` beside the files (or in the cache
@@ -24,7 +24,7 @@ from atm.base.progress import progress
 from atm.base.storage import atomic
 
 _LARGEST = 1e6
-"""Of a number that a frame may hold: a kilometre in millimetres."""
+"""Largest number that a frame may hold: a kilometre in millimetres."""
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ class EvaluatorConfig(Config):
     embedding: PositiveInt = 512
     """Width of the common space."""
     dropout: float = 0.2
-    """Of the movement encoder, in training."""
+    """Dropout of the movement encoder in training, 0 to 1."""
     margin: PositiveFloat = 10.0
     """Distance beyond which a wrong pair costs nothing."""
     negatives: NonNegativeInt = 1

@@ -42,11 +42,11 @@ def kinematic_features(motion: Motion) -> Float[Tensor, "B F"]:
 
 @dataclass(frozen=True)
 class KinematicReference:
-    """What real motions are like, and the scale that they give to all others."""
+    """Statistics of real motions, and the scale that they give to all others."""
 
     mean: Float[np.ndarray, "F"]
     scale: Float[np.ndarray, "F"]
-    """Of kinematic features."""
+    """Scale of the kinematic features."""
     components: Float[np.ndarray, "K F"]
     """Principal directions of the standardised features, orthonormal."""
     spread: Float[np.ndarray, "C"]
@@ -58,7 +58,7 @@ class KinematicReference:
 
     @staticmethod
     def fit(motions: Iterable[Motion]) -> "KinematicReference":
-        """From batches of real motions, of the training split where there is one.
+        """Compute the reference from batches of real motions, of the training split if there is one.
 
         Raises:
             InputError: fewer than 16 motions.

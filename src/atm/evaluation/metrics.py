@@ -70,7 +70,7 @@ def mm_dist(z_text: Embeddings, z_motion: Embeddings) -> float:
 
 
 class Gaussian(NamedTuple):
-    """What a Fréchet distance looks at of a set of vectors."""
+    """Mean and covariance of a set of vectors, as a Fréchet distance uses them."""
 
     mean: Float[np.ndarray, "E"]
     root: Float[np.ndarray, "R E"]
@@ -138,7 +138,7 @@ def diversity(z_motion: Embeddings, rng: Random, *, pairs: int | None = None) ->
 
 
 def diversity_pairs(motions: int) -> int:
-    """300 as published; 100 with no more than 300 motions (MoMask's rule); half of up to 100 (ours)."""
+    """Return 300 as published; 100 with no more than 300 motions (MoMask's rule); half of up to 100 (ours)."""
     if motions > DIVERSITY_PAIRS:
         return DIVERSITY_PAIRS
     return 100 if motions > 100 else motions // 2

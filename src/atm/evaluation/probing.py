@@ -1,4 +1,4 @@
-"""What a space or an evaluator hears of a caption: does "five steps" lie nearer to five steps than "four steps" does?
+"""Probes of a space or an evaluator: does "five steps" lie nearer to five steps than "four steps" does?
 
 Two measures. Forced choice: a real motion, its caption, and the same caption with one thing said otherwise; how often
 is the true one nearer? (Half of the time by chance.) Probes: how well a linear reading finds the number, the side or
@@ -36,7 +36,7 @@ class FalsePair:
 
 
 def draw_pairs(captions: Sequence[Sequence[str]], rng: np.random.Generator) -> list[FalsePair]:
-    """For each motion and each attribute that its captions tell one pair: which of them and how, `rng` draws.
+    """Draw one pair for each motion and each attribute that its captions tell: which of them and how, `rng` draws.
 
     Args:
         captions: of each motion, all true of it.

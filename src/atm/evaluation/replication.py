@@ -33,7 +33,7 @@ class Entry:
     """In published units."""
     captions: tuple[Caption, ...]
     program: Any = None
-    """What was scripted, for the judge that is given to the evaluation; None: nothing is known."""
+    """Script of the motion, for the judge that is given to the evaluation; None: unknown."""
     held_out: bool = False
     """The clip has a combination of action and number or side that training never shows."""
 
@@ -102,16 +102,16 @@ class Task:
 
 @dataclass
 class Measured:
-    """What was measured on some motions, gathered batch by batch."""
+    """Measurements of some motions, gathered batch by batch."""
 
     z_text: list[np.ndarray] = field(default_factory=list)
     z_motion: list[np.ndarray] = field(default_factory=list)
     kinematic: list[np.ndarray] = field(default_factory=list)
     movement: list[dict[str, np.ndarray]] = field(default_factory=list)
     verdicts: list = field(default_factory=list)
-    """Of the oracles, on scripted data."""
+    """Verdicts of the oracles, on scripted data."""
     held_out: list[bool] = field(default_factory=list)
-    """Of each verdict: its clip's combination was held out of training."""
+    """One flag for each verdict: True if its clip's combination was held out of training."""
     judged_by: Judge | None = None
 
     def add(self, rows: Rows, evaluator: Evaluator, tail: Tail) -> None:

@@ -1,4 +1,4 @@
-"""What an evaluation found: every replication's numbers, their means with 95 % intervals, a table, a file."""
+"""Results of an evaluation: every replication's numbers, their means with 95 % intervals, a table, a file."""
 
 import json
 from collections.abc import Sequence
@@ -63,7 +63,7 @@ class Multimodality(Config):
 
 
 class Protocol(Config):
-    """What was measured, and how; two evaluations compare only where these agree."""
+    """Conditions of a measurement; two evaluations compare only where these agree."""
 
     samples: int
     """Generated motions of a replication."""
@@ -78,17 +78,17 @@ class Protocol(Config):
     data: str
     """Digest of the entries."""
     model: str
-    """What tells one model from another: whatever the caller gave."""
+    """Identity of the model, to tell it from others: any text that the caller gave."""
 
 
 class Report(Config):
     """Numbers of one model beside those of real motions."""
 
     name: str
-    """Of the model, as tables show it."""
+    """Name of the model, as tables show it."""
     protocol: Protocol
     notes: tuple[str, ...]
-    """What a reader has to know before comparing."""
+    """Notes that a reader should know before comparing."""
     replications: tuple[dict[str, dict[str, float | None]], ...] = ()
     """Per replication: row (real motions, the model), metric, value."""
 
@@ -107,7 +107,7 @@ class Report(Config):
         return {metric: interval(np.array(of_metric)) for metric, of_metric in values.items()}
 
     def write(self, path: Path) -> None:
-        """As JSON, with a summary on top; replaces an older file only when complete."""
+        """Write the report as JSON, with a summary on top; replace an older file only when complete."""
         summary = {
             row: {metric: estimate._asdict() for metric, estimate in self.estimates(row).items()}
             for row in (REAL, self.name)

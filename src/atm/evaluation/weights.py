@@ -26,11 +26,11 @@ from atm.published import (
 KIND = "evaluator"
 NETWORKS = ("movement_encoder", "motion_encoder", "text_encoder")
 PLACES = tuple(f"{above}finest.tar" for above in ("", "model/", "text_mot_match/model/", "*/text_mot_match/model/"))
-"""Where a folder may have the checkpoint."""
+"""Places of the checkpoint in a folder."""
 
 
 def save_evaluator(path: Path, evaluator: Evaluator, *, half: bool = False) -> None:
-    """Weights, statistics and vocabulary in one file. `half` stores weights as float16."""
+    """Write weights, statistics and vocabulary in one file. `half` stores weights as float16."""
     save_model(path, evaluator, evaluator.config, KIND, half=half)
 
 
@@ -117,7 +117,7 @@ RELEASE = Release(
 
 
 def frozen(evaluator: Evaluator) -> Evaluator:
-    """Without dropout and without gradients."""
+    """Return the evaluator without dropout and without gradients."""
     return evaluator.eval().requires_grad_(False)
 
 

@@ -1,4 +1,4 @@
-"""What the evaluator reads of a caption: `word/CLASS` tokens as rows of a word table and 15 word classes.
+"""Input of the evaluator from a caption: `word/CLASS` tokens as rows of a word table and 15 word classes.
 
 Source: Guo et al. 2022 (text-to-motion); the vocabulary is theirs when given by path, otherwise our own.
 """

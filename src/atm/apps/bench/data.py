@@ -28,7 +28,7 @@ Way = Callable[[Item, int, int], np.ndarray]
 """Reads rows of an item: which, from which row, how many."""
 
 CROPS, BATCHES = 1000, 50
-"""Of a round."""
+"""Number of crops and of batches in one round."""
 ROUNDS = 9
 STARTS = 3
 _STATUS = Path("/proc/self/status")
@@ -48,7 +48,7 @@ class Speed:
 
 @dataclass(frozen=True)
 class Report:
-    """What was measured."""
+    """Results of the measurement."""
 
     clips: int
     frames: int
@@ -170,7 +170,7 @@ def _crops(dataset: MotionDataset, rng: np.random.Generator) -> list[tuple[Item,
 
 
 def _read_all(crops: list[tuple[Item, int, int]], read: Way) -> None:
-    """Each crop is copied, as a batch copies it: a slice that nobody reads costs nothing."""
+    """Read and copy each crop, as a batch copies it: a slice that is never read costs nothing."""
     row = np.empty((MAX_FRAMES, read(*crops[0]).shape[1]), np.float32)
     for item, first, frames in crops:
         row[:frames] = read(item, first, frames)
@@ -186,7 +186,7 @@ def _file(item: Item) -> str:
 
 
 def _rows_of(clip: np.ndarray, item: Item, first: int, frames: int) -> np.ndarray:
-    """Of a whole clip, where the item may be a part of it."""
+    """Return rows of a whole clip, where the item may be a part of it."""
     start = item.first + first
     return clip[start : start + frames]
 
@@ -196,7 +196,10 @@ def _median_start(folder: Path, split: str) -> float:
 
 
 def _seconds_to_build(clips: Path, width: int) -> float:
-    """Of a store of the same clips in another place; links stand for the clips, so that all of it can go again."""
+    """Return the seconds that it takes to build a store of the same clips in another place.
+
+    Links stand for the clips, so that all of it can be deleted again.
+    """
     with tempfile.TemporaryDirectory() as place:
         (Path(place) / clips.name).mkdir()
         for file in clips.glob("*.npy"):

@@ -10,7 +10,7 @@ from atm.scripted.oracles import oracle_scores
 
 SECTIONS = ("Who did what was asked", "Prompt by prompt", "The motions")
 ATTRIBUTES = {"all": "everything", "count": "count", "side": "side", "direction": "direction", "order": "order"}
-"""What the scores are about, of those that `oracle_scores` gives."""
+"""Names of the scores that `oracle_scores` gives, and the words that stand for them in tables."""
 MOST_MOTIONS = 120
 """Motions that a page shows: about 40 kB each, so that it stays below 5 MB."""
 
@@ -49,7 +49,7 @@ def score_section(answers: Sequence[Answer]) -> str:
 
 
 def prompt_section(answers: Sequence[Answer]) -> str:
-    """For every prompt and model the motions that did all that was asked."""
+    """Return, for every prompt and model, the motions that did all that was asked."""
     models = list(dict.fromkeys(answer.model for answer in answers))
     rows = []
     for prompt, own in _by_prompt(answers):

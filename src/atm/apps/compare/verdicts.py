@@ -18,7 +18,7 @@ _COUNTED = {
     "wave": ("wave", "waves"), "bow": ("bow", "bows"), "crouch": ("crouch", "crouches"),
     "raise_arms": ("raise", "raises"),
 }  # fmt: skip
-"""What is counted of a verb: one, several. Of a verb that is not here it is told how often it was done."""
+"""Words for one and for several of what a verb counts. For other verbs the text says how often they were done."""
 _WAYS = {"forward": "forwards", "backward": "backwards", "left": "to the left", "right": "to the right", "up": "up"}
 _PATHS = {"straight": "straight", "curve": "in a curve", "circle": "in a circle"}
 _PACES = {"slow": "slowly", "fast": "quickly", "normal": "at no special pace"}
@@ -35,7 +35,7 @@ class Finding(NamedTuple):
 
 
 class Examined(NamedTuple):
-    """What the oracles say of one motion."""
+    """Judgement of the oracles on one motion."""
 
     findings: tuple[Finding, ...]
     verdict: Verdict

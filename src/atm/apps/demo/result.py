@@ -1,4 +1,4 @@
-"""What a demo made, before it is put on a page."""
+"""Results of a demo, before they are put on a page."""
 
 from dataclasses import dataclass
 

@@ -105,7 +105,7 @@ def run_demo(
 
 
 def _check_settings(out: Path, settings: dict) -> None:
-    """A folder holds the demo of one set of settings: what is there is taken, not made again."""
+    """Refuse a folder that holds the demo of other settings: what is there is taken, not made again."""
     file = out / "demo.json"
     if file.is_file():
         known = json.loads(file.read_text())

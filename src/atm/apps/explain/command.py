@@ -15,7 +15,7 @@ from atm.pages.strips import strips_image, strips_svg
 
 SURVEY_BATCHES = 4
 POSES = 8
-"""Of a film strip."""
+"""Number of poses in a film strip."""
 
 
 def explain_model(

@@ -65,7 +65,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class Candidate:
-    """What could have been chosen, and the numbers by which it was or was not."""
+    """One candidate of a choice, and the numbers by which it was chosen or not."""
 
     text: str
     place: str
@@ -75,7 +75,7 @@ class Candidate:
     real_distance: float
     """D(real, real candidate)."""
     ratio: float
-    """Of the two, with the floor of the config under the real one."""
+    """Ratio of the two distances, with the floor of the config under the real one, no unit."""
     chosen: bool
     similarity: float | None = None
     """Cosine of the two texts; None for clips, which are not barred by their texts."""
@@ -85,7 +85,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class InterExample:
-    """What the inter-motion loss saw."""
+    """Everything that the inter-motion loss used for one motion."""
 
     own: Shown
     negative: Shown
@@ -100,13 +100,13 @@ class InterExample:
     margin: float
     """Phi of eq. 3: from the real motions, or the fixed one of the config."""
     loss: float
-    """Of the motion: with several negatives, the mean over them."""
+    """Loss of the motion: with several negatives, the mean over them."""
     candidates: Sequence[Candidate]
 
 
 @dataclass(frozen=True)
 class IntraExample:
-    """What the intra-motion loss saw."""
+    """Everything that the intra-motion loss used for one motion."""
 
     anchor: Shown
     positive: Shown
@@ -119,7 +119,7 @@ class IntraExample:
     margin: float
     """Phi' of eq. 7: from the real clips, or the fixed one of the config."""
     loss: float
-    """Of the motion. Where the motion lies above gamma: what it would be."""
+    """Loss of the motion. If the motion lies above gamma: the loss that it would have."""
     alike: float
     """cos(generated, real) of the whole motions."""
     acts: bool
@@ -140,7 +140,7 @@ class Explanation:
     noise_level: float | None = None
     """How far the motion was noised before the model estimated it, 0 to 1; None: not noised, or sampled in full."""
     stand_in: str | None = None
-    """Where the sentence is nobody's caption: the caption whose real motion stands in for the missing one."""
+    """Caption whose real motion replaces the missing one, if the sentence is no caption of the data set; else None."""
 
 
 def explain_batch(

@@ -31,7 +31,7 @@ RULES = {
         "denominator": "the largest distance between the real clips (table 7)",
     },
 }
-"""What each rule looks for."""
+"""Rules of choice by kind of example, and a description of what each one looks for."""
 
 SECTIONS = ("The motion and its hard negative", "Its least aligned clip and the two proxies")
 
@@ -242,7 +242,7 @@ def _six(intra: IntraExample, stand_in: str | None) -> list[_Figure]:
     """Return generated ones first."""
 
     def caption(shown: Shown, generated: bool) -> str:
-        """Of a stand-in, its own: clips of the motion itself have the sentence that was asked for."""
+        """Return the caption of a clip: a stand-in's own, or the sentence asked for at clips of the motion itself."""
         return stand_in if stand_in and not generated and shown.id == intra.anchor.id else shown.text
 
     named = {"least aligned clip": intra.anchor, "positive proxy": intra.positive, "negative proxy": intra.negative}

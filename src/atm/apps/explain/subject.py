@@ -1,4 +1,4 @@
-"""What is explained: a model, the losses of its run, data to mine in, and what its log says."""
+"""Subject of an explanation: a model, the losses of its run, data to mine in, and the contents of its log."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -54,7 +54,7 @@ class Subject:
     sentences: CachedTextEncoder
     """The language model of `epsilon`."""
     losses: str
-    """What the losses are and where that comes from, in a sentence or two."""
+    """Description of the losses and of their source, in a sentence or two."""
     run: TrainConfig | None
     """None: a model file, which knows nothing of its training."""
     metrics: list[dict[str, Any]]

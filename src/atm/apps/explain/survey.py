@@ -1,4 +1,4 @@
-"""What the losses do in a whole run: over its training, by its log, and now, by a few batches that are mined again."""
+"""Survey of the losses in a whole run: over its training, by its log, and now, by a few batches mined again."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -47,11 +47,11 @@ class Pair:
 
 @dataclass(frozen=True)
 class Survey:
-    """What the losses mine in a few batches, in the model's present state."""
+    """Examples that the losses mine in a few batches, in the model's present state."""
 
     motions: int
     shares: dict[str, float]
-    """Of the motions, by the names of the objective's log."""
+    """Shares of the motions, 0 to 1, by the names of the objective's log."""
     pairs: Sequence[Pair]
     """Every motion that has a hard negative, the smallest ratio first."""
 

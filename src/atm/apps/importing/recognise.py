@@ -10,7 +10,7 @@ from atm.motion import skeleton_of_width
 from atm.published import Release, read_pickle
 
 DATA_SETS = {263: "humanml3d", 251: "kit"}
-"""What the name of a preset says of its data set, by features per frame."""
+"""Data set in the name of a preset, by features per frame."""
 
 
 def recognised(config: Config, features: int, presets: Sequence[Callable[[], Config]]) -> str:

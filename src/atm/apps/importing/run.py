@@ -15,14 +15,14 @@ from atm.training.record import RunFolder
 
 
 class Imported(NamedTuple):
-    """What came of it."""
+    """Result of an import."""
 
     path: Path
     """The run folder."""
     recognised: str
     """Which of the published models it is, in one line."""
     notes: list[str]
-    """What to know before using it."""
+    """Notes that a user should read before using the model."""
 
 
 def import_published(

@@ -1,4 +1,4 @@
-"""What can be imported, by name: every generator whose checkpoints were published, the space, the evaluator."""
+"""Table of everything that can be imported, by name: published generators, the space, the evaluator."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -25,7 +25,7 @@ MOTIONS = (".npz", ".npy")
 
 
 class Found(NamedTuple):
-    """What a query found."""
+    """Results of one query."""
 
     query: str | MotionFile
     hits: list[Hit]

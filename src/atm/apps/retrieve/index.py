@@ -39,7 +39,7 @@ class Hit:
     text: str
     """The caption that was found, or the found motion's caption that is nearest to the query."""
     cosine: float
-    """Of query and found, -1 to 1."""
+    """Cosine of query and result, -1 to 1."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Index:
     z_text: Float[Tensor, "C E"]
     """Unit vectors, one for each of these."""
     device: torch.device | str = "cpu"
-    """Where the space is; the vectors are on the CPU."""
+    """Device of the space; the vectors are on the CPU."""
 
     @torch.no_grad()
     def motions_like(self, text: str, top: int) -> list[Hit]:
@@ -169,7 +169,7 @@ def _read(file: Path, rows: int) -> Float[Tensor, "N E"] | None:
 
 
 def _keep(file: Path, embedded: Float[Tensor, "N E"]) -> None:
-    """A folder that cannot be written to costs a warning, not the search."""
+    """Keep the vectors in a file; a folder that cannot be written to costs a warning, not the search."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with atomic(file) as part, part.open("wb") as opened:

@@ -1,4 +1,4 @@
-"""Whether a study agrees with the paper in direction, in words.
+"""Agreement of a study with the paper in direction, in words.
 
 Each row is compared with one other: that of the paper's conclusion (the baseline, or the paper's own choice). The
 paper's order holds in a row if ours differs from it to the side to which the paper's does. Sizes are not compared:
@@ -25,7 +25,7 @@ class Comparison(NamedTuple):
     against: str
     metric: str
     paper: Said
-    """What the row is by the paper."""
+    """Judgement of the paper on the row."""
     ours: Literal["better", "worse", "equal"]
     clear: bool | None
     """Our difference is beyond its 95 % interval; None: there is no interval, for want of a second value."""

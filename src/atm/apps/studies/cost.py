@@ -71,6 +71,6 @@ def _timer(ready) -> Callable[[int], float]:
 
 
 def _wait(device: torch.device) -> None:
-    """A GPU works behind the program; its time counts, too."""
+    """Wait for the GPU, which works behind the program; its time counts, too."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

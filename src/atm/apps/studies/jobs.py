@@ -1,4 +1,4 @@
-"""What is to be run: a job for every row and seed, each with a folder of its own."""
+"""Jobs of a study: one for every row and seed, each with a folder of its own."""
 
 import json
 from pathlib import Path
@@ -32,7 +32,7 @@ QUICK = {
 QUICK_REPEATS, QUICK_LIMIT = 1, 32
 
 EVALUATION = {"plan.repeats", "plan.limit", "plan.multimodality", "plan.evaluator"}
-"""What may change without training again."""
+"""Settings that may change without training again."""
 
 
 class Plan(Config):
@@ -78,7 +78,7 @@ class Job(Config):
     """See `Row`."""
     measured: bool = True
     from_model: str | None = None
-    """What the row starts from; none: random weights."""
+    """Name of the model that the row starts from; None: random weights."""
     plan: Plan
 
     @property
@@ -89,7 +89,7 @@ class Job(Config):
 
 
 class JobFolder:
-    """Where a job runs, and what it leaves: job.json, run/, evaluation.json, result.json or error.txt, log.txt."""
+    """Folder of a job, and the files in it: job.json, run/, evaluation.json, result.json or error.txt, log.txt."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -156,7 +156,7 @@ class JobFolder:
 
 
 class Result(Config):
-    """What a job found."""
+    """Result of a job."""
 
     values: dict[str, dict[str, list[float]]] = Field(default_factory=dict)
     """Row -> metric -> one value of each replication (of each round of a cost study). Real motions are a row, too."""

@@ -1,4 +1,4 @@
-"""Where jobs run: in this process, in several beside it, or on a cluster; and the one loop that hands them out."""
+"""Places where jobs run: in this process, in several beside it, or on a cluster; and the one loop that starts them."""
 
 import multiprocessing
 import os
@@ -28,7 +28,7 @@ class Handle(Protocol):
     def done(self) -> bool: ...
 
     def trouble(self) -> str | None:
-        """Of one that is done: how whatever ran it died; None: it ended by itself."""
+        """Return how a job that is done failed from outside its own program; None: it ended by itself."""
         ...
 
 
@@ -176,7 +176,7 @@ def _work_apart(path: Path, runner: Runner, slot: int, slots: int) -> None:
 
 
 def _share_machine(slot: int, slots: int) -> None:
-    """This process's part of the GPUs, or of the cores."""
+    """Give this process its part of the GPUs, or of the cores."""
     import torch
 
     devices = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(torch.cuda.device_count())))
@@ -218,7 +218,7 @@ class Cluster:
         return _Submitted(self.executor.submit(Resumable(self.runner), path))
 
     def stop(self) -> None:
-        """Submitted jobs go on."""
+        """Tell the user that submitted jobs go on."""
         print("what was submitted goes on; the same command meets it again", file=sys.stderr)
 
 

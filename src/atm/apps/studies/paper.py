@@ -10,7 +10,7 @@ from atm.apps.studies.study import DATABASE, Row, Said, Study
 
 H3D, KIT = "HumanML3D", "KIT-ML"
 WITHOUT = ("alignment=none",)
-"""Of rows whose preset has no losses, too: a user's `alignment.space=RUN` would turn them on."""
+"""Settings of rows without the losses, even if the preset has none: `alignment.space=RUN` would turn them on."""
 ARMS = {"": WITHOUT, "_atm": ()}
 """Endings of the names of presets and rows, and what their rows change."""
 BUILDS_ON = {
@@ -19,7 +19,7 @@ BUILDS_ON = {
 }
 """Rows of `generators` that take what an earlier row has made."""
 RULES = {"negative": "inter.rule", "positive-proxy": "intra.positive_rule", "negative-proxy": "intra.negative_rule"}
-"""What chooses each kind of example."""
+"""Settings of the rules that choose each kind of example."""
 SECOND_HAND = "Its figures are second-hand."
 
 

@@ -1,4 +1,4 @@
-"""What a study has found so far: figures of its rows with their intervals, and what failed."""
+"""Results of a study so far: figures of its rows with their intervals, and failures."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -37,7 +37,7 @@ class Outcome:
     results: dict[int, list[Result]]
     """By seed."""
     failures: dict[str, str]
-    """Of jobs by name: the reason."""
+    """Reasons of failure, by the name of the job."""
     waiting: tuple[str, ...] = ()
     """Names of jobs that have not ended."""
 
@@ -52,7 +52,7 @@ class Outcome:
         return [row for row in self.rows if self.metrics([row.name])]
 
     def values(self, row: str, metric: str) -> dict[int, np.ndarray]:
-        """By seed: a value of each replication. Of real motions: of the first row of the seed that has them."""
+        """Return each replication's value, by seed; for real motions by the first row of the seed that has them."""
         found = {}
         for seed, results in self.results.items():
             for result in results:
@@ -68,7 +68,7 @@ class Outcome:
         return list(dict.fromkeys(metric for values in of_rows for metric in values))
 
     def figure(self, row: str, metric: str) -> Figure | None:
-        """Of a row, or of real motions; None where there is none yet."""
+        """Return the figure of a row, or of real motions; None if there is none yet."""
         by_seed = self.values(row, metric)
         if not by_seed:
             return None

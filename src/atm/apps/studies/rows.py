@@ -1,4 +1,4 @@
-"""What a row of a study does: train, then evaluate; each goes on where an earlier try stopped."""
+"""Work of one row of a study: train, then evaluate; each goes on where an earlier attempt stopped."""
 
 import shutil
 from pathlib import Path

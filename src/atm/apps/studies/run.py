@@ -33,14 +33,14 @@ CLIPS, QUICK_CLIPS = 6000, 240
 
 @dataclass(frozen=True)
 class Engine:
-    """Where the rows run."""
+    """Place where the rows run."""
 
     launcher: str = "local"
     """`local`, or `slurm`."""
     jobs: int = 1
     """Rows side by side, of `local`."""
     submit: dict[str, object] = field(default_factory=dict)
-    """Of `slurm`: submitit's parameters."""
+    """Parameters of submitit, for `slurm`."""
 
     def start(self, runner: Runner, out: Path) -> Launcher:
         """Return the launcher."""
@@ -147,7 +147,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def print_study(outcome: Outcome) -> None:
-    """The table in the terminal, and what agrees with the paper."""
+    """Print the table in the terminal, and the rows that agree with the paper."""
     console = Console()
     if outcome.finished:
         console.print(terminal_table(outcome, width=console.width))

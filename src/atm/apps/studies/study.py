@@ -36,9 +36,9 @@ class Row(Config):
     settings: tuple[str, ...] = ()
     """`key=value` changes to the base, after the study's and the user's own."""
     published: dict[str, dict[str, float]] = Field(default_factory=dict)
-    """What the paper prints: data set -> metric -> value."""
+    """Figures that the paper prints: data set -> metric -> value."""
     said: Said | None = None
-    """What the paper says of this row against its reference where it prints no figure (of the first metric)."""
+    """Judgement of the paper on this row against its reference, if the paper prints no figure (of the first metric)."""
     against: str | None = None
     """The row that this one is compared with; none: the study's."""
     measured: bool = True
@@ -58,7 +58,7 @@ class Study(Config):
     name: Name
     title: str
     about: str = ""
-    """What is varied, where the paper has it, and how its figures have to be read."""
+    """Explanation of what is varied, of the place in the paper, and of how the figures have to be read."""
     kind: Literal["evaluation", "cost"] = "evaluation"
     """`evaluation`: every row is trained and evaluated; `cost`: training steps of all rows are timed."""
     base: str | TrainConfig = "mdm_small_atm"
@@ -69,7 +69,7 @@ class Study(Config):
     against: str | None = None
     """The row that the others are compared with."""
     metrics: tuple[str, ...] = ("r_precision_1", "fid")
-    """What the paper prints, and what the order of rows is judged by."""
+    """Metrics that the paper prints; the first ones judge the order of rows."""
     x_label: str = ""
     """Set where the rows are values of one quantity: the figure then has an axis of it."""
 

@@ -41,7 +41,7 @@ def write_subset(source: Path, out: Path) -> Path:
 
 
 def _link(source: Path, target: Path) -> None:
-    """Nothing where there is no source: a clip may lack its file, and real motions have no programs."""
+    """Link a file, if there is one: a clip may lack its file, and real motions have no programs."""
     if not source.is_file():
         return
     try:

@@ -114,7 +114,7 @@ def differences(outcome: Outcome) -> list[tuple[str, dict[str, tuple[float, floa
 
 
 def difference_text(metric: str, gap: tuple[float, float | None] | None) -> str:
-    """With its sign and half of its interval, where there is one."""
+    """Return a difference with its sign and half of its interval, if there is one."""
     if gap is None:
         return "–"
     value, half = gap
@@ -217,7 +217,7 @@ def published_text(outcome: Outcome, name: str, one: Printed) -> str:
 
 
 def _decimals(outcome: Outcome, one: Printed) -> int:
-    """As many as any figure of the column needs: the paper prints 0.570 below 0.383."""
+    """Return the number of decimals that the figures of a column need: the paper prints 0.570 below 0.383."""
     figures = (row.published.get(one.data, {}).get(one.metric) for row in outcome.study.rows)
     return max(len(f"{value:g}".partition(".")[2]) for value in figures if value is not None)
 

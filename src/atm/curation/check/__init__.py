@@ -1,4 +1,4 @@
-"""What is there of a data folder, what is wrong with it and what that means; and a repaired copy."""
+"""Check of a data folder: its contents, its faults and what they mean; and a repaired copy."""
 
 from atm.curation.check.findings import Finding, Report
 from atm.curation.check.folder import check_folder

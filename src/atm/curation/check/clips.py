@@ -1,4 +1,4 @@
-"""What one pass over a clip's files tells: whether it can be used, how it moves, what it is alike to."""
+"""One pass over the files of a clip: if it can be used, how it moves, which clips are equal to it."""
 
 import hashlib
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class Clip:
     wide: bool = False
     """Stored as float64: twice the size, nothing gained."""
     digest: bytes = b""
-    """Of the features; equal for equal motions."""
+    """Digest of the features; equal for equal motions."""
     poses: UInt64[np.ndarray, "P"] | None = None
     """The different poses of the clip, each as one number; facing and place on the ground do not matter."""
     movement: Movement | None = None

@@ -1,4 +1,4 @@
-"""What is wrong with a data folder, and what that means: one row for each kind of thing."""
+"""Faults of a data folder, and their meaning: one row for each kind of fault."""
 
 import json
 from collections.abc import Sequence
@@ -29,18 +29,18 @@ class Finding:
     name: str
     """For machines; stays the same between versions."""
     what: str
-    """What was found, in a few words."""
+    """Description of the finding, in a few words."""
     meaning: str
-    """What that means for training and evaluation."""
+    """Meaning of the finding for training and evaluation."""
     where: tuple[str, ...]
     """Every clip, line or file that it was found in."""
     repair: str = ""
-    """What `--fix` does about it; empty: nothing."""
+    """Repair that `--fix` makes; empty: none."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What is there of a data folder, and what is wrong with it."""
+    """Contents of a data folder, and its faults."""
 
     folder: str
     facts: dict[str, str | int | float]
@@ -55,13 +55,13 @@ class Report:
         return [finding for finding in self.findings if finding.severity == severity]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data; every finding with its count and all places."""
+        """Return plain data; every finding with its count and all places."""
         counts = {f"{severity}s": len(self.of(severity)) for severity in _COLOURS}
         rows = [{"count": len(finding.where), **asdict(finding)} for finding in self.findings]
         return {"folder": self.folder, "sound": self.sound, **counts, "facts": self.facts, "findings": rows}
 
     def write(self, path: Path) -> None:
-        """As JSON."""
+        """Write the report as JSON."""
         with atomic(path) as part:
             part.write_text(json.dumps(self.to_json(), indent=1, ensure_ascii=False), encoding="utf-8")
 

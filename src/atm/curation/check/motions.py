@@ -1,4 +1,4 @@
-"""What is wrong with the motions of a folder."""
+"""Faults in the motions of a folder."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -139,7 +139,7 @@ def _pace(scan: Scan, usable: dict[str, Clip]) -> Iterator[Finding]:
 
 
 class _Clock(NamedTuple):
-    """What the motions of a folder tell of its frame rate."""
+    """Frame rate of a folder, as its motions tell it."""
 
     factor: float
     """True frames per second over those that the features stand for."""
@@ -153,7 +153,7 @@ class _Clock(NamedTuple):
 
 
 def _clock(moving: dict[str, Movement]) -> _Clock | None:
-    """By falling bodies where there are enough, else by steps."""
+    """Estimate the frame rate by falling bodies if there are enough, else by steps."""
     falls = {clip_id: float(np.median(movement.falls)) for clip_id, movement in moving.items() if movement.falls}
     if len(falls) >= _ENOUGH:
         fall = float(np.median(list(falls.values())))

@@ -34,9 +34,9 @@ class Movement:
     """How the features of a clip move, at the frame rate that their width stands for."""
 
     peak_speed: float
-    """Of the fastest joint in its fastest step, m/s."""
+    """Speed of the fastest joint in its fastest step, m/s."""
     limb_speed: float
-    """Of the fastest joint relative to the pelvis, m/s: nine steps in ten are slower."""
+    """Speed of the fastest joint relative to the pelvis, m/s: nine steps in ten are slower."""
     column_pace: float | None
     """Joint paths by the velocity columns over those by the position columns: 1, unless rows were dropped, repeated or
     put between. None: hardly a joint moves."""

@@ -32,14 +32,14 @@ _BEYOND_REPAIR = ("frame_rate", "clips_normalised")
 
 @dataclass(frozen=True)
 class Plan:
-    """What the copy will hold."""
+    """Contents of the repaired copy."""
 
     lines: dict[str, list[Line]]
     """Caption lines of each clip that is kept."""
     listed: dict[str, list[str]]
     """Ids of each list."""
     dropped: tuple[tuple[str, str, str], ...]
-    """Of what kind, which, and why."""
+    """Dropped parts, each with its kind, its name, and the reason."""
 
 
 def repair_folder(folder: Path, out: Path, *, show_progress: bool = True) -> tuple[Report, Report]:
@@ -195,7 +195,7 @@ def _write(scan: Scan, plan: Plan, out: Path, *, show_progress: bool) -> None:
 
 
 def _copy_the_rest(scan: Scan, out: Path) -> None:
-    """What else lies beside the lists: where the data are from, under which licence, what scripted clips do."""
+    """Copy the files beside the lists: source of the data, licence, programs of scripted clips."""
     layout = scan.layout
     known = {layout.mean, layout.std, *(layout.split_file(name) for name in scan.listed), layout.folder / DROPPED}
     if any(programs_findings(scan)):

@@ -20,7 +20,7 @@ _SAMPLED = 64
 
 @dataclass(frozen=True)
 class Scan:
-    """What is in a folder."""
+    """Contents of a folder."""
 
     layout: Layout
     skeleton: Skeleton
@@ -29,9 +29,9 @@ class Scan:
     listed: dict[str, list[str]]
     """Lines of every list of ids (`train`, ..., `all`), as they stand there."""
     encodings: dict[str, str]
-    """What each list was read as."""
+    """Encoding by which each list was read."""
     moments: dict[str, Moments]
-    """Of the usable clips of `train`, and of `all`."""
+    """Moments of the usable clips of `train`, and of `all`."""
 
     @property
     def splits(self) -> dict[str, list[str]]:
@@ -106,7 +106,7 @@ def _files(folder: Path | None, suffix: str) -> list[Path]:
 
 
 def _skeleton(files: list[Path], layout: Layout) -> Skeleton:
-    """By the width that most clips have; where none has a known one, by that of the statistics."""
+    """Return the skeleton by the width that most clips have; if none has a known one, by that of the statistics."""
     known = {skeleton.feature_width: skeleton for skeleton in (HUMANML3D, KIT)}
     widths = [_width(file) for file in files[:: max(1, len(files) // _SAMPLED)]]
     found = [width for width in widths if width in known]

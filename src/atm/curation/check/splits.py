@@ -1,4 +1,4 @@
-"""What is wrong with the lists of ids, and what stands in two of them that should stand in one."""
+"""Faults in the lists of ids, and ids that stand in two lists but should stand in one."""
 
 from collections import Counter
 from collections.abc import Iterator

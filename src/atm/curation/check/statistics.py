@@ -31,7 +31,7 @@ _FAR_STD, _FAR_MEAN = 0.7, 1.0
 
 
 class Verdict(NamedTuple):
-    """What the statistics of a folder are."""
+    """Judgement on the statistics of a folder."""
 
     kind: str
     """Which deviations they are nearest to: `PUBLISHED`, `RAW` or one of `BIASED`."""

@@ -1,4 +1,4 @@
-"""What is wrong with the captions of a folder."""
+"""Faults in the captions of a folder."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator

@@ -121,7 +121,7 @@ def joint_names(path: Path) -> tuple[str, ...]:
 
 
 def first_frame(bvh: Bvh, joints: list[int]) -> int:
-    """1 where the file opens with a pose that is no part of the motion, such as the T-pose of CMU's files; else 0."""
+    """Return 1 if the file opens with a pose outside the motion, such as the T-pose of CMU's files; else 0."""
     if len(bvh.values) < 4:
         return 0
     needed = sorted({above for joint in joints for above in bvh.way_up(joint)})

@@ -30,7 +30,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Described:
-    """What the captions file says of one motion file."""
+    """Contents of the captions file for one motion file."""
 
     file: str
     """As written there at first, with `/` between folders."""

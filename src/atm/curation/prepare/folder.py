@@ -76,16 +76,16 @@ class Clip:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a reader found in a source."""
+    """Result of reading one source."""
 
     found: Sequence[Clip | Fault]
     assumed: str = ""
-    """What the file does not say and was concluded, in words."""
+    """Assumptions about what the file does not state, in words."""
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What stands in a folder."""
+    """Contents of a folder."""
 
     splits: Mapping[str, int]
     frames: int
@@ -106,7 +106,7 @@ class Summary:
         return self.splits["all"]
 
     def lines(self) -> list[str]:
-        """For people to read."""
+        """Return the summary as lines of text for people."""
         rate = f"; {self.fresh} made now, {self.fresh / self.seconds:.1f} clips per second" if self.fresh else ""
         lines = [f"{self.clips} clips written, {self.frames / self.fps / 3600:.3f} hours{rate}"]
         lines.append(", ".join(f"{name} {self.splits[name]}" for name in ("train", "val", "test")))

@@ -28,7 +28,7 @@ CUT_SECONDS = {
     "MPI_Limits": 1.0,
     "Transitions_mocap": 0.5,
 }
-"""What the published pipeline leaves out at the start of every recording of some data sets, before it counts frames."""
+"""Seconds that the published pipeline cuts from the start of recordings, by data set, before it counts frames."""
 NEWER_NAMES = {
     "BioMotionLab_NTroje": "BMLrub",
     "DFaust_67": "DFaust",

@@ -30,7 +30,7 @@ _LOOK_AT = 200
 
 @dataclass(frozen=True)
 class _Wanted:
-    """Of one BVH file."""
+    """Clips that are wanted from one BVH file."""
 
     base: str
     """Id of its clip, or what the ids of its clips begin with."""
@@ -206,7 +206,7 @@ def _without_suffix(file: str) -> str:
 
 
 def _check_mapping(options: _Options, files: list[Path]) -> None:
-    """A name that no file has is a slip; one that some files lack is meant for the others."""
+    """Refuse a name that no file has, which is a mistake; one that only some files lack is meant for the others."""
     known = {name for file in files for name in joint_names(file)} if options.mapping else set()
     for _, theirs in options.mapping:
         if theirs not in known:

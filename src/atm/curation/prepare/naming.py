@@ -34,7 +34,7 @@ _KNOWN = {name for names in LIMBS.values() for name in names}
 _INNER = {"knee": "hip", "ankle": "knee", "foot": "ankle", "elbow": "shoulder", "wrist": "elbow"}
 _SIDES = ("left", "right")
 _MIDDLE = "c"
-"""Where others have L or R, as in VRoid's `J_Bip_C_Head`."""
+"""Mark of a joint in the middle, at the place of L or R in other names, as in VRoid's `J_Bip_C_Head`."""
 _MARKS = (*_SIDES, *(side[0] for side in _SIDES), _MIDDLE)
 _SAME_BODY = {name: "".join(part for part in name.split("_") if part not in _SIDES) for name in HUMANML3D.joint_names}
 
@@ -53,7 +53,7 @@ class Roles:
     wrist: tuple[int, int]
     head: int
     neck: int
-    """What turns the bone to the head: the joint before it, or the head where it sits on the chest."""
+    """Joint that turns the bone to the head: the one before the head, or the head if it sits on the chest."""
     spine: tuple[int, ...]
     """From the pelvis, on which both legs hang, to the chest, on which both arms hang."""
     collar: tuple[int | None, int | None]
@@ -145,7 +145,7 @@ def by_name(names: Sequence[str]) -> dict[str, int]:
 
 
 def _sides_and_parts(names: Sequence[str]) -> list[tuple[str, str]]:
-    """Of each name the side (left, right or none) and the rest, without prefixes, case and separators."""
+    """Return for each name the side (left, right or none) and the rest, without prefixes, case and separators."""
     words = [_words(name.rpartition(":")[2]) for name in names]
     # A word before or behind most names is the figure's, not the joint's.
     for end, kept in ((0, slice(1, None)), (-1, slice(None, -1))):

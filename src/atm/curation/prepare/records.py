@@ -1,4 +1,4 @@
-"""What was made of each source, kept beside the clips, so that a second call goes on where the first one stopped."""
+"""Records of each source's results, kept beside the clips, so that a second call goes on where the first stopped."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ MIRRORED = "M"
 
 @dataclass(frozen=True)
 class Fault:
-    """What was left out, and why."""
+    """Something that was left out, and the reason."""
 
     where: str
     why: str
@@ -40,7 +40,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was made of a source."""
+    """Result of one source."""
 
     key: str
     """Fingerprint of source, captions and options."""

@@ -60,7 +60,7 @@ _SUPPORT = 0.05
 
 
 class Body(NamedTuple):
-    """What has to be known of a captured body to carry its motion over."""
+    """Properties of a captured body that are needed to carry its motion over."""
 
     roles: Roles
     to_y_up: Float[np.ndarray, "3 3"]
@@ -71,7 +71,7 @@ class Body(NamedTuple):
     collars: Float[np.ndarray, "2 3"]
     """Directions from collar to shoulder, left and right, in the axes of the chest while the body stands."""
     assumed: str
-    """What the file does not say and was concluded from the body, in words."""
+    """Assumptions from the body about what the file does not state, in words."""
 
 
 def measure_body(poses: Poses, bvh: Bvh, roles: Roles, up: str | None = None) -> Body:
@@ -189,7 +189,7 @@ def _unit_of(leg: float) -> str:
 def _own_axes(
     positions: Float[np.ndarray, "T J 3"], turns: Float[np.ndarray, "T J 3 3"], roles: Roles
 ) -> dict[int, Float[np.ndarray, "3 3"]]:
-    """Left, up and front among the joints' own axes, for a rest pose that is no pose.
+    """Return left, up and front among the joints' own axes, for a rest pose that is no pose.
 
     Skeletons such as LAFAN1's and Bandai-Namco's let an axis of each joint run along its bone; with all rotations zero
     their legs point up. Taken are the axes nearest to the bones and to what the whole motion shows of left and right.
@@ -215,7 +215,7 @@ def _own_axes(
 
 
 def _standing_rest(rest: Float[np.ndarray, "J 3"], roles: Roles) -> Float[np.ndarray, "3 3"] | None:
-    """Left, up and front (columns) of a rest pose, if it stands upright on straight legs, else None."""
+    """Return left, up and front (columns) of a rest pose, if it stands upright on straight legs, else None."""
     middle = rest[list(roles.hip)].mean(0)
     chain = [middle, *(rest[joint] for joint in roles.spine[1:]), rest[roles.head]]
     length = sum(np.linalg.norm(b - a) for a, b in pairwise(chain))
@@ -302,7 +302,7 @@ def _seen_from(turn: Float[np.ndarray, "T 3 3"], vectors: Float[np.ndarray, "T 3
 
 
 def _blend(start: Float[np.ndarray, "T 3 3"], end: Float[np.ndarray, "T 3 3"], share: float) -> np.ndarray:
-    """From one rotation the given share of the shortest way to the other."""
+    """Turn a rotation by the given share of the shortest way to another one."""
     way = Rotation.from_matrix(np.swapaxes(start, -1, -2) @ end).as_rotvec()
     return start @ Rotation.from_rotvec(share * way).as_matrix()
 
@@ -317,7 +317,7 @@ def _along_spine(trunk: dict[int, np.ndarray], roles: Roles, share: float) -> Fl
 
 
 def _lay_out_trunk(joints: np.ndarray, trunk: dict[int, np.ndarray], roles: Roles) -> None:
-    """Pelvis at the origin, hips, spine, neck, head and collars."""
+    """Place the pelvis at the origin, then hips, spine, neck, head and collars."""
     pelvis, chest = trunk[roles.spine[0]], trunk[roles.spine[-1]]
     placed = [(joint, PELVIS, pelvis) for joint in (*HIP, SPINE1)]
     placed += [(SPINE2, SPINE1, _along_spine(trunk, roles, 1 / 3)), (SPINE3, SPINE2, _along_spine(trunk, roles, 2 / 3))]
@@ -330,7 +330,7 @@ def _lay_out_trunk(joints: np.ndarray, trunk: dict[int, np.ndarray], roles: Role
 def _shoulder(
     positions: Float[np.ndarray, "T J 3"], chest: Float[np.ndarray, "T 3 3"], body: Body, i: int
 ) -> Float[np.ndarray, "T 3"]:
-    """From the collar to the shoulder: as in a standing body, moved as the collar bone moves in the chest."""
+    """Return the way from collar to shoulder: as in a standing body, moved as the collar bone moves in the chest."""
     standing = np.tile(OFFSETS[SHOULDER[i]], (len(chest), 1))
     collar, shoulder = body.roles.collar[i], body.roles.shoulder[i]
     if collar is not None:

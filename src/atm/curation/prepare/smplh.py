@@ -27,7 +27,7 @@ _PLACES = ("smplh/{gender}/model.npz", "{gender}/model.npz", "SMPLH_{GENDER}.npz
 
 @dataclass(frozen=True)
 class BodyModel:
-    """What joints depend on."""
+    """Parts of a body model on which the joints depend."""
 
     joints: Float[np.ndarray, "J 3"]
     """Rest positions of the mean shape, in metres."""
