@@ -1,4 +1,4 @@
-"""What the packages promise one another, on one page.
+"""Interfaces between the packages, on one page.
 
 A generator turns text into motion and hands out its differentiable estimate of the clean motion; a space embeds
 texts and motions; the alignment losses know these two promises and nothing behind them.
@@ -17,7 +17,7 @@ from atm.motion import Motion
 
 
 class TextEmbedding(NamedTuple):
-    """What a text encoder says of B captions."""
+    """Output of a text encoder for B captions."""
 
     tokens: Float[Tensor, "B L W"]
     """Token states; rows behind a caption's end are zero (or, of encoders that say `padded`, states of padding)."""
@@ -43,7 +43,7 @@ class TextEncoder(Protocol):
 
 
 class FineMeaning(NamedTuple):
-    """What the words of B captions say that a sentence embedding barely shows: numbers, sides, directions, order."""
+    """Details of B captions that a sentence embedding barely shows: numbers, sides, directions, order."""
 
     contradicts: Bool[Tensor, "B B"]
     """True where no one motion is truly described by both captions ("four steps", "five steps"); False on the
@@ -53,12 +53,12 @@ class FineMeaning(NamedTuple):
     counterfactual: list[str | None]
     """Each caption with one thing said otherwise, so that it is false of the row's motion; None: it has no such."""
     exact_attributes: tuple[dict[str, str], ...] = ()
-    """What each caption says once and exactly: number, side, direction (`atm.meaning.VALUES`)."""
+    """Attributes that each caption states once and exactly: number, side, direction (`atm.meaning.VALUES`)."""
 
 
 @dataclass(eq=False)  # not frozen: the training engine takes it apart and puts it together again
 class Batch:
-    """What a training step sees."""
+    """Input of one training step."""
 
     motion: Motion
     text: list[str]
@@ -68,9 +68,9 @@ class Batch:
     words: list[list[str]] | None = None
     """`word/CLASS` tokens of each caption as the data set's text files carry them; the evaluator reads them."""
     language: Mapping[str, TextEmbedding] = field(default_factory=dict)
-    """What language models say of `text`, by their names; one that is not here is asked when it is needed."""
+    """Embeddings of `text` by language models, by their names; one that is not here is asked when it is needed."""
     meaning: FineMeaning | None = None
-    """What the captions say in detail, for the objectives that ask for it; None: nobody read it. On the CPU."""
+    """Details of the captions, for the objectives that need them; None: they were not read. On the CPU."""
 
     def __len__(self) -> int:
         return len(self.text)
@@ -89,7 +89,7 @@ class Batch:
 
 @dataclass(eq=False)
 class StepOutput:
-    """What a training step gives back."""
+    """Output of one training step."""
 
     loss: Float[Tensor, "B"]
     """The model's own objective, per row."""
@@ -112,7 +112,7 @@ class TextMotionSpace(Protocol):
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What a generator can do; a check that does not apply is reported as not applicable, not bent."""
+    """Abilities of a generator; a check that does not apply is reported as not applicable, not bent."""
 
     guidance: bool = True
     """Has classifier-free guidance."""
@@ -149,7 +149,7 @@ class Generator(Protocol):
 
 
 Kind = Literal["generator", "stage", "space", "evaluator"]
-"""What a model file can hold; a stage is one training of a generator that is trained in several."""
+"""Kinds of model that a file can hold; a stage is one training of a generator that is trained in several."""
 
 
 def _as_it_is(config: Config, _dataset: Any) -> Config:
@@ -173,13 +173,13 @@ class ModelSpec:
     observe: Callable[[Any, Any], None] | None = None
     """Lets (a new model, the training split) meet before the first step: buffers hold what is found; None: nothing."""
     release: Any = None
-    """What `atm import` reads (`atm.published.Release`); None: no checkpoint of it is published."""
+    """Release that `atm import` reads (`atm.published.Release`); None: no checkpoint of it is published."""
     stages: Mapping[str, str] = field(default_factory=dict)
     """Fields of its config that `atm assemble` fills, and which stage each is trained by."""
     optional: tuple[str, ...] = ()
     """Those of `stages` that may be None."""
     hint: str = ""
-    """What makes a generator of a stage, said to whoever takes it for one."""
+    """Advice on how to make a generator of a stage, shown to whoever mistakes the stage for one."""
 
     @property
     def name(self) -> str:
@@ -200,7 +200,7 @@ class Preset:
     """Fields of `atm.training.config.TrainConfig`, where they differ from the defaults."""
     what: str
     time: str
-    """What to expect, and on which class of machine."""
+    """Expected time, and the class of machine for it."""
     small: bool = False
     """Ours, for scripted motions and two CPU cores; the losses then weigh what small models need."""
     losses: Mapping[str, Any] | None = None

@@ -165,7 +165,7 @@ def _mine(
     *,
     confused: bool,
 ) -> Mined:
-    """`confused`: close although the real ones are far; otherwise far although the real ones are close."""
+    """Mine rows; `confused`: close although the real ones are far; otherwise far although the real ones are close."""
     generated = pair_distances(z_generated[anchor], z_generated, distance)
     real = pair_distances(z_real[anchor], z_real, distance)
     ratio = generated / real.clamp_min(floor)

@@ -26,7 +26,7 @@ class BestOf:
     """Samples as the generator does, `count` times, and keeps the candidate of the highest cosine with its text."""
 
     def __init__(self, generator: Generator, space: TextMotionSpace, count: int):
-        """`count` 1 is the generator itself."""
+        """Wrap a generator; with `count` 1 it is the generator itself."""
         self.generator, self.space, self.count = generator, space, count
 
     @torch.no_grad()

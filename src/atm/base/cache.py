@@ -5,5 +5,5 @@ from pathlib import Path
 
 
 def cache_folder() -> Path:
-    """`ATM_CACHE` where it is set, else ~/.cache/atm. Not made here: who writes makes it."""
+    """Return `ATM_CACHE` where it is set, else ~/.cache/atm. Not made here: who writes makes it."""
     return Path(os.environ.get("ATM_CACHE") or Path.home() / ".cache" / "atm")

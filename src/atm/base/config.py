@@ -97,7 +97,7 @@ def changed(config: C, values: Mapping[str, Any]) -> C:
 
 
 def validate(kind: type[C], data: dict[str, Any], *, source: str) -> C:
-    """`data` as a config of this class; the error names the key, what came and what is allowed."""
+    """Return `data` as a config of this class; the error names the key, what came and what is allowed."""
     try:
         return kind.model_validate(data)
     except ValidationError as error:

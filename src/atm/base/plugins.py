@@ -13,8 +13,8 @@ from atm.base.errors import InputError
 def plugin_names(group: str, taken: Collection[str] = ()) -> list[str]:
     """Return names that other packages register in a group of entry points; none of them is imported.
 
-    A name that the house has `taken` stays its own, and one that several packages register is nobody's: both are said
-    in a warning, once.
+    A name that the project has `taken` stays its own, and one that several packages register goes to none of them:
+    both are said in a warning, once.
     """
     names = []
     for name, points in _points(group, tuple(sys.path)).items():

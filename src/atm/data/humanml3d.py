@@ -88,7 +88,7 @@ class MotionDataset:
         store: Store,
         skipped: dict[str, str],
     ):
-        """`skipped`: ids of the split whose clip cannot be used, and why; the rest as `open_dataset` makes it."""
+        """Take `skipped`, ids of the split whose clip cannot be used, and why; the rest as `open_dataset` makes it."""
         self.skeleton = skeleton
         self.items = items
         self.mean = mean.astype(np.float32)
@@ -100,7 +100,7 @@ class MotionDataset:
         return len(self.items)
 
     def features(self, item: Item) -> np.ndarray:
-        """(T, D) float32 in published units; a view into the store."""
+        """Return (T, D) float32 in published units; a view into the store."""
         return self._features[item.start : item.start + item.frames]
 
     def captions(self) -> list[str]:

@@ -35,7 +35,7 @@ class Moments:
         return mean, np.sqrt(np.maximum(self.squares / self.frames - mean**2, 0.0))
 
     def write(self, folder: Path, skeleton: Skeleton) -> None:
-        """`Mean.npy` and `Std.npy`, the deviations averaged inside each group of columns, as published."""
+        """Write `Mean.npy` and `Std.npy`, the deviations averaged inside each group of columns, as published."""
         mean, std = self.statistics()
         std = averaged_in_groups(std, skeleton)
         # A group that never changes (the contacts of three clips in the air) is left as it is, not divided by 0.

@@ -190,7 +190,7 @@ def _write_json(file: Path, content: object) -> None:
 
 
 def _forget_others(index: Path, suffixes: tuple[str, ...]) -> None:
-    """Remove what was built of earlier contents: gigabytes that nobody would ask for again."""
+    """Remove what was built of earlier contents: gigabytes that would not be used again."""
     key = index.name.partition(".")[0]
     for file in index.parent.iterdir():
         other, _, suffix = file.name.partition(".")

@@ -70,7 +70,7 @@ class Evaluator(nn.Module):
     """Embeds captions and motions. Build, then train, or fill with published weights (`weights.py`)."""
 
     def __init__(self, config: EvaluatorConfig, normaliser: Normaliser):
-        """`normaliser` holds the evaluator's own mean and std, which are not those of the data set.
+        """Take as `normaliser` the evaluator's own mean and std, which are not those of the data set.
 
         The published std is, for root and contact columns, about 25 times smaller than the data set's: those columns
         weigh more. `evaluator_normaliser` makes such statistics from a data set's; published ones come as files.

@@ -54,7 +54,7 @@ class WordVectorizer:
     """Looks words and classes up. Words are taken as they stand; captions are lower case, nouns and verbs lemmas."""
 
     def __init__(self, vocabulary: Sequence[str]):
-        """`vocabulary` opens with `SPECIAL`; row i of the word table belongs to its i-th word.
+        """Take a `vocabulary` that opens with `SPECIAL`; row i of the word table belongs to its i-th word.
 
         Raises:
             InputError: other first words, or a word twice.

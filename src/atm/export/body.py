@@ -69,17 +69,17 @@ NOSE_UP, NOSE_OUT, NOSE_LENGTH, NOSE_RADIUS = 0.055, 0.078, 0.014, 0.012
 
 
 def _at(start: str, toward: str, share: float = 0.0) -> Weights:
-    """On the line through two joints: 0 is the first, 1 the second, more lies behind it."""
+    """Return weights of a place on the line through two joints: 0 is the first, 1 the second, more lies behind it."""
     return {start: 1 - share, toward: share}
 
 
 def _skull(up: float, out: float) -> Weights:
-    """From the joint of the head on: shares of the way up the chest's end and of the way out of the neck."""
+    """Return weights of a place on the skull: shares of the way up the chest's end and of the way out of the neck."""
     return {"head": 1 + out, "neck": up - out, "spine3": -up}
 
 
 def _across(joint: str, share: float) -> Weights:
-    """From the right joint of this name to the left one, times a share."""
+    """Return weights of a place from the right joint of this name to the left one, times a share."""
     return {f"left_{joint}": share, f"right_{joint}": -share}
 
 
@@ -155,5 +155,5 @@ def _groups() -> list[int]:
 
 
 def side_of(joint_name: str) -> str:
-    """`left`, `right` or `middle`."""
+    """Return `left`, `right` or `middle`."""
     return next((side for side in ("left", "right") if joint_name.startswith(f"{side}_")), "middle")

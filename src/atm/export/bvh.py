@@ -37,15 +37,15 @@ def rotation_order(joint_name: str) -> str:
 
 
 class Figure(NamedTuple):
-    """What a BVH file says of a body, whatever its motion."""
+    """Properties of a body in a BVH file that do not depend on its motion."""
 
     names: tuple[str, ...]
     parents: tuple[int, ...]
-    """Of each joint the one it hangs on; -1 for the root, which comes first."""
+    """Parent of each joint; -1 for the root, which comes first."""
     offsets: Float[np.ndarray, "J 3"]
     """Each joint from its parent in the rest pose, in metres."""
     orders: tuple[str, ...]
-    """Of each joint's rotation channels, such as "ZXY"."""
+    """Order of each joint's rotation channels, such as "ZXY"."""
     tips: dict[int, Float[np.ndarray, "3"]]
     """From each joint that nothing hangs on to the end of its limb."""
 
@@ -56,7 +56,7 @@ class Rig(NamedTuple):
     offsets: Float[np.ndarray, "J 3"]
     """Each joint from its parent in the rest pose, in metres."""
     rotations: Float[np.ndarray, "T J 3 3"]
-    """Of each joint, relative to its parent."""
+    """Rotation of each joint, relative to its parent."""
     places: dict[int, Float[np.ndarray, "T 3"]]
     """Joints that move in their parent's frame (always the root), with their positions there."""
 
@@ -187,7 +187,7 @@ def _swing(before: np.ndarray, after: np.ndarray) -> Rotation:
 
 
 def _spine_guesses(turned: dict[int, Rotation], skeleton: Skeleton) -> dict[int, Rotation]:
-    """For the joints between hips and chest: equal shares of the turn from one to the other."""
+    """Return rotations of the joints between hips and chest: equal shares of the turn from one to the other."""
     chest = max(turned, key=lambda joint: _depth(joint, skeleton.parents))
     path = [chest]
     while path[-1] != 0:

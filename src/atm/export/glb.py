@@ -119,7 +119,7 @@ def _continuous(quaternions: Float[np.ndarray, "T 4"]) -> Float[np.ndarray, "T 4
 
 
 def _figure(file: gltf.GLTF2, rest: Float[np.ndarray, "J 3"], skeleton: Skeleton) -> None:
-    """The figure in the rest pose as one mesh that hangs on the joints: a part for each colour."""
+    """Add the figure in the rest pose as one mesh that hangs on the joints: a part for each colour."""
     inverse = np.tile(np.eye(4), (skeleton.n_joints, 1, 1))
     inverse[:, 3, :3] = -rest  # columns first, so that the last row of an array is the translation
     joints = list(range(skeleton.n_joints))

@@ -14,7 +14,7 @@ from atm.base.errors import InputError
 from atm.motion import HUMANML3D, KIT, Skeleton, joints_from_features, skeleton_of_width
 
 GIANT = 10.0
-"""Nobody is this tall in metres."""
+"""Height that no person reaches, in metres."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class MotionFile:
     text: str = ""
     """The sentence, if one is known."""
     provenance: dict[str, Any] = field(default_factory=dict)
-    """Where the motion comes from (model, seed, guidance scale, ...), as plain JSON values."""
+    """Source of the motion (model, seed, guidance scale, ...), as plain JSON values."""
 
 
 def save_npz(path: Path, motion: MotionFile) -> None:

@@ -60,16 +60,16 @@ NAMES = tuple(name for name, *_ in _BODY)
 PARENTS = tuple(-1 if above is None else NAMES.index(above) for _, _, above, _ in _BODY)
 OFFSETS = np.array([offset for *_, offset in _BODY])
 ORDER = tuple(HUMANML3D.index(joint) for _, joint, _, _ in _BODY)
-"""Of each joint here, its index in HumanML3D."""
+"""Index in HumanML3D of each joint of the template."""
 
 
 class Pose(NamedTuple):
     """The template, moved."""
 
     joints: Float[np.ndarray, "T 22 3"]
-    """Where its joints are, in metres."""
+    """Positions of the joints, in metres."""
     rotations: Float[np.ndarray, "T 22 3 3"]
-    """Of each joint, relative to its parent."""
+    """Rotation of each joint, relative to its parent."""
 
 
 def save_template_bvh(
@@ -173,7 +173,7 @@ def _held(places: Float[np.ndarray, "T 3"], stands: Bool[np.ndarray, "T"]) -> Fl
 
 
 def _fading(share: float) -> float:
-    """From 1 to 0, level at both ends."""
+    """Return a share that falls from 1 to 0, level at both ends."""
     return 2 * share**3 - 3 * share**2 + 1
 
 

@@ -1,4 +1,4 @@
-"""Where two meanings contradict, and where they are the same."""
+"""Comparison of two meanings: contradictions, and equality."""
 
 from collections.abc import Hashable
 from dataclasses import replace
@@ -22,7 +22,7 @@ class Difference(NamedTuple):
 
     attribute: MeaningAttribute
     action: str
-    """Of which action; "" where the order or the actions themselves differ."""
+    """Action that differs; "" where the order or the actions themselves differ."""
     first: str
     second: str
 
@@ -32,7 +32,7 @@ class Difference(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """What is done in a caption, without how: what decides which events of two captions stand for one another."""
+    """Actions of a caption, without how they are done; by it events of two captions are matched to one another."""
 
     actions: tuple[str, ...]
     known: tuple[bool, ...]
@@ -63,7 +63,7 @@ class Match(NamedTuple):
 
 
 def differs(a: Meaning, b: Meaning) -> tuple[Difference, ...]:
-    """In what two captions contradict: no one motion is truly described by both.
+    """Return the differences in which two captions contradict: no one motion is truly described by both.
 
     What one says and the other leaves open is no contradiction, nor is what people call by one another's names.
     Verbs of no known action, objects and styles are not compared: they are left to the language model.

@@ -59,7 +59,7 @@ def connector(r: Reading, i: int, word: str) -> int | None:
 
 
 def _end_of_phrase(r: Reading, i: int) -> None:
-    """ "then the left hand," repeats the event before it; "then, with the left hand," waits for its verb."""
+    """Tell "then the left hand,", which repeats the event before it, from "then, with the left hand,", which waits."""
     phrase = r.words[max(i - 5, 0) : i]
     if not {"with", "using", "on"} & set(phrase):
         r.repeat_elliptic()

@@ -87,12 +87,12 @@ def _other_numbers(match: re.Match[str]) -> Iterator[str]:
 
 
 def _like(said: str, number: int) -> str:
-    """In digits or in words, as it was."""
+    """Write a number in digits or in words, as it was."""
     return str(number) if said.isdigit() else _NUMBER_WORDS.get(number, str(number))
 
 
 def _agreeing(words: list[str], before: int, after: int) -> list[str]:
-    """ "one step" and "two steps": the noun is the first word that can be one."""
+    """Make "one step" and "two steps" agree: the noun is the first word that can be one."""
     if 1 not in (before, after):
         return words
     for k, word in enumerate(words):

@@ -60,7 +60,7 @@ def _joins(r: Reading, i: int, value: int) -> bool:
 
 
 def _count(r: Reading, count: Count) -> None:
-    """A number of times: for the event that is told, and for one that it undoes ("sits and stands up twice")."""
+    """Set a number of times: for the event that is told, and for one that it undoes ("sits and stands up twice")."""
     target = r.drafts[-1] if r.drafts else None
     waiting = target is None or (r.link in ("then", "while") and target.clause != r.clause)
     if waiting or (r.light and not r.drafts):

@@ -1,4 +1,4 @@
-"""What a caption says once and exactly: values that a space can be asked to hold."""
+"""Attributes that a caption states once and exactly: values that a space can be trained to hold."""
 
 from atm.meaning.structure import Event, Meaning
 

@@ -39,7 +39,7 @@ class Reading:
         self.drafts: list[Draft] = []
         self.rest: set[str] = set()
         self.ahead: dict[str, Any] = {}
-        """What was said of an event that has not come yet."""
+        """Properties of an event that has not come yet."""
         self.number: Count | None = None
         """A number that waits for its noun."""
         self.light: str | None = None
@@ -59,7 +59,7 @@ class Reading:
         return self.drafts[-1] if self.drafts and self.link not in ("then", "while") else None
 
     def say(self, name: str, value: Any, *, ahead: bool = False) -> None:
-        """To the event that is being told, or to the one that comes; of two values the first stands, ways add up."""
+        """Add a property to the event being told, or to the coming one; the first of two values stands, ways add up."""
         said = self.ahead if ahead or self.light or self.current is None else self.current.said
         if name == "direction":
             said[name] = said.get(name, frozenset()) | {value}
@@ -69,7 +69,7 @@ class Reading:
             said.setdefault(name, value)
 
     def begin(self, action: str, *, known: bool = True, count: Count | None = None, merge: bool = False) -> None:
-        """Another event, with what was said of it ahead; `merge`: it may be the one that is being told."""
+        """Begin another event, with what was said of it ahead; `merge`: it may be the one that is being told."""
         last = self.drafts[-1] if self.drafts else None
         same = {last.action, action} <= {"bend", "bow"} if last else False
         if merge and last and self.light is None and self.link == "first" and (last.action == action or same):
@@ -87,7 +87,7 @@ class Reading:
         self.link = "first"
 
     def resolve_light(self) -> None:
-        """A light verb whose noun never came stands for itself."""
+        """Take a light verb whose noun never came as a verb of its own."""
         if self.light is None:
             return
         light, self.light = self.light, None
@@ -97,7 +97,7 @@ class Reading:
             self.rest.add(light)
 
     def repeat_elliptic(self) -> None:
-        """ "jumps forward, then backward": the second one is a jump as well."""
+        """Repeat the verb of "jumps forward, then backward": the second one is a jump as well."""
         if self.drafts and self.link == "then" and self.ahead.keys() & {"side", "direction", "turning"}:
             last = self.drafts[-1]
             self.begin(last.action, known=last.known)

@@ -1,4 +1,4 @@
-"""What a caption says that a language model barely hears: how often, which side, which way, how fast, what order."""
+"""Details of a caption that a language model barely hears: how often, which side, which way, how fast, what order."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -46,19 +46,19 @@ class Event:
     """One name for all words of one action (`walk`: walks, strolls, takes steps); a verb of no known action by its
     base form."""
     known: bool = True
-    """Whether the action is one of the named ones, which can be told from one another."""
+    """True if the action is one of the named ones, which can be told from one another."""
     count: Count | None = None
     side: Side | None = None
-    """Of the body: the hand that waves, the foot that is hopped on. `both`: together or in turn."""
+    """Side of the body: the hand that waves, the foot that is hopped on. `both`: together or in turn."""
     direction: frozenset[Direction] = frozenset()
-    """Where it goes; several for "up and down", "forward and to the left". `place`: on the spot."""
+    """Direction of the movement; several for "up and down", "forward and to the left". `place`: on the spot."""
     turning: Literal["left", "right"] | None = None
     """Which way turns, curves and circles go round, seen by who turns: counterclockwise (from above) is left."""
     path: Path | None = None
     degrees: float | None = None
     speed: Speed | None = None
     part: Part | None = None
-    """What part of the body does it, coarsely: a hand is an arm, a foot is a leg."""
+    """Part of the body that does it, coarsely: a hand is an arm, a foot is a leg."""
     link: Link = "first"
     """How it follows the event before it."""
 

@@ -57,7 +57,7 @@ def verb(r: Reading, i: int, word: str) -> int | None:
 
 
 def _shape(r: Reading, path: str) -> None:
-    """A verb that gives the path of what is told ("runs forward while curving"), or of going anywhere."""
+    """Apply a verb that gives the path of what is told ("runs forward while curving"), or of going anywhere."""
     r.resolve_light()
     r.number = None
     if r.drafts and r.drafts[-1].action in TRAVEL and r.link != "then":

@@ -99,7 +99,7 @@ _TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ni
 NUMBERS = {word: number for number, word in enumerate(_UNITS)} | {word: 20 + 10 * i for i, word in enumerate(_TENS)}
 VAGUE = {"couple": (2, 3), "few": (2, 6), "several": (3, None), "many": (3, None), "multiple": (2, None),
          "numerous": (3, None), "various": (2, None)}  # fmt: skip
-"""What people mean who did not count: the fewest and the most."""
+"""Fewest and most that people mean who did not count."""
 ADVERBS_OF_NUMBER = {"once": (1, 1), "twice": (2, 2), "thrice": (3, 3), "repeatedly": (2, None),
                      "continuously": (2, None)}  # fmt: skip
 FRACTIONS = {"quarter": 90.0, "half": 180.0, "full": 360.0, "complete": 360.0}

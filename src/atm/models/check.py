@@ -1,4 +1,4 @@
-"""What every generator must do, as checks that run on any of them: `check_generator`.
+"""Duties of every generator, as checks that run on any of them: `check_generator`.
 
 A check that a generator's `Capabilities` rule out is reported as not applicable.
 """
@@ -26,7 +26,7 @@ class CheckResult(NamedTuple):
     """A sentence that is true where the check passes."""
     status: Literal["pass", "fail", "not applicable"]
     detail: str
-    """What was seen; empty where there is nothing to say."""
+    """Description of the result; empty if there is nothing to say."""
 
 
 class _NotApplicable(Exception):
@@ -110,7 +110,7 @@ def a_seed_means_a_motion(generator: Generator, batch: Batch) -> None:
 
 
 def a_batch_of_one_equals_its_row(generator: Generator, batch: Batch) -> None:
-    """The shortest row: alone it has no padding."""
+    """Check the shortest row: alone it has no padding."""
     row = int(batch.motion.lengths.argmin())
     together = _sample(generator, batch)
     length = batch.motion.lengths[row : row + 1]
@@ -129,7 +129,7 @@ def guidance_zero_ignores_the_text(generator: Generator, batch: Batch) -> None:
 
 
 def guidance_one_equals_conditional(generator: Generator, batch: Batch) -> None:
-    """Models often take a short way at 1, where one pass is enough: it must lead to where the formula for all other
+    """Check guidance at 1, where models often take a short way: it must lead to where the formula for all other
     scales leads, which is seen a hair above 1. At 0 that formula must give what the text has no part in (above)."""
     if not generator.capabilities.guidance:
         raise _NotApplicable("has no guidance")
@@ -166,7 +166,7 @@ def known_frames_are_kept(generator: Generator, batch: Batch) -> None:
 
 
 def frames_that_are_not_kept_do_not_matter(generator: Generator, batch: Batch) -> None:
-    """The first half is kept, so that a model of tokens has some to keep."""
+    """Check that other frames do not matter, with the first half kept, so that a model of tokens has some to keep."""
     if not generator.capabilities.inbetweening:
         raise _NotApplicable("does not complete known motion")
     frames = torch.arange(batch.motion.features.shape[1], device=batch.motion.lengths.device)

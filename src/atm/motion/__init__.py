@@ -1,4 +1,4 @@
-"""What flows through the project: skeletons, features in both directions, batches of motion."""
+"""Data types of the project: skeletons, features in both directions, batches of motion."""
 
 from atm.motion.features import (
     canonical,

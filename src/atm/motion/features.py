@@ -67,7 +67,7 @@ def canonical(joints: Float[Tensor, "T J 3"], skeleton: Skeleton) -> Float[Tenso
 
 
 def contacts(joints: Float[Tensor, "T J 3"], skeleton: Skeleton) -> Float[Tensor, "T-1 4"]:
-    """1 where a foot joint hardly moves until the next frame, whatever its height, else 0.
+    """Return 1 where a foot joint hardly moves until the next frame, whatever its height, else 0.
 
     Columns: left ankle, left toe, right ankle, right toe.
     """

@@ -27,7 +27,7 @@ class Normaliser(nn.Module):
 
     @staticmethod
     def from_files(mean: Path, std: Path) -> "Normaliser":
-        """From a data set's `Mean.npy` and `Std.npy`."""
+        """Read a data set's `Mean.npy` and `Std.npy`."""
         return Normaliser(torch.from_numpy(np.load(mean)), torch.from_numpy(np.load(std)))
 
     @staticmethod

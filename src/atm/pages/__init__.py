@@ -1,4 +1,4 @@
-"""What people look at: HTML pages, the one motion viewer that they share, charts, film strips, pictures, films."""
+"""Pages and pictures for people: HTML pages, the one motion viewer that they share, charts, film strips, films."""
 
 from atm.pages.charts import line_chart
 from atm.pages.page import page

@@ -10,7 +10,7 @@ from jaxtyping import Float
 AZIMUTH, ELEVATION = np.radians(35), np.radians(14)
 """Three-quarter view: from the front left of a figure that faces +z, and from a little above."""
 FIELD_OF_VIEW = np.radians(32)
-"""Of the picture's height."""
+"""Angle of view over the picture's height, radians."""
 MARGIN = 0.07
 """Share of the picture left free on each side."""
 

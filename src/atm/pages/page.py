@@ -102,12 +102,12 @@ def contents(headings: Sequence[str]) -> str:
 
 
 def paragraph(text: str) -> str:
-    """Plain text as a paragraph; `code` between backticks."""
+    """Return plain text as a paragraph; `code` between backticks."""
     return str(_part("paragraph")(text))
 
 
 def bullets(lines: Sequence[str]) -> str:
-    """Plain texts as a list; backticks as in `paragraph`."""
+    """Return plain texts as a list; backticks as in `paragraph`."""
     return str(_part("bullets")(lines))
 
 

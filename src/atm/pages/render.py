@@ -16,7 +16,7 @@ BACKGROUND, GROUND_LINE, INK, MUTED = "#f6f3ec", "#d6cfbf", "#2a2723", "#756e63"
 SUN = np.array([0.42, 1.0, 0.34])
 """Direction to the light: shadows fall the other way."""
 SHADOW_STRENGTH = 58
-"""Of 255."""
+"""Darkness of a shadow, 0 to 255."""
 BELOW_JOINTS = 0.026
 """Metres from the lowest joint to the floor: a foot has a sole."""
 SUPERSAMPLING = 2
@@ -72,7 +72,7 @@ class Figure:
     """A motion as capsules in space, and what a camera makes of them."""
 
     def __init__(self, joints: np.ndarray, skeleton: Skeleton, colours: dict[str, str], *, lowest: float | None = None):
-        """`lowest`: height of the lowest joint of all, where `joints` are a part of a motion."""
+        """Take as `lowest` the height of the lowest joint of all, where `joints` are a part of a motion."""
         body = body_of(skeleton).plain()
         ends, radii = body.place(joints), np.broadcast_to(body.radii, (len(joints), *body.radii.shape))
         nose_ends, nose_radii = _nose(joints, skeleton)
@@ -137,7 +137,7 @@ def draw_figure(
     colours: dict[str, str],
     offset: np.ndarray | float = 0.0,
 ) -> None:
-    """One pose, from what `Figure.shapes` gave."""
+    """Draw one pose, from what `Figure.shapes` gave."""
     for outline, paint in painted(figure, shapes, frame, colours):
         draw.polygon((outline + offset).ravel().tolist(), fill=paint)
 
@@ -156,7 +156,7 @@ def painted(
 
 
 def paste_shadow(picture: Image.Image, outlines: np.ndarray) -> None:
-    """Darkens the picture where the outlines are, softly."""
+    """Darken the picture where the outlines are, softly."""
     coarse, soft = 4, 3
     margin = coarse * soft * 3
     points = outlines.reshape(-1, 2)
@@ -203,7 +203,7 @@ def _on_floor(points: np.ndarray, floor: float, along: np.ndarray | None = None)
 
 
 def write_sentence(picture: Image.Image, text: str) -> None:
-    """The sentence in the upper left corner, broken into lines that fit."""
+    """Write the sentence in the upper left corner, broken into lines that fit."""
     font = ImageFont.load_default(max(14, picture.height // 30))
     lines = wrapped(text, picture.width - 32, lambda line: ImageDraw.Draw(picture).textlength(line, font=font))
     ImageDraw.Draw(picture).multiline_text((16, 14), "\n".join(lines), fill=INK, font=font, spacing=5)

@@ -27,7 +27,7 @@ def save_video(
     colour: str = "sides",
     text: str = "",
 ) -> None:
-    """A film of one motion at the skeleton's frame rate; `.gif` by its suffix, else `.mp4`.
+    """Write a film of one motion at the skeleton's frame rate; `.gif` by its suffix, else `.mp4`.
 
     Args are those of `atm.pages.render.render_frames`; width and height should be even (H.264 takes no odd size).
     """

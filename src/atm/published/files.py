@@ -1,4 +1,4 @@
-"""What lies in published checkpoints: tables of weights, statistics, options; and what each system has of them."""
+"""Contents of published checkpoints: tables of weights, statistics, options; and what each system has of them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,24 +16,24 @@ from atm.published.pickles import read_pickle
 
 DATA_SET_FILES = "Mean.npy and Std.npy of the data set that it was trained on"
 OWN_FILES = "the mean.npy and std.npy that were published with it"
-"""What to ask a user for who has weights without statistics."""
+"""Files to ask for from a user who has weights without statistics."""
 
 
 class Release(NamedTuple):
-    """What `atm import` says and asks of a published system."""
+    """Details that `atm import` prints and needs of a published system."""
 
     read: Callable[..., nn.Module]
     """(path, statistics or None, trust=, and what `options` name) to the model with the published weights."""
     weight_files: Callable[[Path], list[Path]]
-    """Of a path that a user gives, the files of weights that `read` reads."""
+    """Function from a path that a user gives to the files of weights that `read` reads."""
     statistics: Callable[[Path], Normaliser]
     """Reads those in a folder that a user names, where the checkpoint has none beside it."""
     files: str
-    """What the published checkpoint is called on disk."""
+    """Names of the published checkpoint on disk."""
     supports: str
     """Which of the published variants can be read."""
     licence: str
-    """Of the published code and weights."""
+    """Licence of the published code and weights."""
     signs: tuple[str, ...]
     """Keys by which a file of this system is told from those of others."""
     presets: tuple[Callable[[], Config], ...] = ()
@@ -41,7 +41,7 @@ class Release(NamedTuple):
     options: tuple[str, ...] = ()
     """Further files that `read` takes, by keyword."""
     notes: Callable[[Any, Path], list[str]] = lambda _model, _path: []
-    """Of the model, and the path that it was read from: what a user should know before using it."""
+    """Function from the model, and the path that it was read from, to notes for a user before using it."""
 
 
 def read_weights(file: Path, *tables: str, trust: bool = False) -> dict[str, Tensor]:

@@ -27,7 +27,7 @@ _WEIGHTS = re.compile(
     r"|torch\.(Size|device|Tensor|\w*int\d*|b?float\d*|bool|half|double)|torch\.nn\.parameter\.Parameter"
     r"|collections\.(OrderedDict|Counter)|torch\.serialization\._get_layout"
 )
-"""What weights are made of. Whether a file is safe is up to PyTorch; this only keeps the plain names off the list."""
+"""Names of weights in a pickle. If a file is safe is up to PyTorch; this only keeps the plain names off the list."""
 _PICKLES_OF_AN_OLD_FILE = 5
 """Magic number, protocol, machine, content, keys; raw numbers follow."""
 

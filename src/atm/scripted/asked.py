@@ -1,4 +1,4 @@
-"""What a free sentence asks for, as far as the oracles can judge it: its meaning as a program of actions."""
+"""Requests in a free sentence, as far as the oracles can judge them: its meaning as a program of actions."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,7 +13,7 @@ _VERBS: dict[str, Verb] = {
     "stand_up": "stand_up", "lie": "lie_down", "crouch": "crouch", "kick": "kick", "punch": "punch", "wave": "wave",
     "raise": "raise_arms", "bow": "bow", "clap": "clap", "stand": "stand",
 }  # fmt: skip
-"""What the oracles call an action of a caption."""
+"""Name that the oracles have for an action of a caption."""
 _TRAVELS = ("walk", "run")
 _LEAPS = ("jump", "hop")
 _SIDED = ("hop", "kick", "punch", "wave", "raise_arms")
@@ -22,7 +22,7 @@ _COUNTED_IN = {"walk": "step", "run": "step"}
 
 
 class Asked(NamedTuple):
-    """What a sentence asks for."""
+    """Requests of one sentence."""
 
     program: Program | None
     """Actions in their order, repetitions written out; None: nothing that the oracles know."""

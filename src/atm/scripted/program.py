@@ -1,4 +1,4 @@
-"""What a scripted motion does, as structured data: the meaning that captions put into words and oracles read off."""
+"""Program of a scripted motion, as structured data: the meaning that captions put into words and oracles read off."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -56,7 +56,7 @@ class Program:
     actions: tuple[Action, ...]
 
     def to_json(self) -> list[dict[str, Any]]:
-        """Plain data, without the fields that are None."""
+        """Return plain data, without the fields that are None."""
         return [{k: v for k, v in asdict(action).items() if v is not None} for action in self.actions]
 
     @staticmethod

@@ -51,7 +51,7 @@ _PACE: dict[Speed, float] = {"slow": 1.45, "normal": 1.0, "fast": 0.7}
 
 
 def sample_program(rng: np.random.Generator) -> Program:
-    """Return a program that makes sense: nobody walks while seated, or repeats himself; some clips begin seated or
+    """Return a program that makes sense: no walk while seated, no action twice in a row; some clips begin seated or
     lying.
 
     A verb is drawn first, and then programs until one fits that has it, so that verbs which few sequences allow are
@@ -133,7 +133,7 @@ def _sit_and_stand(rng: np.random.Generator) -> tuple[Action, ...]:
 
 
 def _varied(actions: tuple[Action, ...]) -> bool:
-    """No action follows its like: the same verb only towards another side or in another direction."""
+    """Return True if no action follows its like: the same verb only towards another side or in another direction."""
     return all(
         first.verb != second.verb
         or (first.verb != "stand" and (first.side, first.direction) != (second.side, second.direction))

@@ -1,4 +1,4 @@
-"""What a space is built and trained with."""
+"""Settings with which a space is built and trained."""
 
 from typing import Literal
 
@@ -30,15 +30,15 @@ class SpaceConfig(Config):
     sentence_encoder: str = "mpnet"
     """Language model of `Batch.sentence`, by which near-duplicate captions are told."""
     temperature: PositiveFloat = 0.1
-    """Of the contrastive term, no unit; smaller looks harder at the closest negatives."""
+    """Temperature of the contrastive term, no unit; smaller looks harder at the closest negatives."""
     epsilon: float = Field(default=0.85, ge=-1, le=1)
     """Raw cosine of sentence embeddings above which two captions are no negatives of one another. It means something
     only together with `sentence_encoder`: print `similarity_table` of the data set before choosing another."""
     similarity: Literal["sentence", "meaning"] = "sentence"
-    """What tells near-duplicates: the language model alone (the paper), or `meaning` (ours): captions that contradict
+    """Judge of near-duplicates: the language model alone (the paper), or `meaning` (ours): captions that contradict
     in a number, a side, a direction, ... are negatives however alike, captions of one meaning never."""
     counterfactuals: bool = False
-    """Whether each motion has one more negative text: its own caption with one number, side, direction, ... exchanged
+    """True: each motion has one more negative text, its own caption with one number, side, direction, ... exchanged
     (ours)."""
     counterfactual_margin: NonNegativeFloat = 0.0
     """Cosine distance to which a caption and its counterfactual are pushed apart, 0 to 2 (ours). What lies at one place

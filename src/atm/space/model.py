@@ -131,7 +131,7 @@ class Space(nn.Module):
         return {"z_counterfactual": self._latent(self._read_text(read), rng), "has_counterfactual": has}
 
     def _misread(self, z_text: Tensor, z_motion: Tensor, batch: Batch, whole: Bool[Tensor, "B"]) -> Float[Tensor, "B"]:
-        """Of both latents, over all attributes; a crop is not asked, since it may show another number."""
+        """Return the attributes' loss of both latents; a crop is not asked, since it may show another number."""
         total, first = z_text.new_zeros(len(batch)), 0
         for name, values in VALUES.items():
             direction = self.value_directions[first : first + len(values)]
@@ -159,7 +159,7 @@ class Space(nn.Module):
         return crops, crops.lengths == motion.lengths
 
     def _normalised(self, motion: Motion) -> Float[Tensor, "B T D"]:
-        """Without the columns that are padding for all, and with zeros behind each end."""
+        """Return motions without the columns that are padding for all, and with zeros behind each end."""
         width = len(self.normaliser.mean)
         if motion.features.shape[-1] != width:
             raise InputError(
@@ -205,11 +205,11 @@ class Space(nn.Module):
 
 
 def _precise(gaussian: Gaussian) -> Gaussian:
-    """At least single precision, whatever autocast made of it: distances are differences of nearly equal numbers."""
+    """Convert to at least single precision, whatever autocast made of it: distances are differences of near numbers."""
     return Gaussian(*(value.to(torch.promote_types(value.dtype, torch.float32)) for value in gaussian))
 
 
 def _top1(z_text: Float[Tensor, "B E"], z_motion: Float[Tensor, "B E"]) -> Float[Tensor, "B"]:
-    """1 where a text's nearest motion of the batch is its own."""
+    """Return 1 where a text's nearest motion of the batch is its own."""
     nearest = (F.normalize(z_text, dim=-1) @ F.normalize(z_motion, dim=-1).T).argmax(dim=1)
     return (nearest == torch.arange(len(nearest), device=nearest.device)).float()

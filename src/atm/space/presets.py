@@ -17,7 +17,7 @@ def space_kit() -> SpaceConfig:
 
 
 def space_small() -> SpaceConfig:
-    """For two CPU cores, with the language model that comes with the package.
+    """Return our config for two CPU cores, with the language model that comes with the package.
 
     Ours, not TMR's: four frames (0.2 s) make a token, and the decoder, which costs most of a training step because
     it decodes texts and motions, has half as many layers as the encoders. It trains on the latents' means: drawn

@@ -112,7 +112,7 @@ def random_batches(count: int, size: int = BATCH, seed: int = 0) -> list[Int[Ten
 
 
 def dissimilar_rows(sentence: Float[Tensor, "N S"], count: int) -> Int[Tensor, "M"]:
-    """At most `count` rows whose captions differ: starting at the first, always the one furthest from those taken.
+    """Choose at most `count` rows whose captions differ: the first, then always the one furthest from those taken.
 
     Ours; TMR's published split of 100 comes from another approximation of the same aim.
     """

@@ -1,4 +1,4 @@
-"""What a threshold epsilon means for a given language model on a given data set: how alike its captions are."""
+"""Table of what a threshold epsilon means for a language model on a data set: how alike its captions are."""
 
 from typing import NamedTuple
 

@@ -35,7 +35,7 @@ class SequenceEncoder(nn.Module):
         self.seqTransEncoder = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
 
     def forward(self, sequence: Float[Tensor, "B L W"], mask: Bool[Tensor, "B L"]) -> Gaussian:
-        """`mask` is True inside a sequence; what stands outside does not matter, as long as it is finite."""
+        """Encode sequences; `mask` is True inside one; what stands outside does not matter, as long as it is finite."""
         tokens = self.tokens.expand(len(sequence), -1, -1)
         hidden = self.position(torch.cat([tokens, self.projection(sequence)], dim=1))
         outside = padding(torch.cat([mask.new_ones(tokens.shape[:2]), mask], dim=1))
@@ -89,7 +89,7 @@ def padding(mask: Bool[Tensor, "B L"]) -> Bool[Tensor, "B L"] | None:
 def _first_rows(
     layer: nn.TransformerEncoderLayer, hidden: Float[Tensor, "B L E"], outside: Bool[Tensor, "B L"] | None, count: int
 ) -> Float[Tensor, "B N E"]:
-    """`layer(hidden)[:, :count]` without computing the rest."""
+    """Return `layer(hidden)[:, :count]` without computing the rest."""
     rows = hidden[:, :count]
     seen, _ = layer.self_attn(rows, hidden, hidden, key_padding_mask=outside, need_weights=False)
     rows = layer.norm1(rows + layer.dropout1(seen))

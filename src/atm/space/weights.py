@@ -161,7 +161,7 @@ def is_kit(path: Path) -> bool:
 
 
 def read_published_statistics(folder: Path) -> Normaliser:
-    """From `mean.pt` and `std.pt` in the published `stats/<data set>/guoh3dfeats`."""
+    """Read `mean.pt` and `std.pt` in the published `stats/<data set>/guoh3dfeats`."""
     mean, std = read_pickle(folder / "mean.pt"), read_pickle(folder / "std.pt")
     # TMR divides by std + 1e-12, so that a column that never changes does not divide by zero.
     return Normaliser(mean, std + 1e-12)

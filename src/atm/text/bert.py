@@ -36,7 +36,7 @@ class BertConfig(Config):
 
 
 class BertOutput(NamedTuple):
-    """What the encoder gives."""
+    """Output of the encoder."""
 
     last_hidden_state: Float[Tensor, "B L W"]
 

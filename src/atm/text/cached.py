@@ -26,7 +26,7 @@ much as words do."""
 
 
 class _Kept(NamedTuple):
-    """What the encoder said of one caption."""
+    """Output of the encoder for one caption."""
 
     rows: Float[Tensor, "L W"]
     length: int
@@ -34,7 +34,7 @@ class _Kept(NamedTuple):
 
 
 def default_cache() -> Path:
-    """`$ATM_CACHE/text`, or `~/.cache/atm/text`."""
+    """Return `$ATM_CACHE/text`, or `~/.cache/atm/text`."""
     return Path(os.environ.get("ATM_CACHE") or Path.home() / ".cache" / "atm") / "text"
 
 
@@ -54,7 +54,8 @@ class CachedTextEncoder:
         *,
         device: torch.device | str | None = None,
     ):
-        """
+        """Wrap an encoder, and keep its answers on disk.
+
         Args:
             encoder: answers for captions not seen before; its `version`, where it has one, is part of the key.
             cache_dir: default `default_cache()`.
@@ -97,7 +98,7 @@ class CachedTextEncoder:
         return self._nothing
 
     def prepare(self, captions: list[str], progress: bool = True) -> None:
-        """Have these captions in memory: from disk where this set was prepared before, else computed and stored.
+        """Get these captions into memory: from disk where this set was prepared before, else computed and stored.
 
         Args:
             captions: may repeat; their order does not matter.
@@ -149,7 +150,7 @@ class CachedTextEncoder:
                     file.unlink()
 
     def _fresh(self, captions: list[str]) -> dict[str, _Kept]:
-        """Return captions that nobody prepared, and that are not kept: they may be many, such as drawn variations."""
+        """Return captions that were not prepared, and that are not kept: they may be many, such as drawn variations."""
         captions = sorted(captions, key=lambda caption: (len(caption), caption))
         size = _AT_ONCE_ON_CPU if torch.device(getattr(self._encoder, "device", "cpu")).type == "cpu" else _BATCH
         found = {}

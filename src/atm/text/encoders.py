@@ -24,17 +24,17 @@ class LanguageModel:
     """One row of the table of encoders."""
 
     repository: str
-    """Where the model hub has it."""
+    """Address of the model in the model hub."""
     library_class: str
     """Its class in `transformers`."""
     config_types: tuple[str, ...]
-    """What `model_type` in its config.json may be."""
+    """Permitted values of `model_type` in its config.json."""
     limit: int
     """Tokens that it reads, start and end token included."""
     pooling: Literal["mean", "unit mean", "projection"]
     """How token states become the sentence: their mean, that mean at unit length, or the model's own projection."""
     width: int
-    """Of its token states and of the sentence."""
+    """Width of its token states and of the sentence."""
     half: bool = False
     """Round to float16: the published code of those who use it runs the text tower so, even on a CPU."""
     padded: bool = False
@@ -167,7 +167,7 @@ def check_prompts(text: list[str]) -> None:
 
 
 def cut(ids: list[int], limit: int) -> list[int]:
-    """At most `limit` token ids, the last of them still the end token."""
+    """Keep at most `limit` token ids, the last of them still the end token."""
     return ids if len(ids) <= limit else [*ids[: limit - 1], ids[-1]]
 
 

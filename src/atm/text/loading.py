@@ -65,7 +65,7 @@ class DeferredTextEncoder:
     depend on the encoder's widths alone."""
 
     def __init__(self, name: str):
-        """`name` as for `load_text_encoder`."""
+        """Take a `name` as for `load_text_encoder`."""
         if name not in MODELS:
             raise unknown("text encoder", name, MODELS)
         self.name = name
@@ -82,7 +82,7 @@ class DeferredTextEncoder:
 
     @property
     def version(self) -> str:
-        """Of the weights; loads them."""
+        """Return the version of the weights; loads them."""
         return self._loaded.version
 
     @property

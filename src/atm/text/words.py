@@ -174,7 +174,7 @@ def _spacy_model():
 
 
 def _by_spacy(words: list[str]) -> list[str]:
-    """As the field's data were made: lemma of nouns and verbs unless it is "left", class as spaCy gives it."""
+    """Tag words as the field's data were: lemma of nouns and verbs unless it is "left", class as spaCy gives it."""
     tokens = [token for token in _spacy_model()(" ".join(words)) if token.text.isalpha()]
     base = {"NOUN", "VERB"}
     return [

@@ -23,8 +23,8 @@ class MovingAverage:
 
     @torch.no_grad()
     def update(self, step: int) -> None:
-        """After an optimiser step. The decay starts low, (1 + step) / (10 + step), so that a short run is no average
-        over its random start (ours; it is above 0.999 from step 9,000 on)."""
+        """Update after an optimiser step. The decay starts low, (1 + step) / (10 + step), so that a short run is no
+        average over its random start (ours; it is above 0.999 from step 9,000 on)."""
         decay = min(self.decay, (1 + step) / (10 + step))
         torch._foreach_lerp_(list(self.average.values()), [v.detach() for v in self._live.values()], 1 - decay)
 
@@ -50,7 +50,7 @@ class MovingAverage:
 
 
 PARTS = {"step", "seconds", "best", "model", "optimizer", "average", "pending", "skipped"}
-"""What a checkpoint holds."""
+"""Contents of a checkpoint."""
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What a training run is: a model, data, an optimiser, and perhaps the alignment losses."""
+"""Config of a training run: a model, data, an optimiser, and perhaps the alignment losses."""
 
 from typing import Annotated, Literal
 
@@ -14,13 +14,13 @@ class TrainConfig(Config):
     """One run of the training loop. `atm train PRESET key=value ...` changes any of these."""
 
     model: Annotated[SerializeAsAny[Config], ByName(config_class)]
-    """What is trained: the config of a row of `atm.models`; `model.name` says which."""
+    """Config of the model that is trained: that of a row of `atm.models`; `model.name` says which."""
     data: str | None = None
     """Data folder in the HumanML3D layout."""
     alignment: AlignmentConfig | None = None
     """The alignment losses; none is the baseline."""
     seed: Annotated[int, Field(ge=0)] = 0
-    """Of weights, batches, noise and dropout. Two runs of one seed see the same batches."""
+    """Seed of weights, batches, noise and dropout. Two runs of one seed see the same batches."""
     steps: Annotated[int, Field(gt=0)] = 400_000
     """Optimiser steps in all."""
     batch_size: Annotated[int, Field(gt=0)] = 64
@@ -42,13 +42,13 @@ class TrainConfig(Config):
     milestones: tuple[Annotated[int, Field(gt=0)], ...] = ()
     """Steps from which on the learning rate is `milestone_factor` times what it was."""
     milestone_factor: Annotated[float, Field(gt=0, le=1)] = 0.1
-    """What each milestone makes of the learning rate."""
+    """Factor of the learning rate at each milestone, no unit."""
     cosine_to: Annotated[float, Field(ge=0, lt=1)] | None = None
     """Share of the learning rate that is left at the end, on half a cosine over all steps; none: no such decay."""
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
-    """Of AdamW: how slowly its averages of the gradient and of its square forget."""
+    """Betas of AdamW, no unit: how slowly its averages of the gradient and of its square forget."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    """Of AdamW."""
+    """Weight decay of AdamW, no unit."""
     gradient_clip: Annotated[float, Field(gt=0)] | None = None
     """Largest norm of the gradient; none: not clipped."""
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None

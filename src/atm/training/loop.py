@@ -49,7 +49,7 @@ class TrainResult:
     steps: int
     interrupted: bool
     rank: int = 0
-    """Of the process, where several train together: the first, 0, speaks for all."""
+    """Rank of the process, where several train together: the first, 0, speaks for all."""
 
     @property
     def finished(self) -> bool:
@@ -268,7 +268,7 @@ class _Journal:
     """Means of what the steps logged, into metrics.jsonl and TensorBoard; and the rows that had no finite loss."""
 
     def __init__(self, run: RunFolder | None, *, pending: dict[str, list[Tensor | float]], skipped: dict[str, int]):
-        """`run` None: nothing is written."""
+        """Take a `run` to write to; None: nothing is written."""
         from torch.utils.tensorboard import SummaryWriter
 
         self.run = run

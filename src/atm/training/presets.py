@@ -1,4 +1,4 @@
-"""What can be trained, by name: `atm presets` prints this table, `atm train NAME` takes a row of it.
+"""Table of everything that can be trained, by name: `atm presets` prints it, `atm train NAME` takes a row of it.
 
 How a model is trained stands in `presets.py` of its folder; `NAME_atm`, the preset NAME with both losses, is made here.
 """

@@ -30,7 +30,7 @@ class RunFolder:
         self.model = path / MODEL_FILE
 
     def create(self) -> None:
-        """The folders; an InputError where they cannot be made."""
+        """Make the folders; an InputError if they cannot be made."""
         try:
             self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Losses(NamedTuple):
-    """What a forward pass gives, before anything moves."""
+    """Losses of one forward pass, before any weight changes."""
 
     loss: Float[Tensor, ""]
     """The generator's own, and the weighted alignment losses."""

@@ -99,7 +99,7 @@ class Subject:
         return explain_motions(self._sampled(batch, seed, show_progress), self.alignment, batch, row=row)
 
     def explain_sentence(self, text: str, seed: int, *, show_progress: bool) -> Explanation:
-        """Return what is mined for a motion sampled for a sentence of nobody's, in a batch made for it."""
+        """Return what is mined for a motion sampled for a sentence that is no caption, in a batch made for it."""
         picked = self._most_alike(text, show_progress)
         items = [item for item, _ in picked]
         motion = padded([self.dataset.features(item)[: _whole_units(item.frames)] for item in items])

@@ -13,7 +13,7 @@ from filelock import SoftFileLease, Timeout
 BEAT_SECONDS = 10.0
 """Time between two touches."""
 DEAD_AFTER_SECONDS = 60.0
-"""A lease that nobody touches for this long is taken over."""
+"""Time without a touch after which a lease is taken over."""
 
 
 def lease(folder: Path) -> SoftFileLease:
@@ -39,7 +39,7 @@ def claimed(folder: Path) -> Iterator[bool]:
 
 
 def is_free(watched: SoftFileLease, *, wait: float = 0.0) -> bool:
-    """Return whether nobody who lives holds the job: whether it can be taken, within `wait` seconds."""
+    """Return True if no running process holds the job: it can be taken, within `wait` seconds."""
     try:
         watched.acquire(timeout=wait)
     except Timeout:

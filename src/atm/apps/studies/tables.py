@@ -201,7 +201,7 @@ def row_line(outcome: Outcome, job: str, seed: int, row: str) -> str:
 
 
 def figure_text(outcome: Outcome, row: str, metric: str) -> str:
-    """`mean ± half`, the value alone where there is but one, or a dash."""
+    """Return `mean ± half`, the value alone where there is but one, or a dash."""
     found, digits = outcome.figure(row, metric), column_of(metric).digits
     if found is None:
         return "–"

@@ -196,7 +196,7 @@ def _frame_rate(scan: Scan, moving: dict[str, Movement]) -> Iterator[Finding]:
     ]
     if odd and (clock is None or 1 / clock.doubtful < clock.factor < clock.doubtful):
         yield Finding(
-            "note", "clips_pace", "clips with steps as nobody takes them",
+            "note", "clips_pace", "clips with steps that people do not take",
             f"People take steps of {WALK_RATIO} m for one step a second, 0.8 m for two. Some of these may have another "
             "frame rate than the rest.", tuple(odd),
         )  # fmt: skip

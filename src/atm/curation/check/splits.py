@@ -92,7 +92,7 @@ def _members(scan: Scan) -> Iterator[Finding]:
     unlisted = [clip_id for clip_id in scan.clips if clip_id not in listed]
     if unlisted and scan.splits:
         yield Finding(
-            "warning", "clips_in_no_split", "clips in none of train, val, test", "Nobody reads them.", tuple(unlisted)
+            "warning", "clips_in_no_split", "clips in none of train, val, test", "They are never read.", tuple(unlisted)
         )  # fmt: skip
     twice = [
         f"{name}.txt: {clip_id}"

@@ -66,7 +66,7 @@ def text_findings(scan: Scan) -> Iterator[Finding]:
     orphans = [clip_id for clip_id in scan.texts if clip_id not in scan.clips]
     if orphans:
         yield Finding(
-            "note", "texts_only", "text files without a clip", "Nobody reads them.", tuple(orphans), "drops them"
+            "note", "texts_only", "text files without a clip", "They are never read.", tuple(orphans), "drops them"
         )
     encoded = [
         f"{clip_id} (read as {text.encoding})" for clip_id, text in scan.texts.items() if text.encoding != "utf-8"

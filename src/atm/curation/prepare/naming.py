@@ -161,7 +161,7 @@ def _in_most(words: list[list[str]], end: int) -> str | None:
 
 
 def _words(name: str) -> list[str]:
-    """`LeftUpLeg`, `UpperLeg_L`, `LThigh`, `Bip01 L Toe0` as lower-case words."""
+    """Split `LeftUpLeg`, `UpperLeg_L`, `LThigh`, `Bip01 L Toe0` into lower-case words."""
     words = re.findall(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+", name)
     return [word.lower() for word in words] or [name.lower()]
 

@@ -1,4 +1,4 @@
-"""What can be chosen about BAMM: its own transformer, and the networks together. The others are MoMask's."""
+"""Options of BAMM: its own transformer, and the networks together. The others are MoMask's."""
 
 from typing import Literal
 
@@ -19,7 +19,7 @@ class TransformerConfig(Config):
     """Layers between embeddings and head, by their published names: PyTorch's (norms behind), the released kind; or
     those of a GPT (norms in front, none at the end)."""
     codes: PositiveInt = 512
-    """Of the tokeniser."""
+    """Number of codes of the tokeniser."""
     code_width: PositiveInt = 512
     """Width of a token's embedding."""
     text_encoder: str = "clip_b32_77"

@@ -15,7 +15,7 @@ class GPTBody(nn.Module):
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
 
     def forward(self, hidden: Float[Tensor, "B L W"], seen: Bool[Tensor, "B L L"]) -> Float[Tensor, "B L W"]:
-        """`seen` is True where a row may look at a column."""
+        """Run all blocks; `seen` is True where a row may look at a column."""
         for block in self.blocks:
             hidden = block(hidden, seen)
         return hidden

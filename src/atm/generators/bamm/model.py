@@ -115,7 +115,7 @@ class BAMM(nn.Module):
         return self.transformer.revise(ids, tokens, condition, noise, scale=scale, show_progress=progress), tokens
 
     def _noise(self, generators: list[torch.Generator], classes: int):
-        """For as many tokens as a motion can have, whatever its length, which may not be known yet."""
+        """Draw noise for as many tokens as a motion can have, whatever its length, which may not be known yet."""
         most = self.config.most_tokens
         return row_gumbel(generators, [most] * len(generators), (most, classes), self.normaliser.mean.device)()
 

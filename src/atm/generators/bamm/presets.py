@@ -26,7 +26,7 @@ def bamm_transformer_kit() -> TransformerConfig:
 
 
 def bamm_transformer_small() -> TransformerConfig:
-    """Ours, for two CPU cores: as small as MoMask's small masked transformer, on the same tokens."""
+    """Return our config for two CPU cores: as small as MoMask's small masked transformer, on the same tokens."""
     like = momask_mask_small()
     shared = {name: getattr(like, name) for name in ("trunk", "codes", "code_width", "text_encoder", "max_frames")}
     return bamm_transformer_humanml3d().model_copy(update=shared)

@@ -34,11 +34,11 @@ class TransformerDraws(NamedTuple):
     hybrid: Float[Tensor, ""]
     """Below `HYBRID_SHARE`: tokens are fixed."""
     fixed_share: Float[Tensor, ""]
-    """Of `MOST_FIXED`: the chance of a token to be fixed."""
+    """Share of `MOST_FIXED`, which gives the chance of a token to be fixed."""
     fixed: Float[Tensor, "B N"]
     """Decides which: those below the chance."""
     corrupted_share: Float[Tensor, ""]
-    """Of `MOST_CORRUPTED`: the chance of a token to be shown as a random code."""
+    """Share of `MOST_CORRUPTED`, which gives the chance of a token to be shown as a random code."""
     corrupted: Float[Tensor, "B N"]
     """Decides which: those below the chance."""
     code: Int[Tensor, "B N"]
@@ -46,7 +46,7 @@ class TransformerDraws(NamedTuple):
 
     @staticmethod
     def draw(rows: int, slots: int, codes: int, rng: torch.Generator) -> "TransformerDraws":
-        """For `slots` places of a token or an END."""
+        """Draw the numbers for `slots` places of a token or an END."""
         hybrid, fixed_share, corrupted_share = torch.rand(3, generator=rng, device=rng.device)
         fixed, corrupted = torch.rand(2, rows, slots, generator=rng, device=rng.device)
         code = torch.randint(codes, (rows, slots), generator=rng, device=rng.device)
@@ -99,7 +99,7 @@ class MaskedAutoregressiveTransformer(nn.Module):
         *,
         scale: float,
     ) -> Float[Tensor, "B N+1 K"]:
-        """`forward` under classifier-free guidance."""
+        """Run `forward` under classifier-free guidance."""
         return guided(lambda shown: self(ids, shown, fixed), text, scale)
 
     def with_end(

@@ -43,7 +43,7 @@ from atm.published import (
 
 FILE = "latest.tar"
 TABLES = ("t2m_transformer", "trans")
-"""What the transformer's table is called in its file, today and in older ones."""
+"""Names of the transformer's table in its file, today and in older ones."""
 
 
 def from_published(

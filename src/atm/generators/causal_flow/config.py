@@ -1,4 +1,4 @@
-"""What can be chosen about a CausalFlow."""
+"""Options of a CausalFlow."""
 
 from typing import Literal
 

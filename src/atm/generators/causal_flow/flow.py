@@ -26,7 +26,7 @@ NEAREST = 0.9
 
 
 class FlowHead(nn.Module):
-    """What is known, a noisy latent and a time to the clean latent."""
+    """Network that estimates the clean latent from the known past, a noisy latent and a time."""
 
     def __init__(self, latent: int, known: int, width: int, layers: int):
         super().__init__()
@@ -77,7 +77,7 @@ def velocity_error(
 
 
 def euler(estimate: Callable[[Tensor, int], Tensor], x: Float[Tensor, "*b L"], steps: int) -> Float[Tensor, "*b L"]:
-    """From noise to a latent; the last of the equal steps ends on the estimate itself.
+    """Integrate from noise to a latent; the last of the equal steps ends on the estimate itself.
 
     Args:
         estimate: of the clean latent, from where it is and the number of the step, at time step / steps.

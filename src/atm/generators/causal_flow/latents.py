@@ -37,7 +37,8 @@ class MotionLatents(nn.Module):
     decoders: Tensor
 
     def __init__(self, skeleton: Skeleton, frames: int, width: int, mean: Float[Tensor, "D"]):
-        """
+        """Start with random components; `fit` computes those of motions.
+
         Args:
             skeleton: of the motions.
             frames: of a patch.

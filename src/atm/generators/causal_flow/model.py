@@ -124,7 +124,7 @@ class CausalFlow(nn.Module):
         goes_on: Bool[Tensor, "B"],
         luck: Float[Tensor, "B"],
     ) -> tuple[Float[Tensor, "B P L"], Int[Tensor, "B"]]:
-        """For the rows that go on from another motion: the last latents of the one whose end is nearest to their
+        """Return, for rows that go on from another motion, the last latents of the one whose end is nearest to their
         beginning, and how many of them, at least one. Aligned at the right."""
         rows, most = len(z), self.config.prefix_latents
         last = z[torch.arange(rows, device=z.device), counts - 1]
@@ -239,7 +239,7 @@ class CausalFlow(nn.Module):
         return Motion(features[:, : int(lengths.max())], lengths)
 
     def _noise(self, seeds: list[int]) -> Float[Tensor, "B N L"]:
-        """For as many latents as a motion can have, whatever its length, which may not be known yet."""
+        """Draw noise for as many latents as a motion can have, whatever its length, which may not be known yet."""
         shape = (self.config.max_latents, self.config.latent_width)
         rows = [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
         return self.config.noise_scale * torch.stack(rows).to(self.numbers.device)
@@ -336,7 +336,7 @@ class CausalFlow(nn.Module):
 
 
 class _Ending:
-    """Where motions end by themselves: when it is likelier that they are over than not, by what the model has seen."""
+    """End of each motion: it is over when that is likelier than not, by what the model has seen."""
 
     def __init__(self, rows: int, most: int, device: torch.device):
         self.counts = torch.full((rows,), most, device=device)

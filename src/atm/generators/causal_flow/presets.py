@@ -6,7 +6,7 @@ from atm.interface import Preset
 
 
 def causal_flow_small() -> CausalFlowConfig:
-    """For scripted motions and one CPU core."""
+    """Return our config for scripted motions and one CPU core."""
     return CausalFlowConfig()
 
 

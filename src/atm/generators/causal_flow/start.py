@@ -1,4 +1,4 @@
-"""What a new training run takes from its data: the latents."""
+"""Latents that a new training run computes from its data."""
 
 from typing import Any
 

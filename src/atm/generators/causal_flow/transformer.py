@@ -21,7 +21,7 @@ class Front(NamedTuple):
     keys: list[Float[Tensor, "B H F W"]]
     values: list[Float[Tensor, "B H F W"]]
     there: Bool[Tensor, "B F"]
-    """False at padding, which nobody sees."""
+    """False at padding, which no row sees."""
 
 
 class Memory:

@@ -1,1 +1,1 @@
-"""What diffusion models share: noising, one denoising step, sampling."""
+"""Common parts of diffusion models: noising, one denoising step, sampling."""

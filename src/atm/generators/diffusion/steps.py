@@ -35,7 +35,7 @@ class Chain:
     levels: list[int]
     """The level of the full schedule that each stands for: what the network is told."""
     predicts: Prediction
-    """What the network puts out, the clean sample or the noise."""
+    """Output of the network: the clean sample or the noise."""
     final_alpha_cumprod: float | Float[Tensor, ""] = 1.0
     """Share of the signal behind the cleanest level: 1 ends at the clean sample."""
 
@@ -113,7 +113,7 @@ def _cosine(time: float) -> float:
 
 
 def kept_levels(steps: int, count: int) -> list[int]:
-    """`count` of `steps` levels, evenly spread, the first and the last among them (1000 to 10: 0, 111, ... 999)."""
+    """Return `count` of `steps` levels, evenly spread, with the first and the last (1000 to 10: 0, 111, ... 999)."""
     if not 1 <= count <= steps:
         raise ValueError(f"a run visits 1 to {steps} noise levels, got {count}")
     return np.linspace(0, steps - 1, count).round().astype(int).tolist()
@@ -165,7 +165,7 @@ def reverse(
     variance: Literal["small", "large"] = "small",
     show_progress: bool = False,
 ) -> Tensor:
-    """From noise to a clean sample.
+    """Denoise from noise to a clean sample.
 
     Args:
         predict: (x_t, level of the full schedule) to what the chain says that the network predicts: x0 or noise.

@@ -1,4 +1,4 @@
-"""What can be chosen about an MDM."""
+"""Options of an MDM."""
 
 from typing import Literal
 
@@ -49,9 +49,9 @@ class MDMConfig(Config):
     """Classifier-free guidance in `sample`: 1 is none, 0 ignores the text."""
 
     foot_weight: NonNegativeFloat = 0.0
-    """Of the foot contact loss (MDM's eq. 4; published: 0), in 1 / (cm per frame)^2."""
+    """Weight of the foot contact loss (MDM's eq. 4; published: 0), in 1 / (cm per frame)^2."""
     velocity_weight: NonNegativeFloat = 0.0
-    """Of the error in the steps of the normalised features from frame to frame (MDM's eq. 5; published: 0)."""
+    """Weight of the error in the steps of the normalised features from frame to frame (MDM's eq. 5; published: 0)."""
 
     diffusion_steps: PositiveInt = 1000
     """Noise levels in training."""

@@ -28,7 +28,7 @@ POSITIONS = 5000
 
 
 class Condition(NamedTuple):
-    """What the network is told about the text."""
+    """Text input of the network."""
 
     features: Float[Tensor, "B L S"]
     """Text features as the encoder gave them; zeros where the text is withheld."""
@@ -36,7 +36,7 @@ class Condition(NamedTuple):
     """True where there is a token; the first is always seen."""
 
     def withheld(self, rows: Bool[Tensor, "B"]) -> "Condition":
-        """Without text in these rows.
+        """Return the condition without text in these rows.
 
         The features are zero BEFORE they are embedded, so the null condition is the bias of that layer, and the
         mask of the prompt stays: both as published.
@@ -214,7 +214,7 @@ class MDM(nn.Module):
         *,
         scale: float,
     ) -> Float[Tensor, "B T D"]:
-        """`forward` under classifier-free guidance, both passes as one batch; at scales 0 and 1 one is enough."""
+        """Run `forward` under classifier-free guidance, both passes as one batch; at scales 0 and 1 one is enough."""
         null = condition.withheld(torch.ones_like(t, dtype=torch.bool))
         if scale == 1:
             return self(x_t, t, condition, mask, prefix)
@@ -228,7 +228,7 @@ class MDM(nn.Module):
         return unconditional + scale * (conditional - unconditional)
 
     def condition(self, text: TextEmbedding) -> Condition:
-        """Of a text embedding, the part that this model reads."""
+        """Return the part of a text embedding that this model reads."""
         device = self.positions.device
         if self.config.condition == "sentence":
             features = text.sentence[:, None].to(device)

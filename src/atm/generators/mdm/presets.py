@@ -36,7 +36,7 @@ def mdm_kit() -> MDMConfig:
 
 
 def mdm_small() -> MDMConfig:
-    """Ours, for two CPU cores: the DistilBERT model with a smaller language model, narrower, 4 frames per token.
+    """Return our config for two CPU cores: a smaller language model than DistilBERT, narrower, 4 frames per token.
 
     Differs from the published model in the patch stem and head (a token for every frame would cost four times the
     time), in the time token, in having no dropout (short runs under-fit), in the losses that keep feet from sliding

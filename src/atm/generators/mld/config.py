@@ -1,4 +1,4 @@
-"""What can be chosen about an MLD and about the VAE whose latents it diffuses."""
+"""Options of an MLD and of the VAE whose latents it diffuses."""
 
 from typing import Literal
 

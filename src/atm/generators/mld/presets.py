@@ -16,8 +16,8 @@ def mld_vae_kit() -> MLDVAEConfig:
 
 
 def mld_vae_small() -> MLDVAEConfig:
-    """Ours, for two CPU cores: narrower, fewer layers, 4 frames per token, no dropout (short runs under-fit), and four
-    latent tokens in place of one.
+    """Return our config for two CPU cores: narrower, fewer layers, 4 frames per token, no dropout (short runs
+    under-fit), and four latent tokens in place of one.
     """
     return mld_vae_humanml3d().model_copy(
         update={
@@ -48,7 +48,7 @@ def mld_kit() -> MLDConfig:
 
 
 def mld_small() -> MLDConfig:
-    """Ours, for two CPU cores: on the small VAE, with the language model that is always there."""
+    """Return our config for two CPU cores: on the small VAE, with the language model that is always there."""
     return mld_humanml3d().model_copy(
         update={
             "autoencoder": mld_vae_small(),
@@ -65,7 +65,7 @@ USABLE = 0.93
 """Largest noise level, of 1, at which the losses look at the estimate. Beyond it an error of the predicted noise comes
 out more than ten times as large in the latent (ours; the same bound as for MotionDiffuse)."""
 PUBLISHED = {"learning_rate": 1e-4, "weight_decay": 0.01, "checkpoint_every": 10_000, "log_every": 100}
-"""What both published stages share. The losses act in the second, on the decoded estimate of the clean latent."""
+"""Settings of both published stages. The losses act in the second, on the decoded estimate of the clean latent."""
 
 
 def _vae(motions: int) -> dict[str, float]:

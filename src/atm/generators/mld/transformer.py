@@ -37,7 +37,8 @@ class SkipTransformer(nn.Module):
         mask: Bool[Tensor, "B L"] | None = None,
         memory: Float[Tensor, "B M W"] | None = None,
     ) -> Float[Tensor, "B L W"]:
-        """
+        """Return the sequence after all layers, in shape (B, L, W).
+
         Args:
             sequence: with positions.
             mask: True where there is a token; None: everywhere.
@@ -78,7 +79,7 @@ def make_layer(kind: Literal["encoder", "decoder"], config: MLDConfig | MLDVAECo
 
 
 def draw_matrices(module: nn.Module) -> None:
-    """New initial values for all matrices: copies of a layer would all start with the same."""
+    """Draw new initial values for all matrices: copies of a layer would all start with the same."""
     for parameter in module.parameters():
         if parameter.dim() > 1:
             nn.init.xavier_uniform_(parameter)

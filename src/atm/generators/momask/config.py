@@ -1,4 +1,4 @@
-"""What can be chosen about MoMask: one config per network, and one for the four together."""
+"""Options of MoMask: one config per network, and one for the four together."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -30,7 +30,7 @@ class RVQConfig(Config):
     code_width: PositiveInt = 512
     """Numbers per code."""
     decay: float = Field(0.99, ge=0, lt=1)
-    """Of the moving averages that the codebooks are made of."""
+    """Decay of the moving averages that the codebooks are made of."""
     level_dropout: float = Field(0.2, ge=0, le=1)
     """Chance of a training step to leave out the last levels, from a random one on."""
     code_temperature: NonNegativeFloat = 0.5
@@ -79,7 +79,7 @@ class MaskConfig(Config):
     trunk: TrunkConfig = TrunkConfig()
     """Its transformer."""
     codes: PositiveInt = 512
-    """Of the tokeniser."""
+    """Number of codes of the tokeniser."""
     code_width: PositiveInt = 512
     """Width of a token's embedding."""
     text_encoder: str = "clip_b32_77"
@@ -95,7 +95,7 @@ class MaskConfig(Config):
     steps: PositiveInt = 10
     """Rounds of unmasking (10 in the published evaluation, 18 in the published demo)."""
     temperature: NonNegativeFloat = 1.0
-    """Of the draws; 0 takes the likeliest token."""
+    """Temperature of the draws, no unit; 0 takes the likeliest token."""
     kept_share: float = Field(0.1, gt=0, le=1)
     """Tokens are drawn among the likeliest of this share of all codes."""
 
@@ -108,9 +108,9 @@ class ResidualConfig(Config):
     trunk: TrunkConfig = TrunkConfig()
     """Its transformer."""
     levels: int = Field(6, ge=2)
-    """Of the tokeniser, the first one included."""
+    """Number of levels of the tokeniser, the first one included."""
     codes: PositiveInt = 512
-    """Of the tokeniser."""
+    """Number of codes of the tokeniser."""
     code_width: PositiveInt = 512
     """Width of a token's embedding."""
     share_weights: bool = True
@@ -126,7 +126,7 @@ class ResidualConfig(Config):
     guidance_scale: NonNegativeFloat = 5.0
     """Classifier-free guidance: 1 is none, 0 ignores the text."""
     temperature: NonNegativeFloat = 1.0
-    """Of the draws; 0 takes the likeliest token."""
+    """Temperature of the draws, no unit; 0 takes the likeliest token."""
     kept_share: float = Field(0.1, gt=0, le=1)
     """Tokens are drawn among the likeliest of this share of all codes."""
 
@@ -139,11 +139,11 @@ class LengthConfig(Config):
     text_encoder: str = "clip_b32_77"
     """Name of the frozen text encoder."""
     widths: tuple[PositiveInt, PositiveInt, PositiveInt] = (512, 256, 128)
-    """Of its hidden layers."""
+    """Widths of the hidden layers."""
     classes: PositiveInt = 50
     """Lengths from 0 tokens to one below this."""
     frames_per_token: PositiveInt = 4
-    """Of the tokeniser: frames of one class."""
+    """Frames of one token of the tokeniser, which are the frames of one class."""
     dropout: float = Field(0.2, ge=0, lt=1)
     """Behind the first two hidden layers."""
 

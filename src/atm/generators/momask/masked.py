@@ -74,7 +74,7 @@ class MaskedTransformer(nn.Module):
     def guided(
         self, ids: Int[Tensor, "B N"], text: Float[Tensor, "B S"], mask: Bool[Tensor, "B N"], *, scale: float
     ) -> Float[Tensor, "B N K"]:
-        """`forward` under classifier-free guidance."""
+        """Run `forward` under classifier-free guidance."""
         return guided(lambda shown: self(ids, shown, mask), text, scale)
 
     def corrupt(

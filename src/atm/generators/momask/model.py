@@ -173,7 +173,7 @@ class MoMask(nn.Module):
             return Motion(features[:, : int(tokens.max()) * per_token], tokens * per_token)
 
     def _draws(self, generators: list[torch.Generator], mask: Bool[Tensor, "B N"]):
-        """Noise for the masked and for the residual transformer."""
+        """Draw noise for the masked and for the residual transformer."""
         counts, tokens = mask.sum(1).tolist(), mask.shape[1]
         codes = self.config.rvq.codes
         return [row_gumbel(generators, counts, (tokens, classes), mask.device) for classes in (codes, codes + 1)]

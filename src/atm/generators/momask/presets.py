@@ -77,7 +77,7 @@ _SMALL_TRUNK = TrunkConfig(width=192, layers=4, heads=4, feed_forward=384, dropo
 
 
 def momask_rvq_small() -> RVQConfig:
-    """Ours, for two CPU cores: narrower, fewer blocks, levels and codes. The loss is the plain L1 of eq. 10.
+    """Return our config for two CPU cores: narrower, fewer blocks, levels and codes. The loss is plain L1 (eq. 10).
 
     Root and contacts weigh less than published: at 25 half of a short training goes to those eight columns.
     """
@@ -95,21 +95,21 @@ def momask_rvq_small() -> RVQConfig:
 
 
 def momask_mask_small() -> MaskConfig:
-    """Ours, for two CPU cores: narrower, fewer layers, the small language model."""
+    """Return our config for two CPU cores: narrower, fewer layers, the small language model."""
     return momask_mask_humanml3d().model_copy(
         update={"trunk": _SMALL_TRUNK, "codes": 256, "code_width": 128, "text_encoder": "minilm"}
     )
 
 
 def momask_residual_small() -> ResidualConfig:
-    """Ours, for two CPU cores, like the masked transformer."""
+    """Return our config for two CPU cores, like the masked transformer."""
     return momask_residual_humanml3d().model_copy(
         update={"trunk": _SMALL_TRUNK, "levels": 4, "codes": 256, "code_width": 128, "text_encoder": "minilm"}
     )
 
 
 def momask_length_small() -> LengthConfig:
-    """Ours: the released estimator on the small language model, narrower."""
+    """Return our config: the released estimator on the small language model, narrower."""
     return momask_length_humanml3d().model_copy(update={"text_encoder": "minilm", "widths": (128, 128, 128)})
 
 

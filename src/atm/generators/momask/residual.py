@@ -72,7 +72,7 @@ class ResidualTransformer(nn.Module):
         *,
         scale: float,
     ) -> Float[Tensor, "B N K"]:
-        """`forward` under classifier-free guidance."""
+        """Run `forward` under classifier-free guidance."""
         return guided(lambda shown: self(history, level, shown, mask), text, scale)
 
     def history(self, codes: Int[Tensor, "B N Q"]) -> Float[Tensor, "B N Q C"]:

@@ -239,7 +239,7 @@ def training_text(
 
 
 def keep_frozen(stage: nn.Module, text_encoder: TextEncoder, tokeniser: RVQStage) -> None:
-    """Not as submodules: what is frozen is in nobody's weights, optimiser, or train() calls.
+    """Keep frozen parts, but not as submodules: no weights, optimiser or train() calls include them.
 
     The stage's file tells by a number which tokeniser's tokens it learned: those of another mean nothing to it.
     """

@@ -45,7 +45,7 @@ TABLES = {
     "residual": ("res_transformer",),
     "length": ("estimator",),
 }
-"""What a network's table is called in its file, today and in older ones."""
+"""Names of each network's table in its file, today and in older ones."""
 OWN_OF_TOKEN_MODELS = (
     "token_emb.", "quant_emb.", "embed_proj_shared_weight", "token_embed_weight", "output_proj_weight",
     "output_proj_bias",

@@ -1,4 +1,4 @@
-"""What can be chosen about a MotionDiffuse."""
+"""Options of a MotionDiffuse."""
 
 from typing import Literal
 

@@ -35,7 +35,7 @@ STYLE = 4
 
 
 class Condition(NamedTuple):
-    """What the network is told about the text."""
+    """Text input of the network."""
 
     tokens: Float[Tensor, "B L W"]
     """Text states that frames attend to, padding included."""
@@ -149,7 +149,7 @@ class MotionDiffuse(nn.Module):
         return self.out(tokens, skip, mask, style, x_t * noise_share[:, None, None])[:, :frames].float()
 
     def condition(self, text: TextEmbedding) -> Condition:
-        """Of a text embedding, what the network reads, through the trained text layers."""
+        """Return the text input of the network, by its trained text layers."""
         window = self.config.text_window
         last = text.mask.sum(1).clamp(1, window) - 1
         device = self.sequence_embedding.device
@@ -238,7 +238,7 @@ class PatchNoiseHead(nn.Module):
         style: Float[Tensor, "B S"],
         guess: Float[Tensor, "B T D"],
     ) -> Float[Tensor, "B T D"]:
-        """`guess` is x_t times the share of noise in it; how much of it stands is learned for each feature."""
+        """Return frames plus `guess`, x_t times the share of noise in it; its weight is learned for each feature."""
         return self.patches(tokens, skip, mask, style) + (1 + self.gate(style))[:, None] * guess
 
 
@@ -266,7 +266,7 @@ class Layer(nn.Module):
 
 
 class TextAttention(nn.Module):
-    """What attention to all states of the text, padding included, adds to the frames."""
+    """Attention to all states of the text, padding included; its result is added to the frames."""
 
     def __init__(self, config: MotionDiffuseConfig, style_width: int):
         super().__init__()

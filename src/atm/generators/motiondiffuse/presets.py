@@ -21,8 +21,8 @@ def motiondiffuse_kit() -> MotionDiffuseConfig:
 
 
 def motiondiffuse_small() -> MotionDiffuseConfig:
-    """Ours, for two CPU cores: narrower, 4 frames per token, a small language model that needs no network, 50
-    deterministic steps.
+    """Return our config for two CPU cores: narrower, 4 frames per token, a small language model
+    that needs no network, 50 deterministic steps.
 
     Root and contacts weigh less than published: at 25 most of a short training goes to them.
     """

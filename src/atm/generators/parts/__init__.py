@@ -1,1 +1,1 @@
-"""What several generators share."""
+"""Common parts of several generators."""

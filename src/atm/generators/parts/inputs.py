@@ -1,4 +1,4 @@
-"""What every generator does when it is made, and when it is asked for motions."""
+"""Common steps of every generator when it is made, and when it is asked for motions."""
 
 from collections.abc import Sized
 
@@ -11,7 +11,7 @@ from atm.interface import TextEncoder
 def keep_encoder(model: nn.Module, text_encoder: TextEncoder, name: str, called: str) -> None:
     """Give a model its frozen language model, as `model.text_encoder`.
 
-    Not as a submodule: it is in nobody's weights, optimiser, or train() calls.
+    Not as a submodule: no weights, optimiser or train() calls include it.
 
     Args:
         model: a generator, or a stage of one.

@@ -75,7 +75,7 @@ class Stylisation(nn.Module):
 
 
 class SelfAttention(nn.Module):
-    """What self-attention adds to its input: stylised where there is a style, bare where there is none."""
+    """Self-attention whose result is added to its input: stylised if there is a style, bare if there is none."""
 
     def __init__(
         self,
@@ -105,7 +105,7 @@ class SelfAttention(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """What two layers add to their input, which they take as it is: the only norm is in the stylisation."""
+    """Two layers whose result is added to their input, taken as it is: the only norm is in the stylisation."""
 
     def __init__(self, width: int, inner_width: int, *, style_width: int | None = None, dropout: float = 0.0):
         super().__init__()

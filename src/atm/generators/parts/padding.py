@@ -1,4 +1,4 @@
-"""What models trained on ragged batches do at their borders: windows, checks, and a loss over frames."""
+"""Borders of models that are trained on ragged batches: windows, checks, and a loss over frames."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

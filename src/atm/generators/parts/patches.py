@@ -32,7 +32,7 @@ class PatchHead(nn.Module):
     """
 
     def __init__(self, features: int, width: int, frame_width: int, patch: int, *, time_width: int | None):
-        """`time_width` is that of the time embedding in a denoiser; None: nothing comes along."""
+        """Take as `time_width` that of the time embedding in a denoiser; None: no time embedding comes along."""
         super().__init__()
         self.patch = patch
         self.frames = nn.Linear(width, patch * frame_width)

@@ -1,4 +1,4 @@
-"""What reading a published checkpoint ends with, for every generator."""
+"""Last steps of reading a published checkpoint, for every generator."""
 
 from collections.abc import Callable
 from pathlib import Path

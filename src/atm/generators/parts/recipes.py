@@ -1,4 +1,4 @@
-"""What the training recipes of several published systems share."""
+"""Common settings of the training recipes of several published systems."""
 
 HUMANML3D = 23_384
 """Motions of HumanML3D's published training split."""

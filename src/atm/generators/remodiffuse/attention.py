@@ -12,7 +12,7 @@ from atm.generators.remodiffuse.config import ReMoDiffuseConfig
 
 
 class Condition(NamedTuple):
-    """What the network is told about the text."""
+    """Text input of the network."""
 
     text: Float[Tensor, "B L V"]
     """Text states, padding included."""
@@ -50,7 +50,7 @@ class Layer(nn.Module):
 
 
 class ModulatedAttention(nn.Module):
-    """What one softmax over all tokens of text, retrieved motions and frames adds to the frames."""
+    """One softmax over all tokens of text, retrieved motions and frames; its result is added to the frames."""
 
     def __init__(self, config: ReMoDiffuseConfig, text_state_width: int, style_width: int):
         super().__init__()

@@ -1,4 +1,4 @@
-"""What can be chosen about a ReMoDiffuse."""
+"""Options of a ReMoDiffuse."""
 
 from typing import Literal
 

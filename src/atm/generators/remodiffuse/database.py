@@ -37,11 +37,11 @@ class Database:
     ids: list[str]
     """Which motion of the data set each is; empty where unknown."""
     text_encoder: str | None
-    """Whose sentence embeddings these are; None: unknown."""
+    """Name of the text encoder of the sentence embeddings; None: unknown."""
     tokens: Float[Tensor, "N L W"] | None = None
     """Token states of the texts, as published files hold them; None: the captions are embedded when needed."""
     normalised: bool = False
-    """Whether the features are normalised by the model's statistics (published files) or in published units."""
+    """True if the features are normalised by the model's statistics (published files), False if in published units."""
 
     def __len__(self) -> int:
         return len(self.lengths)

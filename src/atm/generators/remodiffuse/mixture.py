@@ -39,7 +39,7 @@ def mix_weights(mixture: Mixture, level: int, steps: int, heads: Bool[Tensor, "B
 
 
 def guidance(scale: float, rows: int, device: torch.device) -> Float[Tensor, "B 4"]:
-    """Plain classifier-free guidance between both and none, in place of the mixture (ours)."""
+    """Return weights of plain classifier-free guidance between both and none, in place of the mixture (ours)."""
     return torch.tensor([scale, 0.0, 0.0, 1 - scale], device=device).expand(rows, 4)
 
 

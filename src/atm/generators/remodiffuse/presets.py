@@ -17,8 +17,8 @@ def remodiffuse_kit() -> ReMoDiffuseConfig:
 
 
 def remodiffuse_small() -> ReMoDiffuseConfig:
-    """Ours, for two CPU cores: narrower, 4 frames per token, one retrieved motion, a small language model that needs no
-    network, 20 steps.
+    """Return our config for two CPU cores: narrower, 4 frames per token, one retrieved motion, a small language
+    model that needs no network, 20 steps.
 
     The published fine weights were searched for the published network; ours are plain guidance of 2.5 between both
     and none, and a gentler coarse weight.

@@ -1,1 +1,1 @@
-"""What token models share: the residual tokeniser, its quantiser, the transformer trunk, draws."""
+"""Common parts of token models: the residual tokeniser, its quantiser, the transformer trunk, draws."""

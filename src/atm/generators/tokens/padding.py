@@ -70,7 +70,7 @@ def decoded(
 
 
 class Known(NamedTuple):
-    """What is known of the motions to make, as long as their tokens are."""
+    """Known parts of the motions to make, as long as their tokens are."""
 
     features: Float[Tensor, "B T D"]
     """In published units; anything where nothing is kept."""
@@ -79,7 +79,7 @@ class Known(NamedTuple):
     tokens: Bool[Tensor, "B N"]
     """True at tokens all of whose frames, as far as the motion has them, are kept."""
     codes: Int[Tensor, "B N"]
-    """Of the first level, where a token is known; 0 elsewhere."""
+    """Codes of the first level at known tokens; 0 elsewhere."""
 
     def put_back(self, features: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
         """Return the kept frames as they were given, the rest as it was made."""

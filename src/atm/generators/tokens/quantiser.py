@@ -18,7 +18,7 @@ ABSENT = -1
 
 
 class Quantised(NamedTuple):
-    """What comes out of the levels that ran."""
+    """Output of the levels that ran."""
 
     latents: Float[Tensor, "B N C"]
     """Sum of the codes' vectors; its gradient is the encoder's, once per level."""
@@ -66,7 +66,7 @@ class Codebook(nn.Module):
 
     @torch.no_grad()
     def start(self, vectors: Float[Tensor, "R C"]) -> None:
-        """Codes from the first data, unless there was data before."""
+        """Take codes from the first data, unless there was data before."""
         if not self.code_count.any():
             self.codebook.copy_(self._rows(vectors, None))
             self.code_sum.copy_(self.codebook)

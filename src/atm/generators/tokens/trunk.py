@@ -34,7 +34,8 @@ class Trunk(nn.Module):
         mask: Bool[Tensor, "B N"],
         front: Float[Tensor, "B F W"] | None = None,
     ) -> Float[Tensor, "B N O"]:
-        """
+        """Return the output at each token, in shape (B, N, O).
+
         Args:
             tokens: embeddings; they alone have positions.
             text: sentence vectors; zeros where the text is withheld, which leaves the bias of the text layer.
@@ -76,7 +77,7 @@ class Head(nn.Module):
 
 
 def initialise(module: nn.Module) -> None:
-    """Small random weights and zero biases, as published; attention's input weights keep what they have."""
+    """Draw small random weights and zero biases, as published; attention's input weights keep what they have."""
     if isinstance(module, nn.Linear | nn.Embedding):
         nn.init.normal_(module.weight, std=0.02)
         if isinstance(module, nn.Linear) and module.bias is not None:

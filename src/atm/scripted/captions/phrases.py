@@ -1,4 +1,4 @@
-"""What one action is called: verb phrases with slots, from which captions are put together.
+"""Names of one action: verb phrases with slots, from which captions are put together.
 
 In a phrase, `[walk]` is a verb that the sentence inflects and `{their}` is the owner of the hand. Every phrase is
 true of its action; one with full detail also tells everything that the program says about it.
@@ -19,7 +19,7 @@ _DIGITS_SHARE = 0.3
 _SLOW, _FAST = ("slowly", "slowly", "slowly", "unhurriedly"), ("quickly", "quickly", "quickly", "rapidly")
 _SLOW_PACE, _FAST_PACE = ("slowly", "slowly", "at a slow pace"), ("quickly", "fast", "rapidly", "at a fast pace")
 _PACED: tuple[Verb, ...] = ("walk", "run", "clap")
-"""What goes on at a pace, which one blow or one bow does not have."""
+"""Actions that go on at a pace, which one blow or one bow does not have."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Words:
 
 
 def number(value: int, rng: np.random.Generator) -> str:
-    """As a word or in digits."""
+    """Write a number as a word or in digits."""
     return _NUMBERS[value] if value < len(_NUMBERS) and rng.random() > _DIGITS_SHARE else str(value)
 
 
@@ -126,7 +126,7 @@ def _vague(w: Words, kind: str = "") -> str:
 
 
 def _way(w: Words) -> str:
-    """In which direction, on a straight path."""
+    """Return the direction, on a straight path."""
     direction = w.action.direction
     if direction in ("left", "right"):
         return w.one_of(

@@ -14,7 +14,7 @@ _RISE_ON_TOES = 0.062
 
 
 def jump(score: Score, action: Action) -> None:
-    """Off both feet and onto both feet, `count` times; upwards, or forward by more than half a metre each."""
+    """Jump off both feet and onto both feet, `count` times; upwards, or forward by more than half a metre each."""
     rng = score.rng
     pace = rng.uniform(*PACE[action.speed])
     forward = action.direction == "forward"
@@ -82,7 +82,7 @@ def jump(score: Score, action: Action) -> None:
 def _feet_in_flight(
     score: Score, body: np.ndarray, off: float, land: float, spot: np.ndarray, push: float, land_pitch: float = -18.0
 ) -> None:
-    """Both soles leave together, are carried with the body, knees a little bent, and land side by side at a spot."""
+    """Lift both soles together, carry them with the body, knees a little bent, and land them side by side at a spot."""
     rng, style, t = score.rng, score.style, score.times
     u = np.clip((t - off) / (land - off), 0, 1)
     line = np.interp(off, t, body) * (1 - u) + np.interp(land, t, body) * u
@@ -103,7 +103,7 @@ def _feet_in_flight(
 
 
 def _jump_trunk_and_arms(score, start, flights, down, push, dip, recover, forward) -> None:
-    """Trunk, head and arms of a captured jump; of several, each goes over into the next while the body sinks."""
+    """Move trunk, head and arms as in a captured jump; each of several merges into the next while the body sinks."""
     rng, style, t = score.rng, score.style, score.times
     name = "leap" if forward else "jump"
     size = {"head_pitch": 0.8, "chest_lean": 0.9, "pelvis_tilt": 0.8}
@@ -135,7 +135,7 @@ def _jump_trunk_and_arms(score, start, flights, down, push, dip, recover, forwar
 
 
 def hop(score: Score, action: Action) -> None:
-    """On one leg, `count` times, on the spot or forward; the other foot stays off the floor all along."""
+    """Hop on one leg, `count` times, on the spot or forward; the other foot stays off the floor all along."""
     rng, style, t = score.rng, score.style, score.times
     stance = SIDES.index(score.each_side(action.side)[0])
     free = 1 - stance

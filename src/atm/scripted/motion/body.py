@@ -45,7 +45,7 @@ FLAT_FOOT_DEGREES = 21.0
 SOLE_LENGTH = np.array([0.05 + BONES[TOE[i]] * np.cos(np.radians(FLAT_FOOT_DEGREES)) for i in (0, 1)])
 """From heel (5 cm behind the ankle) to toe, metres."""
 TOE_AHEAD_OF_PELVIS = 0.045
-"""Where the soles stand under a standing body, metres."""
+"""Distance of the toes ahead of the pelvis of a standing body, metres."""
 
 SPINE_BLEND = ((0.4, 0.85, 0.55), (0.6, 1.0, 0.9))
 """Part of the way from the pelvis' to the chest's yaw, pitch and roll that the second and the third joint of the spine

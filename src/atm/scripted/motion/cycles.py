@@ -22,13 +22,13 @@ SIDED = (
     "arm_flex", "arm_abd", "arm_turn", "elbow", "knee_out", "foot_pitch", "foot_y", "foot_ahead", "foot_out",
     "foot_yaw",
 )  # fmt: skip
-"""Of each side, in the phase of its own leg. Feet relative to the pelvis, outward positive."""
+"""Signals of each side, in the phase of its own leg. Feet relative to the pelvis, outward positive."""
 MIRRORED = ("left", "pelvis_yaw", "pelvis_roll", "chest_yaw", "chest_side", "head_yaw")
 """Signals that change their sign in the mirror."""
 STANDING = (
     "pelvis_tilt", "pelvis_roll", "chest_lean", "chest_side", "chest_yaw", "head_yaw", "head_pitch", "width", "fore",
 )  # fmt: skip
-"""Of a standing pose: degrees, and centimetres between the toes sideways and fore and aft (left toe ahead)."""
+"""Signals of a standing pose: degrees, and centimetres between the toes sideways and fore and aft (left toe ahead)."""
 STANDING_SIDED = ("arm_flex", "arm_abd", "arm_turn", "elbow", "knee_out", "foot_yaw")
 MOVES = ("pelvis_tilt", "chest_lean", "head_pitch", "arm_flex", "arm_abd", "arm_turn", "elbow")
 """Signals of a move that both sides do alike: sitting down, standing up, jumping."""

@@ -14,7 +14,7 @@ _LYING_HEIGHT = 0.115
 
 
 def sit_down(score: Score, action: Action) -> None:
-    """Down onto the seat and, where `count` says so, up and down again; stays seated."""
+    """Sit down onto the seat and, where `count` says so, up and down again; stay seated."""
     for i in range(action.count or 1):
         if i > 0:
             _stand_up_once(score, action)
@@ -22,7 +22,7 @@ def sit_down(score: Score, action: Action) -> None:
 
 
 def stand_up(score: Score, action: Action) -> None:
-    """Up from the seat and, where `count` says so, down and up again; stays standing."""
+    """Stand up from the seat and, where `count` says so, down and up again; stay standing."""
     for i in range(action.count or 1):
         if i > 0:
             _sit_down_once(score, action)
@@ -77,7 +77,7 @@ def _stand_up_once(score: Score, action: Action) -> None:
 
 
 def _play_captured(score: Score, name: str, landmarks: list[float], start: float, end: float, ease: float) -> None:
-    """Trunk, head and arms of a captured move, from the pose that is left to that of the posture reached."""
+    """Move trunk, head and arms as in a captured move, from the pose that is left to that of the posture reached."""
     style, times = score.style, score.times
     weight = score.window(start, end, ease, 1.6 * ease)
     middle, seconds = start + ease, max(end - start - 2.6 * ease, 0.1)
@@ -155,7 +155,7 @@ def _lie_down_once(score: Score, action: Action) -> None:
 
 
 def _gather_feet(score: Score, home: np.ndarray, at: float, seconds: float) -> None:
-    """A foot that stands far from its place under the body (after a single step) is drawn in."""
+    """Draw in a foot that stands far from its place under the body (after a single step)."""
     style = score.style
     for i, side in enumerate(SIDES):
         outward = (1, -1)[i]

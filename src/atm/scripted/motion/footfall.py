@@ -125,7 +125,7 @@ def standing_yaw(cycle: Cycle, side: str) -> float:
 
 
 def _ease(u: np.ndarray, width: float) -> np.ndarray:
-    """1 at both ends of the swing, 0 in between."""
+    """Return 1 at both ends of the swing, 0 in between."""
     return 1 - minimum_jerk(u / width) * minimum_jerk((1 - u) / width)
 
 

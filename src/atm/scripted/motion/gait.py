@@ -38,7 +38,7 @@ _STOPPING_REACH = 0.45
 
 @dataclass(frozen=True)
 class Gait:
-    """What kind of step this is, and how large."""
+    """Kind and size of a step."""
 
     running: bool
     sign: int
@@ -274,7 +274,7 @@ def _phase(score: Score, gait: Gait, land: np.ndarray, first_foot: int) -> np.nd
 
 
 def _pelvis(score: Score, gait: Gait, path: Path, phase: np.ndarray) -> None:
-    """Along the path, with the sway, bounce and surge of the cycle."""
+    """Move the pelvis along the path, with the sway, bounce and surge of the cycle."""
     style, cycle, lively = score.style, gait.cycle, path.liveliness(score.times)
     centre, angle = path.place(path.way(score.times))
     left = 0.01 * style.sway * lively * cycle("left", phase)
@@ -309,7 +309,7 @@ def _height(gait: Gait, speed: float) -> float:
 
 
 def _shift_weight(score: Score, step: Step, start: float, seconds: float) -> None:
-    """Before the first foot leaves the ground the body goes over the other one."""
+    """Move the body over the standing foot before the other one leaves the ground."""
     to_stance = (-1, 1)[step.foot] * 0.032 * score.style.sway
     back = max(step.land - start - seconds, 0.2)
     for channel, amount in zip(("root_x", "root_z"), score.local(to_stance, 0.0), strict=True):
@@ -318,7 +318,7 @@ def _shift_weight(score: Score, step: Step, start: float, seconds: float) -> Non
 
 
 def _trunk(score: Score, gait: Gait, path: Path, phase: np.ndarray) -> None:
-    """Hips and shoulders turn against each other; the trunk leans as the person does, and against changes of speed."""
+    """Turn hips and shoulders against each other; lean the trunk as the person does, and against changes of speed."""
     times, lively, cycle = score.times, path.liveliness(score.times), gait.cycle
     for channel in ("pelvis_yaw", "chest_yaw", "head_yaw"):
         score.add(channel, lively * (cycle(channel, phase) - (score[channel] - score.heading)))
@@ -333,7 +333,7 @@ def _trunk(score: Score, gait: Gait, path: Path, phase: np.ndarray) -> None:
 
 
 def _arms(score: Score, gait: Gait, path: Path, phase: np.ndarray) -> None:
-    """Each arm as the person swings it at this speed."""
+    """Swing each arm as the person does at this speed."""
     style, cycle, lively = score.style, gait.cycle, path.liveliness(score.times, early=-0.08)
     for i, side in enumerate(SIDES):
         own = phase + 0.5 * i
@@ -349,7 +349,7 @@ def _arms(score: Score, gait: Gait, path: Path, phase: np.ndarray) -> None:
 
 
 def _follow_the_curve(score: Score, path: Path) -> None:
-    """The head looks ahead into the curve, shoulders and pelvis follow the path, the body leans inward."""
+    """Turn the head ahead into the curve, shoulders and pelvis along the path, and lean the body inward."""
     if not path.turn:
         return
     turn = float(np.degrees(path.turn))

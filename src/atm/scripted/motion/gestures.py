@@ -1,4 +1,4 @@
-"""What a body does on the spot: kicks, punches, waves, raised arms, bows, claps, crouches, and standing still."""
+"""Actions of a body on the spot: kicks, punches, waves, raised arms, bows, claps, crouches, and standing still."""
 
 from itertools import pairwise
 
@@ -37,7 +37,7 @@ def place_arm(
 
 
 def wave(score: Score, action: Action) -> None:
-    """A raised hand swings out and back `count` times."""
+    """Swing a raised hand out and back `count` times."""
     rng = score.rng
     pace = rng.uniform(*PACE[action.speed])
     count = action.count or 3
@@ -71,7 +71,7 @@ def wave(score: Score, action: Action) -> None:
 
 
 def _strokes(cycles: np.ndarray, count: int) -> np.ndarray:
-    """0 to 1 and back `count` times; of several strokes the first and the last are a little smaller."""
+    """Return 0 to 1 and back `count` times; of several strokes the first and the last are a little smaller."""
     cycles = np.clip(cycles, 0, count)
     first_or_last = (cycles < 1) | (cycles > count - 1)
     size = np.where(first_or_last & (count > 2), 0.82, 1.0)
@@ -79,7 +79,7 @@ def _strokes(cycles: np.ndarray, count: int) -> np.ndarray:
 
 
 def raise_arms(score: Score, action: Action) -> None:
-    """One hand or both up over the head and down again, `count` times."""
+    """Raise one hand or both up over the head and take them down again, `count` times."""
     rng = score.rng
     pace = rng.uniform(*PACE[action.speed])
     rise, hold, fall = 0.80 * pace, rng.uniform(0.40, 0.70) * pace, 0.75 * pace
@@ -105,7 +105,7 @@ def raise_arms(score: Score, action: Action) -> None:
 
 
 def clap(score: Score, action: Action) -> None:
-    """The hands meet `count` times in front of the chest; one moves further than the other."""
+    """Clap the hands `count` times in front of the chest; one moves further than the other."""
     rng, t = score.rng, score.times
     rate = rng.uniform(*{"slow": (1.15, 1.4), "normal": (1.9, 2.4), "fast": (3.0, 3.4)}[action.speed])
     pace = rng.uniform(*PACE[action.speed])
@@ -143,7 +143,7 @@ def clap(score: Score, action: Action) -> None:
 
 
 def punch(score: Score, action: Action) -> None:
-    """Straight blows from a guard: hip, shoulder, fist, and back; the other hand stays up."""
+    """Punch straight from a guard: hip, shoulder, fist, and back; the other hand stays up."""
     rng = score.rng
     pace = rng.uniform(*PACE[action.speed])
     count = action.count or 1
@@ -176,7 +176,7 @@ def punch(score: Score, action: Action) -> None:
 def _strike(
     score: Score, hits: list[tuple[float, str]], start: float, up: float, down: float, fall: float, period: float
 ) -> None:
-    """Trunk, head and arms of captured blows, each going over into the next halfway between the two."""
+    """Move trunk, head and arms as in captured blows, each going over into the next halfway between the two."""
     rng, t = score.rng, score.times
     out, back = float(np.clip(period / 0.78, 0.7, 1.5)), float(np.clip(period / 0.95, 0.45, 1.5))
     borders = [0.5 * (one + other) for (one, _), (other, _) in pairwise(hits)]
@@ -211,7 +211,7 @@ def _strike(
 
 
 def kick(score: Score, action: Action) -> None:
-    """A front kick: weight over, knee up, leg out, back to the knee, down beside; `count` times."""
+    """Kick to the front: weight over, knee up, leg out, back to the knee, down beside; `count` times."""
     rng = score.rng
     pace = rng.uniform(*PACE[action.speed])
     side = score.each_side(action.side or "right")[0]
@@ -297,7 +297,7 @@ def _sole_from_ankle(ahead: float, above: float, pitch: float) -> tuple[float, f
 
 
 def bow(score: Score, action: Action) -> None:
-    """From the hips, back rounding, hips going back to keep the balance; `count` times."""
+    """Bow from the hips, back rounding, hips going back to keep the balance; `count` times."""
     rng = score.rng
     pace = rng.uniform(*PACE[action.speed])
     moment = score.now
@@ -324,7 +324,7 @@ def bow(score: Score, action: Action) -> None:
 
 
 def crouch(score: Score, action: Action) -> None:
-    """Down into the knees and up again, heels lifting a little; `count` times."""
+    """Crouch down into the knees and rise again, heels lifting a little; `count` times."""
     rng = score.rng
     pace = rng.uniform(*PACE[action.speed])
     moment = score.now
@@ -355,7 +355,7 @@ def crouch(score: Score, action: Action) -> None:
 
 
 def stand(score: Score, action: Action) -> None:
-    """Nothing but breath, balance, a shift of weight and a look around."""
+    """Stand with nothing but breath, balance, a shift of weight and a look around."""
     rng = score.rng
     seconds = action.seconds or rng.uniform(1.8, 3.2) * {"slow": 1.3, "normal": 1.0, "fast": 0.75}[action.speed]
     start = score.now
@@ -372,7 +372,7 @@ def stand(score: Score, action: Action) -> None:
 
 
 def _come_back_over_feet(score: Score, at: float, seconds: float) -> None:
-    """The pelvis returns to the middle between the feet, if it stands."""
+    """Move the pelvis back to the middle between the feet, if it stands."""
     if score.posture != "standing":
         return
     left = [0.5 * (score[f"left_foot_{axis}"] + score[f"right_foot_{axis}"]) - score[f"root_{axis}"] for axis in "xz"]

@@ -31,7 +31,7 @@ PACE = {"slow": (1.42, 1.6), "normal": (0.94, 1.1), "fast": (0.64, 0.74)}
 
 
 def minimum_jerk(u: np.ndarray) -> np.ndarray:
-    """0 to 1 over u in 0..1 with zero speed and acceleration at both ends."""
+    """Return 0 to 1 over u in 0..1 with zero speed and acceleration at both ends."""
     u = np.clip(u, 0.0, 1.0)
     return u**3 * (10 - 15 * u + 6 * u**2)
 
@@ -272,7 +272,7 @@ class Score:
         self.to("root_y", height_over_feet(self.goal, self.style.knees), at, seconds)
 
     def unbalance(self, at: float, there: float, back: float) -> None:
-        """No two-sided move is quite even: over to one side a little on the way there, and back."""
+        """Sway over to one side a little on the way there, and back: no two-sided move is quite even."""
         way = float(self.rng.choice([-1, 1]))
         amounts = {"chest_side": 2.0, "chest_yaw": 3.5, "pelvis_yaw": 2.0}
         for channel, amount in amounts.items():

@@ -9,7 +9,7 @@ from atm.scripted.program import Action
 
 
 def sideways(score: Score, action: Action) -> None:
-    """The foot on that side leads, the other one closes; feet do not cross."""
+    """Step to that side: its foot leads, the other one closes; feet do not cross."""
     rng, style = score.rng, score.style
     count = action.count or 4
     leftward = 1 if action.direction == "left" else -1

@@ -76,7 +76,7 @@ class Span(NamedTuple):
         return (self.end - self.start) / FPS
 
     def trimmed(self, frames: int) -> "Span":
-        """Without so many frames at both ends."""
+        """Return the span without so many frames at both ends."""
         return Span(self.start + frames, max(self.start + frames, self.end - frames))
 
     def overlaps(self, other: "Span") -> bool:
@@ -120,7 +120,7 @@ def rate(signal: np.ndarray) -> np.ndarray:
 
 
 def direction_of(velocity: Float[np.ndarray, "2"]) -> Direction:
-    """Name of a direction given as (to the left, ahead)."""
+    """Name a direction given as (to the left, ahead)."""
     left, ahead = velocity
     if abs(ahead) >= abs(left):
         return "forward" if ahead >= 0 else "backward"

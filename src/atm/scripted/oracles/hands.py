@@ -1,4 +1,4 @@
-"""What the hands do: raising, waving, clapping, punching."""
+"""Oracle of the hands: raising, waving, clapping, punching."""
 
 from dataclasses import dataclass
 
@@ -40,7 +40,7 @@ RAISE_DEPTH_SHARE = 1.5
 """It is raised twice, and does not wave, if it sinks by this many times its way to the side (a wide arc sinks too)."""
 
 WAVE_TURN_SHARE = 0.5
-"""Where a wave turns back, the hand is slower than this share of its top speed; while it is being raised it is not."""
+"""Share of its top speed, 0 to 1, below which a hand turns back in a wave; while it is being raised it is faster."""
 WAVE_STROKE_M = 0.015
 """Least travel of the wrist to one side in a wave of a jitter-free body (a wave from the wrist alone moves it 2 cm)."""
 WAVE_JITTER_FACTOR = 2.5

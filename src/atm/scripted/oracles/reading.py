@@ -1,4 +1,4 @@
-"""What a body does over time: the single oracles put together into an ordered list of actions."""
+"""Reading of a body over time: the single oracles put together into an ordered list of actions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -62,7 +62,7 @@ class Observed:
 
 @dataclass(frozen=True)
 class Reading:
-    """What the joints of one motion show."""
+    """Actions that the joints of one motion show."""
 
     actions: tuple[Observed, ...]
     """In order of their beginning; repetitions are counted into one action."""

@@ -1,4 +1,4 @@
-"""What the feet do on the ground: footfalls, walking and running with direction and path, turning on the spot."""
+"""Oracle of the feet: footfalls, walking and running with direction and path, turning on the spot."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -61,7 +61,7 @@ TURN_RATE_DEG_S = 12.0
 TURN_FEET_SHARE = 0.5
 """In a turn the feet come along by at least this share; else the body only twists, as in a punch."""
 TWIST_DEGREES = 15.0
-"""Where trunk and feet turn by angles that differ more, the trunk is twisted before or after, and the feet tell."""
+"""Difference between turns of trunk and feet above which the trunk is twisted and the feet count, degrees."""
 TURN_FILTER_FRAMES = 4.0
 TURN_ENDS_SECONDS = 0.25
 """Headings before and after a turn are means over this time."""
@@ -140,7 +140,7 @@ def _is_planted(body: Body, foot: int, lift: float, land: float) -> bool:
 
 
 def _valley(speed: np.ndarray, top: int, limit: int, edge: float) -> float:
-    """From a peak towards `limit`: where the speed falls under `edge` (between two frames), else the slowest frame."""
+    """Return the frame, from a peak towards `limit`, at which the speed falls under `edge`, else the slowest frame."""
     frames = np.arange(top, limit + 1) if limit >= top else np.arange(top, limit - 1, -1)
     below = np.flatnonzero(speed[frames] < edge)
     if not len(below):
@@ -150,7 +150,7 @@ def _valley(speed: np.ndarray, top: int, limit: int, edge: float) -> float:
 
 
 def _ground_velocity(body: Body) -> Float[np.ndarray, "T 2"]:
-    """Of the pelvis, to the left and ahead of the body, in m/s, over half a second."""
+    """Return the velocity of the pelvis, to the left and ahead of the body, in m/s, over half a second."""
     velocity = rate(smooth(body.pelvis[:, [0, 2]], TRAVEL_FILTER_FRAMES))
     return np.stack([(velocity * body.left).sum(1), (velocity * body.ahead).sum(1)], axis=1)
 
@@ -283,7 +283,7 @@ def turns(body: Body, busy: Sequence[Span] = ()) -> list[tuple[Span, float]]:
 
 
 def path_of(degrees: float) -> Path:
-    """Name of a path whose heading changes by so many degrees."""
+    """Name a path whose heading changes by so many degrees."""
     if abs(degrees) < CURVE_DEGREES:
         return "straight"
     return "circle" if abs(degrees) >= CIRCLE_DEGREES else "curve"
@@ -301,7 +301,7 @@ def travel_direction(joints: np.ndarray | Body) -> Direction | None:
 
 
 def travel_path(joints: np.ndarray | Body) -> Path | None:
-    """Straight, curve or circle; None: the body stays. Of several travels the longest."""
+    """Return straight, curve or circle; None: the body stays. Of several travels the longest counts."""
     body = Body.of(joints)
     found = travels(body)
     if not found:

@@ -17,7 +17,7 @@ ATTRIBUTES: tuple[Attribute, ...] = ("occurs", "count", "side", "direction", "pa
 DEGREES_OFF = 15.0
 """A turn is right within this."""
 UNDOING = {"sit_down": "stand_up", "stand_up": "sit_down", "lie_down": "get_up", "get_up": "lie_down"}
-"""What has to happen between two repetitions of a verb."""
+"""Action that has to happen between two repetitions of a verb."""
 
 _NAMES = {
     "walk": ("step", "steps"),
@@ -26,7 +26,7 @@ _NAMES = {
     "crouch": ("crouch", "crouches"),
     "raise_arms": ("raise of the arms", "raises of the arms"),
 }
-"""What is counted, where it is not the verb itself."""
+"""Names of what is counted, if it is not the verb itself."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,11 @@ class Check:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a program asks for and what a motion shows."""
+    """Comparison of what a program asks for with what a motion shows."""
 
     checks: tuple[Check, ...]
     extra: tuple[Observed, ...] = field(default=())
-    """What was seen and not asked for; it is reported and not judged."""
+    """Actions that were seen and not asked for; they are reported and not judged."""
 
     @property
     def right(self) -> bool:
@@ -101,7 +101,7 @@ def judge(joints: np.ndarray | Body, program: Program) -> Verdict:
 
 
 def _matched(actions: Sequence[Action], seen: Sequence[Observed]) -> tuple[list[list[Observed]], bool]:
-    """For each asked action the observed ones that answer it, and whether all were found in the asked order."""
+    """Return, for each asked action, the observed ones that answer it, and if all were found in the asked order."""
     relevant = {action.verb for action in actions} | {UNDOING.get(action.verb) for action in actions}
     seen = [one for one in seen if one.verb in relevant]
     runs = _in_order(actions, seen)
