@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from atm.base.errors import InputError
 from atm.generators.bamm.config import BAMMConfig
 from atm.generators.bamm.transformer import MaskedAutoregressiveTransformer, without_end
-from atm.generators.momask.residual import ResidualTransformer
-from atm.generators.momask.stages import reconstruction_step
 from atm.generators.parts.inputs import check_rows, chosen_scale, keep_encoder
 from atm.generators.parts.padding import evaluating
 from atm.generators.tokens.gumbel import row_gumbel
 from atm.generators.tokens.padding import decoded, reached_tokens, read_known, sentences
+from atm.generators.tokens.residual import ResidualTransformer
 from atm.generators.tokens.rvq import ResidualVQVAE
+from atm.generators.tokens.stages import reconstruction_step
 from atm.interface import Batch, Capabilities, StepOutput, TextEncoder
 from atm.motion import Motion
 from atm.motion.layers import Normaliser, length_mask

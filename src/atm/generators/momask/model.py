@@ -13,8 +13,6 @@ from atm.base.errors import InputError
 from atm.generators.momask.config import MoMaskConfig
 from atm.generators.momask.length import LengthEstimator
 from atm.generators.momask.masked import MaskedTransformer
-from atm.generators.momask.residual import ResidualTransformer
-from atm.generators.momask.stages import reconstruction_step
 from atm.generators.parts.inputs import check_rows, chosen_scale, keep_encoder
 from atm.generators.parts.padding import evaluating
 from atm.generators.tokens.gumbel import row_gumbel
@@ -26,7 +24,9 @@ from atm.generators.tokens.padding import (
     read_known,
     sentences,
 )
+from atm.generators.tokens.residual import ResidualTransformer
 from atm.generators.tokens.rvq import ResidualVQVAE
+from atm.generators.tokens.stages import reconstruction_step
 from atm.generators.tokens.trunk import POSITIONS
 from atm.interface import Batch, Capabilities, StepOutput, TextEncoder
 from atm.motion import Motion
