@@ -125,7 +125,7 @@ def clip_frames(config: IntraConfig, fps: float) -> dict[str, int]:
     The shortest is no shorter than it is said to be: 1 s at KIT-ML's 12.5 frames a second are 13 frames.
     """
     frames = max(1, round(config.clip_seconds * fps))
-    # 0.35 s at 20 frames a second are 7 frames, of which the product is a little more.
+    # 0.56 s at 12.5 frames a second are 7 frames; their product in binary is a little more.
     return {"clip_frames": frames, "min_frames": min(frames, max(1, math.ceil(config.min_clip_seconds * fps - 1e-6)))}
 
 
