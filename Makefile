@@ -31,8 +31,8 @@ mutants: .venv/.ready
 	$(BIN)/python tests/mutants.py
 
 lint: .venv/.ready
-	$(BIN)/ruff check src tests
-	$(BIN)/ruff format --check src tests
+	$(BIN)/ruff check src tests examples
+	$(BIN)/ruff format --check src tests examples examples
 
 clean:
 	rm -rf .venv build dist demo demo-full

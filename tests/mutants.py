@@ -100,11 +100,15 @@ MUTATIONS = [
     Mutation("intra: gate", INTRA, "negative.valid & under_gamma[row][:, None])", "negative.valid)"),
     Mutation("intra: noise", INTRA, "(alike < config.intra.gamma) & takes_part", "alike < config.intra.gamma"),
     Mutation("intra: length of clips", INTRA, "round(config.clip_seconds * fps)", "round(2.0 * fps)"),
-    Mutation("intra: shortest clip", INTRA, "config.min_clip_seconds * fps", "1.0 * fps"),
-    Mutation("intra: shortest clip is not capped", INTRA, "min(frames, max(1,", "max(1, max(1,"),
+    Mutation("intra: shortest clip", INTRA, "config.min_clip_seconds, fps", "1.0, fps"),
+    Mutation(
+        "intra: shortest clip is not capped", INTRA, "min(frames, least_clip_frames(", "max(1, least_clip_frames("
+    ),
     Mutation("intra: clips of KIT", INTRA, "round(config.clip_seconds * fps)", "round(config.clip_seconds * 20)"),
-    Mutation("intra: shortest clip of KIT", INTRA, "math.ceil(", "round("),
-    Mutation("intra: shortest clip, rounded up too much", INTRA, "fps - 1e-6", "fps"),
+    Mutation("intra: shortest clip of KIT", CLIPS, "math.ceil(", "round("),
+    Mutation(
+        "intra: shortest clip, rounded up too much", CLIPS, "round(seconds * fps, 6)", "seconds * fps"
+    ),
     # How the counterfactual loss is wired.
     Mutation("counterfactual: margin", FALSE,
              'None if config.counterfactual.margin == "adaptive" else config.counterfactual.margin', "None"),

@@ -5,7 +5,7 @@ texts and motions; the alignment losses know these two promises and nothing behi
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
@@ -25,6 +25,10 @@ class TextEmbedding(NamedTuple):
     """True where there is a token."""
     sentence: Float[Tensor, "B S"]
     """One vector per caption (not normalised unless its model does so)."""
+
+    def to(self, device: torch.device | str) -> "TextEmbedding":
+        """Return the embedding on a device."""
+        return TextEmbedding(*(part.to(device) for part in self))
 
 
 @runtime_checkable
@@ -52,7 +56,7 @@ class FineMeaning(NamedTuple):
     """What each caption says once and exactly: number, side, direction (`atm.meaning.VALUES`)."""
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)  # not frozen: the training engine takes it apart and puts it together again
 class Batch:
     """What a training step sees."""
 
@@ -63,14 +67,27 @@ class Batch:
     ids: list[str]
     words: list[list[str]] | None = None
     """`word/CLASS` tokens of each caption as the data set's text files carry them; the evaluator reads them."""
+    language: Mapping[str, TextEmbedding] = field(default_factory=dict)
+    """What language models say of `text`, by their names; one that is not here is asked when it is needed."""
     meaning: FineMeaning | None = None
     """What the captions say in detail, for the objectives that ask for it; None: nobody read it. On the CPU."""
 
     def __len__(self) -> int:
         return len(self.text)
 
+    def to(self, device: torch.device | str) -> "Batch":
+        """Return the batch with everything that a step computes with on a device."""
+        language = {name: said.to(device) for name, said in self.language.items()}
+        return replace(self, motion=self.motion.to(device), sentence=self.sentence.to(device), language=language)
 
-@dataclass(frozen=True)
+    @torch.no_grad()
+    def said_by(self, encoder: TextEncoder) -> TextEmbedding:
+        """Return what a language model says of the captions: what the batch carries, else it is asked now."""
+        carried = self.language.get(encoder.name)
+        return encoder(self.text) if carried is None else carried
+
+
+@dataclass(eq=False)
 class StepOutput:
     """What a training step gives back."""
 
@@ -80,8 +97,8 @@ class StepOutput:
     """Generator's differentiable estimate of the clean motion, in published units; None: the method has none."""
     noise_level: Float[Tensor, "B"] | None = None
     """Diffusion models: how far each row was noised, 0 (clean) to 1 (pure noise)."""
-    parts: dict[str, float] = field(default_factory=dict)
-    """Named scalars for the log."""
+    parts: dict[str, Tensor | float] = field(default_factory=dict)
+    """Named scalars for the log; tensors are read from the device only when a line is written."""
 
 
 @runtime_checkable
@@ -126,8 +143,8 @@ class Generator(Protocol):
         guidance_scale: float | None = None,
         progress: bool = False,
     ) -> Motion:
-        """One motion per text. Row i's noise is drawn from `seeds[i]` alone, so that a batch of one equals its row
-        in a batch of many. `guidance_scale` None takes the model's own; `progress` shows a bar."""
+        """Return one motion per text. Row i's noise is drawn from `seeds[i]` alone, so that a batch of one equals its
+        row in a batch of many. `guidance_scale` None takes the model's own; `progress` shows a bar."""
         ...
 
 
@@ -153,6 +170,8 @@ class ModelSpec:
     """The same for a new run, where that is more: it may read an earlier stage. None: `build`."""
     fit: Callable[[Any, Any], Config] = _as_it_is
     """(config, training split) to the config of a new run, with what its data decides."""
+    observe: Callable[[Any, Any], None] | None = None
+    """Lets (a new model, the training split) meet before the first step: buffers hold what is found; None: nothing."""
     release: Any = None
     """What `atm import` reads (`atm.published.Release`); None: no checkpoint of it is published."""
     stages: Mapping[str, str] = field(default_factory=dict)
@@ -168,7 +187,7 @@ class ModelSpec:
         return self.config.model_fields["name"].default if "name" in self.config.model_fields else ""
 
     def new(self, config: Config, text_encoder: TextEncoder, normaliser: nn.Module) -> nn.Module:
-        """Build the model that a new training run starts with."""
+        """Build the model that a new training run starts with; `observe` comes after it."""
         return (self.begin or self.build)(config, text_encoder, normaliser)
 
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 
-from atm.alignment.clips import find_clips, least_aligned
+from atm.alignment.clips import find_clips, least_aligned, least_clip_frames
 from atm.alignment.distances import row_distance
 from atm.alignment.negatives import (
     admissible_negatives,
@@ -145,6 +145,14 @@ def test_clips_are_in_sequence_and_a_short_last_one_is_left_out():
     assert list(zip(clips.owner.tolist(), clips.start.tolist(), clips.length.tolist(), strict=True)) == [
         (0, 0, 40), (0, 40, 40), (0, 80, 20), (1, 0, 40), (1, 40, 40), (2, 0, 30),
     ]  # fmt: skip
+
+
+def test_a_clip_of_kit_under_one_second_is_left_out():
+    """At 12.5 frames a second 12 frames are 0.96 s and 13 are 1.04 s; at 20, 1.1 s are 22 frames whatever 1.1 * 20 is
+    in floating point."""
+    assert (least_clip_frames(1.0, 12.5), least_clip_frames(1.0, 20), least_clip_frames(1.1, 20)) == (13, 20, 22)
+    clips = find_clips(torch.tensor([37, 38]), clip_frames=25, min_frames=least_clip_frames(1.0, 12.5))
+    assert clips.length.tolist() == [25, 25, 13]
 
 
 def test_motions_all_shorter_than_the_shortest_clip_have_no_clips():

@@ -419,7 +419,10 @@ def test_a_body_of_another_size_is_told(human):
 def test_short_and_long_clips_are_notes_while_others_are_left(human):
     change(human, lambda x: x[:39], clip="000001")
     change(human, lambda x: np.concatenate([x] * 5)[:200], clip="000002")
+    # Parts of a clip that takes no part take none either: the finding about the clip says so, once.
+    say(human, "a step#a/DET step/NOUN#0.0#1.0", "a step#a/DET step/NOUN#0.0#0.0", clip="000002")
     report = check(human)
+    assert not [finding for finding in report.findings if finding.name == "captions_part_length"]
     assert found(report, "clips_short").where == ("000001 (39)",)
     assert found(report, "clips_long").where == ("000002 (200)",)
     assert {found(report, name).severity for name in ("clips_short", "clips_long")} == {"note"}

@@ -8,7 +8,7 @@ import pytest
 
 from atm.base.errors import InputError
 from atm.data.batches import BatchSampler
-from atm.data.humanml3d import open_dataset, read_captions
+from atm.data.humanml3d import by_length, open_dataset, read_captions
 from doubles import FakeTextEncoder
 from folders import make_folder
 
@@ -35,22 +35,70 @@ def test_features_are_those_of_the_files(folder):
         np.testing.assert_array_equal(dataset.features(item), np.load(folder / "new_joint_vecs" / f"{item.id}.npy"))
 
 
+def items_of(folder, clip="000000"):
+    return [item for item in open_dataset(folder, "train").items if item.clip == clip]
+
+
+def with_times(folder, *times, clip="000000"):
+    """One caption for each from and to."""
+    lines = [f"line {row}#line/NOUN#{begin}#{end}" for row, (begin, end) in enumerate(times)]
+    rewrite(folder, clip, "\n".join(lines))
+
+
 def test_a_caption_with_times_becomes_an_entry_of_its_own(folder):
     """0.5 s to 2.6 s at 20 frames a second: frames 10 to 52, which are 42, enough for an entry of their own."""
     with (folder / "texts" / "000000.txt").open("a") as file:
         file.write("a person stops#a/DET person/NOUN stop/VERB#0.5#2.6\n")
-    items = [item for item in open_dataset(folder, "train").items if item.id.startswith("000000")]
-    assert [(item.id, item.frames) for item in items] == [("000000", 60), ("000000@10-52", 42)]
-    assert items[1].captions[0].text == "a person stops"
-    whole = np.load(folder / "new_joint_vecs" / "000000.npy")
-    np.testing.assert_array_equal(open_dataset(folder, "train").features(items[1]), whole[10:52])
+    part, whole = items_of(folder)
+    assert (whole.id, whole.first, whole.frames) == ("000000", 0, 60)
+    assert (part.id, part.clip, part.first, part.frames) == ("000000@10-52", "000000", 10, 42)
+    assert part.captions[0].text == "a person stops"
+    clip = np.load(folder / "new_joint_vecs" / "000000.npy")
+    np.testing.assert_array_equal(open_dataset(folder, "train").features(part), clip[10:52])
+
+
+def test_every_line_with_times_is_an_entry_and_lines_without_share_one(folder):
+    """Two lines of the same part are two entries, and a part of all 60 frames is not the whole: four, as published."""
+    with_times(folder, (0, 0), (0.5, 2.6), (0.5, 2.6), (0, 3.0), ("nan", "nan"))
+    assert [(item.id, [caption.text for caption in item.captions]) for item in items_of(folder)] == [
+        ("000000@10-52", ["line 1"]),
+        ("000000@10-52_2", ["line 2"]),
+        ("000000@0-60", ["line 3"]),
+        ("000000", ["line 0", "line 4"]),
+    ]
+
+
+def test_parts_of_a_motion_that_is_too_long_or_too_short_take_no_part(folder):
+    """The rule is applied to the whole first: 230 frames with a part of 42 give no entry, and neither do 39 frames."""
+    for clip, frames in (("000000", 230), ("000001", 39), ("000002", 199)):
+        np.save(folder / "new_joint_vecs" / f"{clip}.npy", np.zeros((frames, 263), np.float32))
+        with_times(folder, (0.5, 2.6), clip=clip)
+    assert [len(items_of(folder, clip)) for clip in ("000000", "000001", "000002")] == [0, 0, 1]
+
+
+def test_a_motion_without_a_caption_of_the_whole_has_no_entry_of_the_whole(folder):
+    with_times(folder, (0.0, 2.5))
+    assert [(item.id, item.frames) for item in items_of(folder)] == [("000000@0-50", 50)]
+
+
+def test_shorter_motions_and_parts_can_be_asked_for(folder):
+    """Frames 20 to 40 and 20 to 39: only the longer has the 20 frames that were asked for."""
+    with_times(folder, (1.0, 2.0), (1.0, 1.99))
+    items = open_dataset(folder, "train", min_frames=20).items
+    assert [item.id for item in items if item.clip == "000000"] == ["000000@20-40"]
+
+
+def test_the_published_order_is_by_length_and_equals_in_file_order(folder):
+    """Clips have 60, 64, 68, 60, ... frames."""
+    items = by_length(open_dataset(folder, "train").items)
+    assert [item.id for item in items[:8]] == [*(f"{clip:06d}" for clip in range(0, 18, 3)), "000001", "000004"]
 
 
 def test_kit_cuts_its_parts_at_20_frames_a_second_too(tmp_path):
     """As published: 1 s to 2.4 s are rows 20 to 48, though KIT's rows are 12.5 to the second."""
     folder = make_folder(tmp_path / "data", width=251)
     rewrite(folder, "000000", "a person stops#a/DET person/NOUN stop/VERB#1.0#2.4")
-    (part,) = [item for item in open_dataset(folder, "train").items if item.id.startswith("000000")]
+    (part,) = items_of(folder)
     assert (part.id, part.frames) == ("000000@20-48", 28)
 
 
@@ -58,8 +106,8 @@ def test_a_part_is_cut_at_the_end_of_its_motion(folder):
     """0.5 s to 9 s of 60 frames: frames 10 to 60; nothing is left of a part that starts behind the end or before 0."""
     lines = ["one#one/NUM#0.5#9", "two#two/NUM#4#9", "three#three/NUM#-1.5#9", "four#four/NUM#0#nan"]
     rewrite(folder, "000000", "\n".join(lines))
-    items = [item for item in open_dataset(folder, "train").items if item.id.startswith("000000")]
-    assert [(item.id, item.captions[0].text) for item in items] == [("000000@10-60", "one"), ("000000", "four")]
+    entries = [(item.id, item.captions[0].text) for item in items_of(folder)]
+    assert entries == [("000000@10-60", "one"), ("000000", "four")]
 
 
 def as_collected(folder):

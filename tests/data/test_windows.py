@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from atm.base.errors import InputError
 from atm.data.batches import BatchSampler
@@ -52,3 +53,20 @@ def test_the_same_step_gives_the_same_window(dataset):
 def test_a_window_longer_than_every_motion_is_refused(dataset):
     with pytest.raises(InputError, match="no motion has the 69 frames of a window: the longest has 68"):
         sampler(dataset, 69)
+
+
+def test_a_batch_carries_what_each_language_model_says_and_each_is_asked_once(tmp_path):
+    class Counting(FakeTextEncoder):
+        asked = 0
+
+        def __call__(self, text):
+            type(self).asked += 1
+            return super().__call__(text)
+
+    one, other = Counting(8, "one"), FakeTextEncoder(6, "other")
+    dataset = open_dataset(make_folder(tmp_path / "data", clips=16), "train")
+    batch = BatchSampler(dataset, one, batch_size=4, seed=0, language=[one, other])(0)
+    assert set(batch.language) == {"one", "other"} and Counting.asked == 1
+    assert batch.said_by(one).sentence is batch.sentence, "and the batch is read, not the model"
+    assert torch.equal(batch.said_by(other).tokens, other(batch.text).tokens)
+    assert torch.equal(batch.said_by(FakeTextEncoder(5, "third")).mask, FakeTextEncoder(5)(batch.text).mask)

@@ -136,3 +136,17 @@ def test_rotations_do_not_jump_from_one_sign_to_the_other(gltf):
             values = gltf.array(gltf.root["animations"][0]["samplers"][channel["sampler"]]["output"])
             np.testing.assert_allclose(np.linalg.norm(values, axis=1), 1, atol=1e-5)
             assert ((values[1:] * values[:-1]).sum(1) > 0).all()
+
+
+def test_the_head_of_the_figure_turns_with_the_neck(gltf):
+    parts, names = gltf.root["meshes"][0]["primitives"], list(HUMANML3D.joint_names)
+    holders, heights = (
+        np.concatenate([gltf.array(part["attributes"][name]) for part in parts]) for name in ("JOINTS_0", "POSITION")
+    )
+    top = holders[heights[:, 1] > heights[:, 1].max() - 0.1, 0]
+    assert set(top) <= {names.index("neck"), names.index("head")}
+
+
+def test_the_same_motion_gives_the_same_bytes(joints, tmp_path):
+    once, again = (save_motion(tmp_path / name, joints, text="kicks") for name in ("once.glb", "again.glb"))
+    assert once.read_bytes() == again.read_bytes()

@@ -18,12 +18,12 @@ def test_the_cosine_schedule_is_its_formula():
     torch.testing.assert_close(
         noise_chain(20).alphas_cumprod[:19], torch.tensor(expected, dtype=torch.float64), rtol=1e-6, atol=0
     )
-    assert noise_chain(20).scheduler.betas[-1].item() == pytest.approx(0.999)
+    assert noise_chain(20).betas[-1].item() == pytest.approx(0.999)
 
 
 def test_the_linear_schedule_reaches_the_same_noise_whatever_the_number_of_steps():
     """Betas scale with 1000 / N: the first and last of N = 500 are twice 1e-4 and twice 0.02."""
-    betas = noise_chain(500, "linear").scheduler.betas
+    betas = noise_chain(500, "linear").betas
     assert betas[0].item() == pytest.approx(2e-4)
     assert betas[-1].item() == pytest.approx(0.04)
 

@@ -44,10 +44,9 @@ def noise(key: object, rows: int, *, first: int = 0, classes: int = CODES) -> Te
     return torch.stack([gumbel(uniform((rows, classes))) for _ in range(MOST)], dim=1)
 
 
-def assert_motions(ids: Tensor, tokens: Tensor, expected: np.ndarray) -> None:
+def assert_motions(file, key: str, ids: Tensor, tokens: Tensor) -> None:
     """Codes and END."""
-    inside = length_mask(tokens + 1, ids.shape[1])
-    assert_ids(ids[inside], expected[inside.numpy()])
+    assert_ids(file, key, ids, inside=length_mask(tokens + 1, ids.shape[1]))
 
 
 @torch.no_grad()
@@ -57,13 +56,15 @@ def test_the_transformer_looks_where_and_says_what_the_published_one_does(golden
     network, ids, text = transformer(), tensor(file["ids"]), tensor(file["text"])
     fixed = {"causal": torch.zeros_like(ids, dtype=torch.bool), "hybrid": tensor(file["cond_idx"]) != PAD}
     for name, which in fixed.items():
-        assert_ids(may_look(which), file[f"attend_{name}"])
-        assert_published(network(ids, text, which).transpose(1, 2), file[f"logits_{name}"])
-        for scale, expected in ((4.0, f"logits_cfg4_{name}_first8"), (0.0, f"logits_uncond_{name}_first8")):
-            assert_published(network.guided(ids, text, which, scale=scale)[:, :8].transpose(1, 2), file[expected])
-    assert_published(network(ids[:, :0], text).transpose(1, 2), file["logits_text_only"])
+        assert_ids(file, f"attend_{name}", may_look(which))
+        assert_published(file, f"logits_{name}", network(ids, text, which).transpose(1, 2))
+        scales = {f"logits_uncond_{name}_first8": 0.0} | dict(file.numbered(rf"logits_cfg(\d+)_{name}_first8"))
+        for key, scale in scales.items():
+            logits = network.guided(ids, text, which, scale=float(scale))
+            assert_published(file, key, logits[:, :8].transpose(1, 2))
+    assert_published(file, "logits_text_only", network(ids[:, :0], text).transpose(1, 2))
     other = transformer("t2mgpt")(ids, text, fixed["hybrid"])
-    assert_published(other[:, :8].transpose(1, 2), file["logits_hybrid_t2mgpt_first8"])
+    assert_published(file, "logits_hybrid_t2mgpt_first8", other[:, :8].transpose(1, 2))
 
 
 @pytest.mark.parametrize("kind", ["hybrid", "causal"])
@@ -76,11 +77,11 @@ def test_a_training_step_is_the_published_one(golden, kind):
     draws = TransformerDraws(*(tensor(np.asarray(file[name])) for name in names))
     target, _ = network.with_end(codes, tokens)
     shown, fixed = network.corrupt(target, draws)
-    assert_ids(shown, file[f"{kind}_x_ids"])
-    assert_ids(torch.where(fixed, target, PAD), file[f"{kind}_cond_idx"])
+    assert_ids(file, f"{kind}_x_ids", shown)
+    assert_ids(file, f"{kind}_cond_idx", torch.where(fixed, target, PAD))
     loss, parts = network.loss(codes, text, length_mask(tokens, MOST), draws)
-    assert_published(loss.mean(), file[f"{kind}_loss"])
-    assert parts["accuracy"] == pytest.approx(float(file[f"{kind}_acc"]))
+    assert_published(file, f"{kind}_loss", loss.mean())
+    file.compare(f"{kind}_acc", parts["accuracy"], rtol=1e-6)
 
 
 @pytest.mark.parametrize("run", ["len_given", "len_predicted", "len_predicted_end30"])
@@ -95,15 +96,15 @@ def test_both_passes_go_the_published_way(golden, run):
     if run == "len_predicted_end30":
         first[:, 30, END] += 1000
     ids, tokens = network.draft(text, first, given, scale=4.0)
-    assert_ids(tokens, file[f"{run}_pred_len"])
-    own = length_mask(tokens, MOST)
-    assert_ids(ids[:, :MOST][own], file[f"{run}_pass1_ids"][:, :MOST][own.numpy()])
+    assert_ids(file, f"{run}_pred_len", tokens)
+    first_ids = f"{run}_pass1_ids"
+    assert_ids(file, first_ids, ids[:, :MOST], view=lambda x: x[:, :MOST], inside=length_mask(tokens, MOST))
 
     redo = tensor(file[f"{run}_pass2_cond_idx"]) == PAD
     second = noise(key, rows, first=MOST)
     ids = network.revise(ids, tokens, text, second, scale=3.0, redo=redo)
-    assert_motions(ids, tokens, file[f"{run}_ids"])
-    assert_ids(without_end(ids, END), file[f"{run}_after_pad_when_end"])
+    assert_motions(file, f"{run}_ids", ids, tokens)
+    assert_ids(file, f"{run}_after_pad_when_end", without_end(ids, END))
 
 
 @pytest.mark.parametrize(("scale", "expected"), [(3.0, "ids_text_used_cfg3"), (0.0, "ids_as_released")])
@@ -114,13 +115,13 @@ def test_editing_fills_in_what_the_published_program_fills_in(golden, scale, exp
     known, text, tokens = tensor(file["cond_tokens"]), tensor(file["text"]), tensor(file["token_lens"])
     codes = known[:, :MOST]
     ids = transformer().complete(codes, codes < END, tokens, text, noise(file["noise_key"], len(text)), scale=scale)
-    assert_motions(ids, tokens, file[expected])
+    assert_motions(file, expected, ids, tokens)
 
 
 def test_a_motion_ends_where_the_published_one_ends(golden):
     file = golden("bamm_pad.npz")
     ids, tokens = cut_at_end(tensor(file["xs"]), END)
-    assert_ids(ids, file["pad_after_end"])
-    assert_ids(tokens, file["pad_after_end_len"])
-    assert_ids(without_end(ids, END), file["pad_when_end"])
-    assert_ids(tokens, file["pad_when_end_len"])
+    assert_ids(file, "pad_after_end", ids)
+    assert_ids(file, "pad_after_end_len", tokens)
+    assert_ids(file, "pad_when_end", without_end(ids, END))
+    assert_ids(file, "pad_when_end_len", tokens)

@@ -5,6 +5,7 @@ atol 1e-4 of the expected array's root mean square. The published code has token
 """
 
 import functools
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from atm.motion.layers import Normaliser, length_mask
 from doubles import FakeTextEncoder
 
 
-def build(file: dict[str, np.ndarray], *, tokens: int = 1) -> MLD:
+def build(file: Mapping[str, np.ndarray], *, tokens: int = 1) -> MLD:
     return filled(str(file["rule"]), tokens)
 
 
@@ -44,18 +45,16 @@ def batch_first(published: np.ndarray) -> Tensor:
     return tensor(published).transpose(0, 1)
 
 
-def assert_published(actual: Tensor, expected: np.ndarray | Tensor) -> None:
-    expected = torch.as_tensor(expected)
-    rms = expected.double().square().mean().sqrt().item()
-    torch.testing.assert_close(actual.detach(), expected, rtol=1e-4, atol=1e-4 * rms, check_dtype=False)
+def assert_published(file, key: str, actual: Tensor, *, view=np.asarray, lengths: Tensor | None = None) -> None:
+    file.compare(key, actual, rms=1e-4, view=view, lengths=lengths)
 
 
-def assert_gradients_published(module: torch.nn.Module, loss: Tensor, expected: np.ndarray) -> None:
+def assert_gradients_published(file, key: str, module: torch.nn.Module, loss: Tensor) -> None:
     """The norm over all weights that the loss reaches."""
     module.zero_grad()
     loss.backward()
     squares = [weight.grad.square().sum() for weight in module.parameters() if weight.grad is not None]
-    assert_published(torch.stack(squares).sum().sqrt(), expected)
+    assert_published(file, key, torch.stack(squares).sum().sqrt())
 
 
 @pytest.mark.parametrize(
@@ -67,12 +66,12 @@ def test_the_vae_gives_the_published_latents_and_motions(golden, name, tokens):
     vae = build(file, tokens=tokens).vae
     mask = length_mask(tensor(file["lengths"]), file["features"].shape[1])
     posterior = vae.encode(tensor(file["features"]), mask)
-    assert_published(posterior.mean, batch_first(file["mu"]))
-    assert_published(posterior.std, batch_first(file["std"]))
+    assert_published(file, "mu", posterior.mean, view=batch_first)
+    assert_published(file, "std", posterior.std, view=batch_first)
     z = posterior.at(batch_first(file["eps"]))
-    assert_published(z, batch_first(file["z"]))
-    # Decoded as far as the longest motion, whatever was encoded.
-    assert_published(vae.decode(z, mask[:, : int(file["lengths"].max())]), file["decoded"])
+    assert_published(file, "z", z, view=batch_first)
+    lengths = tensor(file["lengths"])
+    assert_published(file, "decoded", vae.decode(z, length_mask(lengths, int(lengths.max()))), lengths=lengths)
 
 
 @pytest.mark.parametrize(
@@ -85,11 +84,12 @@ def test_the_denoiser_gives_the_published_noise(golden, name, tokens):
     file = golden(name)
     model = build(file, tokens=tokens)
     z_t, text = tensor(file["sample"]), tensor(file["text"])
-    assert_published(model.denoiser(z_t, tensor(file["t_vector"]), text), file["out_t_vector"])
-    if "scale" in file:
-        t, null = torch.full((len(z_t),), 481), tensor(file["empty_text"])
-        for scale, expected in ((1.0, "cond"), (0.0, "uncond"), (float(file["scale"]), "guided")):
-            assert_published(model.guided(z_t, t, text, null, scale=scale), file[f"out_{expected}_t481"])
+    assert_published(file, "out_t_vector", model.denoiser(z_t, tensor(file["t_vector"]), text))
+    for kind in ("cond", "uncond", "guided"):
+        for key, level in file.numbered(rf"out_{kind}_t(\d+)"):
+            t, null = torch.full((len(z_t),), level), tensor(file["empty_text"])
+            scale = float(file["scale"]) if kind == "guided" else float(kind == "cond")
+            assert_published(file, key, model.guided(z_t, t, text, null, scale=scale))
 
 
 @torch.no_grad()
@@ -101,18 +101,18 @@ def test_the_denoiser_of_frames_gives_the_published_noise(golden):
     x_t = tensor(file["sample"])
     mask = length_mask(tensor(file["lengths"]), x_t.shape[1])
     t = tensor(file["t"]).expand(len(x_t))
-    assert_published(denoiser(x_t, t, tensor(file["text"]), mask), file["out"])
+    assert_published(file, "out", denoiser(x_t, t, tensor(file["text"]), mask), lengths=tensor(file["lengths"]))
 
 
 def test_the_schedule_is_the_published_one_and_ends_at_its_level_zero(golden):
     file = golden("mld_sample_ddim50.npz")
-    assert_published(latent_chain(1000).alphas_cumprod, file["sched_alphas_cumprod"])
-    chain = latent_chain(1000, kept=50)
-    assert chain.levels == file["timesteps"][::-1].tolist()
-    assert_published(chain.scheduler.final_alpha_cumprod, file["sched_final_alpha_cumprod"])
+    assert_published(file, "sched_alphas_cumprod", latent_chain(1000).alphas_cumprod)
+    chain = latent_chain(1000, kept=len(file["timesteps"]))
+    file.same("timesteps", chain.levels[::-1])
+    assert_published(file, "sched_final_alpha_cumprod", chain.final_alpha_cumprod)
 
 
-def run(model: MLD, file: dict[str, np.ndarray]) -> list[Tensor]:
+def run(model: MLD, file: Mapping[str, np.ndarray]) -> list[Tensor]:
     """What each step starts from, with the final latent at the end."""
     chain = latent_chain(1000, kept=len(file["timesteps"]))
     states: list[Tensor] = []
@@ -131,18 +131,19 @@ def test_the_sampler_goes_the_published_way_to_a_motion(golden):
     file = golden("mld_sample_ddim50.npz")
     model = build(file)
     states = run(model, file)
-    for step, expected in ((1, "after_first_step"), (25, "after_25_steps")):
-        assert_published(states[step], file[expected])
-    assert_published(states[-1], batch_first(file["z"]))
+    for key, step in [("after_first_step", 1), *file.numbered(r"after_(\d+)_steps")]:
+        assert_published(file, key, states[step])
+    assert_published(file, "z", states[-1], view=batch_first)
     lengths = tensor(file["lengths"])
-    assert_published(model.vae.decode(states[-1], length_mask(lengths, int(lengths.max()))), file["decoded"])
+    motions = model.vae.decode(states[-1], length_mask(lengths, int(lengths.max())))
+    assert_published(file, "decoded", motions, lengths=lengths)
 
 
 @torch.no_grad()
 def test_a_sampler_of_fewer_steps_goes_the_published_way(golden):
     file = golden("mld_sample_ddim8.npz")
-    assert latent_chain(1000, kept=8).levels == file["timesteps"][::-1].tolist()
-    assert_published(run(build(file), file)[-1], batch_first(file["z"]))
+    file.same("timesteps", latent_chain(1000, kept=len(file["timesteps"])).levels[::-1])
+    assert_published(file, "z", run(build(file), file)[-1], view=batch_first)
 
 
 def test_the_losses_of_the_vae_and_their_gradient_are_the_published_ones(golden):
@@ -155,14 +156,14 @@ def test_the_losses_of_the_vae_and_their_gradient_are_the_published_ones(golden)
     mask = length_mask(tensor(file["lengths"]), x0.shape[1])
     posterior = stage.vae.encode(x0, mask)
     x0_hat = stage.vae.decode(posterior.at(batch_first(file["eps"])), mask)
-    assert_published(x0_hat, file["m_rst"])
+    assert_published(file, "m_rst", x0_hat, lengths=tensor(file["lengths"]))
     losses = stage.losses(x0_hat, x0, posterior)
-    assert_published(losses.features.mean(), file["recons_feature"])
-    assert_published(losses.joints.mean(), file["recons_joints"])
-    assert_published(losses.kl.mean(), file["kl_motion"])
+    assert_published(file, "recons_feature", losses.features.mean())
+    assert_published(file, "recons_joints", losses.joints.mean())
+    assert_published(file, "kl_motion", losses.kl.mean())
     total = (losses.features + config.joint_weight * losses.joints + config.kl_weight * losses.kl).mean()
-    assert_published(total, file["total"])
-    assert_gradients_published(stage, total, file["grad_norm_total"])
+    assert_published(file, "total", total)
+    assert_gradients_published(file, "grad_norm_total", stage, total)
 
 
 def test_the_loss_of_the_denoiser_and_its_gradient_are_the_published_ones(golden):
@@ -170,10 +171,10 @@ def test_the_loss_of_the_denoiser_and_its_gradient_are_the_published_ones(golden
     model = build(file)
     z0, noise, t = batch_first(file["z"]), tensor(file["noise"]), tensor(file["t"])
     z_t = model.noised(z0, noise, t)
-    assert_published(z_t, file["noisy"])
+    assert_published(file, "noisy", z_t)
     noise_hat = model.denoiser(z_t, t, tensor(file["text"]))
-    assert_published(noise_hat, file["noise_pred"])
+    assert_published(file, "noise_pred", noise_hat)
     loss = noise_loss(noise_hat, noise).mean()
-    assert_published(loss, file["total"])
-    assert_gradients_published(model, loss, file["grad_norm_total"])
-    assert_published(model.clean(z_t, noise, t), z0)
+    assert_published(file, "total", loss)
+    assert_gradients_published(file, "grad_norm_total", model, loss)
+    assert_published(file, "z", model.clean(z_t, noise, t), view=batch_first)

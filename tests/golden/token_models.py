@@ -51,9 +51,10 @@ def tensor(array: np.ndarray) -> Tensor:
     return torch.from_numpy(array).long() if array.dtype.kind == "i" else torch.from_numpy(array)
 
 
-def assert_published(actual: Tensor, expected: np.ndarray) -> None:
-    torch.testing.assert_close(actual.detach(), torch.from_numpy(np.asarray(expected)), rtol=1e-4, atol=1e-4)
+def assert_published(file, key: str, actual: Tensor, *, view=np.asarray, lengths: Tensor | None = None) -> None:
+    file.compare(key, actual, atol=1e-4, view=view, lengths=lengths)
 
 
-def assert_ids(actual: Tensor, expected: np.ndarray) -> None:
-    np.testing.assert_array_equal(actual.numpy(), expected)
+def assert_ids(file, key: str, actual: Tensor, *, view=np.asarray, inside: Tensor | None = None) -> None:
+    """Token ids exactly; `inside`: places of motions, where what stands behind them is nobody's."""
+    file.same(key, actual, view=view, inside=inside)

@@ -25,7 +25,9 @@ TEXT = ["text_width=8", "text_heads=2", "text_feed_forward=16", "text_window=6"]
 VAE = [*WIDTHS, "latent_tokens=2"]
 TRUNK = [f"trunk.{each}" for each in WIDTHS]
 CODES = ["codes=16", "code_width=8"]
+CAUSAL = ["front_layers=1", "head_width=16", "head_layers=1", "latent_width=8", "prefix_latents=2"]
 TINY = {
+    "causal_flow": [*WIDTHS, *CAUSAL],
     "mld_vae": VAE,
     "mld": [*WIDTHS, *(f"autoencoder.{each}" for each in VAE)],
     "motiondiffuse": [*WIDTHS, *TEXT, "frame_width=8"],
@@ -36,7 +38,7 @@ TINY = {
     "momask_length": ["widths=[8,8,8]"],
     "bamm_transformer": [*TRUNK, *CODES],
 }
-GIVE_A_MOTION = ["mld", "motiondiffuse", "remodiffuse", "momask_rvq"]
+GIVE_A_MOTION = ["causal_flow", "mld", "motiondiffuse", "remodiffuse", "momask_rvq"]
 GIVE_NONE = ["momask_mask", "momask_residual", "momask_length", "bamm_transformer"]
 
 
@@ -115,6 +117,20 @@ def test_where_no_motion_is_made_the_losses_are_refused(tmp_path, workshop, name
     space = workshop.folder / "space.safetensors"
     with pytest.raises(InputError, match="need a motion"):
         train(workshop.config(name, f"alignment.space={space}"), tmp_path / "run")
+
+
+def test_the_latents_of_a_causal_flow_are_those_of_its_training_split(tmp_path, workshop):
+    """Fitted once, when the run begins: a resumed run has them from its checkpoint, whatever the data is then."""
+    config = workshop.config("causal_flow", "steps=1")
+    train(config, tmp_path / "run")
+    run = RunFolder(tmp_path / "run")
+    began = read_model(run.path / "model.safetensors").state["latents.components"]
+    other = make_folder(tmp_path / "other", clips=16, seed=1)
+    save(config.model_copy(update={"data": str(other), "steps": 2}), run.config)
+    assert start.resume(run.path, show_progress=False).finished
+    assert torch.equal(read_model(run.path / "model.safetensors").state["latents.components"], began)
+    train(config.model_copy(update={"data": str(other)}), tmp_path / "new")
+    assert not torch.equal(read_model(tmp_path / "new" / "model.safetensors").state["latents.components"], began)
 
 
 def test_the_second_stage_of_mld_leaves_its_vae_as_it_was(tmp_path, workshop):

@@ -1,6 +1,7 @@
 """The HTML viewer: what is on the page, and that nothing else is needed."""
 
 import base64
+import gzip
 import html
 import json
 import re
@@ -102,14 +103,19 @@ CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or shutil.w
 
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
-def test_a_browser_draws_the_page_without_an_error(walk, tmp_path):
+@pytest.mark.parametrize(("painters", "switches"), [("three|flat", []), ("flat", ["--disable-3d-apis"])])
+def test_a_browser_draws_the_page_without_an_error(walk, tmp_path, painters, switches):
     views = [
         MotionView("side by side", [Pane("a", walk), Pane("b", walk, "blue", [(0, 10)])], autoplay=False),
         MotionView("overlaid", [Pane("a", walk, "red"), Pane("b", walk, "blue")], overlaid=True),
     ]
-    watch = "<script>document.title = 'fine'; onerror = (message) => { document.title = message; };</script>"
+    watch = """<script>
+        document.title = "fine";
+        onerror = (message) => { document.title = message; };
+        addEventListener("unhandledrejection", (event) => { document.title = event.reason; });
+    </script>"""
     (tmp_path / "page.html").write_text(page("t", [watch, *map(viewer_html, views)]), encoding="utf-8")
-    arguments = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--window-size=1000,2000"]
+    arguments = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--window-size=1000,2000", *switches]
     arguments += [f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=2000", "--dump-dom"]
     run = subprocess.run(
         [CHROMIUM, *arguments, (tmp_path / "page.html").as_uri()],
@@ -119,5 +125,13 @@ def test_a_browser_draws_the_page_without_an_error(walk, tmp_path):
         check=True,
     )
     assert "<title>fine</title>" in run.stdout
-    assert len(re.findall(r'data-painter="(webgl|flat)"', run.stdout)) == 2
+    assert len(re.findall(rf'data-painter="({painters})"', run.stdout)) == 2
     assert len(re.findall(r"<canvas", run.stdout)) == 3
+
+
+def test_the_page_carries_three_packed_under_a_quarter_of_a_megabyte(walk):
+    whole = page("walk", [viewer_html(MotionView("walk", [Pane("", walk)]))])
+    packed = base64.b64decode(re.search(r'const atmThree = "([^"]*)"', whole)[1])
+    library = gzip.decompress(packed).decode()
+    assert library.startswith("var THREE=") and "SPDX-License-Identifier: MIT" in library
+    assert len(whole) < 260_000

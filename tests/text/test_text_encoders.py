@@ -286,3 +286,31 @@ def test_minilm_equals_its_own_library_up_to_length(minilm):
     expected = torch.from_numpy(reference.encode(captions))
     unit = torch.nn.functional.normalize(minilm(captions).sentence, dim=-1)
     torch.testing.assert_close(unit, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_the_packaged_model_is_read_as_the_library_reads_it():
+    """Captions of different lengths in one batch: token states and sentences to the last digits of float32."""
+    ours = load_text_encoder("minilm")
+    from transformers import BertModel
+
+    library = BertModel.from_pretrained(loading._installed()).eval()
+    text = ["a person walks", "someone takes five steps backwards, turns left and sits down on the floor", "jump"]
+    ids, mask = ours._tokenise(text)
+    with torch.no_grad():
+        expected = library(input_ids=ids, attention_mask=mask.long()).last_hidden_state * mask[..., None]
+    said = ours(text)
+    torch.testing.assert_close(said.tokens, expected, rtol=0, atol=1e-5)
+    torch.testing.assert_close(said.sentence, expected.sum(1) / mask.sum(1, keepdim=True), rtol=0, atol=1e-5)
+
+
+def test_the_packaged_model_needs_no_model_library(tmp_path):
+    """In a process of its own: neither of the two libraries that take seconds to import is there after a motion."""
+    script = (
+        "import sys; from atm.cli import main; sys.argv = ['atm', 'generate', 'a person walks', '--seconds', '1', "
+        f"'--quiet', '--out', {str(tmp_path / 'walk.npz')!r}]\n"
+        "try: main()\nexcept SystemExit as end: assert not end.code\n"
+        "print(sorted({'transformers', 'diffusers', 'lightning'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[]"

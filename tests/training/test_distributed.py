@@ -12,9 +12,9 @@ from toys import Bench
 from atm.base.errors import InputError
 from atm.base.storage import read_model
 from atm.data.batches import BatchSampler
-from atm.training.distributed import Team
-from atm.training.optimise import step_generator
+from atm.training.distributed import gathered, make_fabric, true_anywhere
 from atm.training.record import RunFolder
+from atm.training.step import step_generator
 from doubles import FakeTextEncoder
 from folders import make_folder
 
@@ -30,10 +30,10 @@ TWO = [
 
 
 def test_one_process_agrees_with_itself():
-    team = Team()
-    assert (team.size, team.rank, team.first) == (1, 0, True)
-    assert team.any(True) and not team.any(False)
-    assert team.together(["a"]) == ["a"]
+    fabric = make_fabric()
+    assert (fabric.world_size, fabric.global_rank, fabric.is_global_zero) == (1, 0, True)
+    assert true_anywhere(fabric, True) and not true_anywhere(fabric, False)
+    assert gathered(fabric, ["a"]) == ["a"]
 
 
 def test_ranks_draw_other_random_numbers_and_the_first_those_of_a_run_alone():
@@ -52,24 +52,23 @@ def test_the_processes_of_a_step_have_motions_of_their_own(tmp_path):
 
 def test_a_step_takes_a_batch_for_every_process(tmp_path, monkeypatch):
     """The second of two, who works alone here, so that nobody has to be met."""
-    bench, asked, team = Bench(tmp_path), [], Team()
-    monkeypatch.setattr(Team, "rank", 1)
-    monkeypatch.setattr(team, "size", 2)
-    monkeypatch.setattr(team, "any", lambda flag: flag)
-    monkeypatch.setattr("atm.training.optimise._over_processes", lambda model, _: model.training_step)
+    bench, asked, fabric = Bench(tmp_path), [], make_fabric()
+    monkeypatch.setattr(type(fabric), "global_rank", 1)
+    monkeypatch.setattr(type(fabric), "world_size", 2)
+    monkeypatch.setattr("atm.training.loop.true_anywhere", lambda _fabric, flag: flag)
 
     def sampler(number):
         asked.append(number)
         return bench.sampler(bench.config())(number)
 
-    bench.run("run", bench.config(steps=3), sampler=sampler, team=team)
+    bench.run("run", bench.config(steps=3), sampler=sampler, fabric=fabric)
     assert asked[:3] == [1, 3, 5]
 
 
 def test_too_many_devices_are_refused(monkeypatch):
     monkeypatch.setattr("lightning.fabric.Fabric", _no_such_device)
     with pytest.raises(InputError, match="cannot train on 9 devices of 1 machines: You requested gpu"):
-        Team(devices=9)
+        make_fabric(devices=9)
 
 
 def _no_such_device(**_):

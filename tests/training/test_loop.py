@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from toys import Bench, Wrapped, losses, still_pose, toy_alignment, weights
+from toys import Bench, StillPose, Wrapped, losses, still_pose, toy_alignment, weights
 
 from atm.base.errors import InputError
 from atm.base.storage import find_model
 from atm.motion import Motion
+from atm.training.distributed import has_bf16_units, resolved_precision
 from atm.training.loop import BAD_STEPS_LIMIT
 
 
@@ -196,7 +197,7 @@ def test_alignment_that_dwarfs_the_own_loss_is_warned_of_once(bench, recwarn):
     bench.run("huge", config, alignment=toy_alignment(inter_weight=1e4, intra_weight=1e4))
     said = [str(warning.message) for warning in recwarn if "times that of the model's own loss" in str(warning.message)]
     assert len(said) == 1
-    assert "lower alignment.inter_weight" in said[0]
+    assert "lower alignment.inter.weight" in said[0]
     recwarn.clear()
     bench.run("small", config, alignment=toy_alignment(inter_weight=1e-4, intra_weight=1e-4))
     assert not [warning for warning in recwarn if "own loss" in str(warning.message)]
@@ -219,11 +220,55 @@ def test_alignment_of_a_model_that_gives_no_motion_is_refused(bench):
         bench.run("silent", bench.config(), model=Silent(8, 1), alignment=toy_alignment())
 
 
-def test_mixed_precision_trains_and_aligns(bench):
-    bench.run("half", bench.config(precision="bf16-mixed", gradient_clip=1.0), alignment=toy_alignment())
+class Watched(StillPose):
+    """Looks from inside its training step at what arithmetic it is computed with."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen: set[tuple[bool, torch.dtype]] = set()
+
+    def training_step(self, batch, rng):
+        self.seen.add((torch.is_autocast_enabled("cpu"), self.hidden(batch.sentence).dtype))
+        return super().training_step(batch, rng)
+
+
+@pytest.mark.parametrize(
+    ("precision", "seen"), [("bf16-mixed", (True, torch.bfloat16)), ("32-true", (False, torch.float32))]
+)
+def test_the_precision_of_the_config_is_what_the_model_computes_with(bench, precision, seen):
+    model = Watched()
+    config = bench.config(precision=precision, validate_every=2)
+    bench.run("run", config, model=model, validation=bench.sampler(config, "val"))
+    assert model.seen == {seen}, "in training and in validation"
+    assert all(value.dtype == torch.float32 for value in weights(bench.at("run")).values())
+
+
+def test_mixed_precision_trains_and_aligns_in_single_precision(bench):
+    alignment = toy_alignment()
+    seen = []
+    alignment.space.motion_encoder.register_forward_hook(
+        lambda _module, _inputs, output: seen.append(torch.is_autocast_enabled("cpu"))
+    )
+    bench.run("half", bench.config(precision="bf16-mixed", gradient_clip=1.0), alignment=alignment)
     lines = losses(bench.at("half"))
     assert lines[-1]["loss"] < lines[0]["loss"]
-    assert all(value.dtype == torch.float32 for value in weights(bench.at("half")).values())
+    assert seen and not any(seen)
+
+
+@pytest.mark.parametrize(("units", "means"), [(True, "bf16-mixed"), (False, "32-true")])
+def test_auto_is_bf16_where_there_are_units_for_it(monkeypatch, units, means):
+    monkeypatch.setattr("atm.training.distributed.has_bf16_units", lambda: units)
+    assert resolved_precision("auto") == means
+    assert resolved_precision("32-true") == "32-true" and resolved_precision("bf16-mixed") == "bf16-mixed"
+
+
+@pytest.mark.parametrize(
+    ("told", "units"), [({"avx512_bf16": True}, True), ({"avx2": True, "avx512_bf16": False}, False)]
+)
+def test_a_cpu_says_itself_whether_it_has_units_for_bf16(monkeypatch, told, units):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: told)
+    assert has_bf16_units() is units
 
 
 def test_a_fault_while_drawing_a_batch_ends_the_run_as_itself(bench):

@@ -14,9 +14,9 @@ from atm.motion import Motion
 from atm.motion.layers import Normaliser
 from atm.space import Space, SpaceConfig
 from atm.training.config import TrainConfig
-from atm.training.loop import Outcome, train
-from atm.training.optimise import step_generator
+from atm.training.loop import TrainResult, train
 from atm.training.record import RunFolder
+from atm.training.step import step_generator
 from doubles import FakeTextEncoder
 from folders import make_folder
 
@@ -52,13 +52,14 @@ class Bench:
 
     def config(self, **changes) -> TrainConfig:
         values = {"steps": 6, "batch_size": 4, "log_every": 1, "checkpoint_every": 100, "gradient_log_every": 0}
+        values["precision"] = "32-true"
         return TrainConfig(model=MDMConfig(), data=str(self.data), **(values | changes))
 
     def sampler(self, config: TrainConfig, split: str = "train") -> BatchSampler:
         dataset = self.dataset if split == "train" else open_dataset(self.data, split)
         return BatchSampler(dataset, ENCODER, batch_size=config.batch_size, seed=config.seed)
 
-    def run(self, name: str, config: TrainConfig, *, model: nn.Module | None = None, **options) -> Outcome:
+    def run(self, name: str, config: TrainConfig, *, model: nn.Module | None = None, **options) -> TrainResult:
         options = {"sampler": self.sampler(config), "show_progress": False} | options
         return train(config, model or still_pose(config.seed), run=self.at(name), **options)
 

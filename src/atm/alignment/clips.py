@@ -1,5 +1,6 @@
 """Cutting motions into clips: in sequence, not overlapping."""
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -21,11 +22,11 @@ class Clips(NamedTuple):
     """Frames of the clip."""
 
     def to(self, device: torch.device) -> "Clips":
-        """The same clips on a device, which is not waited for."""
+        """Return the same clips on a device, which is not waited for."""
         return Clips(*(part.to(device, non_blocking=True) for part in self))
 
     def cut(self, motion: Motion) -> Motion:
-        """The clips as motions of their own; differentiable. Frames behind a clip's end repeat its last one.
+        """Return the clips as motions of their own; differentiable. Frames behind a clip's end repeat its last one.
 
         Clips on the CPU can be cut from motions anywhere: no device is then waited for.
         """
@@ -51,6 +52,12 @@ def find_clips(lengths: Int[Tensor, "B"], *, clip_frames: int, min_frames: int) 
         if length - start >= min_frames
     ]
     return Clips(*torch.tensor(clips, device=lengths.device).unbind(1)) if clips else None
+
+
+def least_clip_frames(seconds: float, fps: float) -> int:
+    """Return the fewest frames that a clip of at least `seconds` can have: 1 s at 12.5 frames a second needs 13."""
+    # Six digits: a product such as 1.1 * 20, which is a little above 22, must not become 23 frames.
+    return max(1, math.ceil(round(seconds * fps, 6)))
 
 
 @torch.no_grad()

@@ -103,7 +103,7 @@ def _active(loss: Float[Tensor, "B"]) -> Float[Tensor, ""]:
 def _quantiles(
     name: str, values: Float[Tensor, "*n"], counts: Bool[Tensor, "*n"] | None = None
 ) -> dict[str, Float[Tensor, ""]]:
-    """Quantiles of the values that count, or of all; NaN where there is none."""
+    """Return quantiles of the values that count, or of all; NaN where there is none."""
     values = values.float()
     if counts is not None:
         values = values.masked_fill(~counts, torch.nan)

@@ -1,6 +1,5 @@
 """The intra-motion loss of a batch (the paper's eq. 4 to 7): clips, the least aligned, and proxies to compare."""
 
-import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -8,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from atm.alignment.clips import Clips, find_clips, least_aligned
+from atm.alignment.clips import Clips, find_clips, least_aligned, least_clip_frames
 from atm.alignment.config import AlignmentConfig, IntraConfig
 from atm.alignment.distances import row_distance
 from atm.alignment.embed import Embedded, Embedder
@@ -125,8 +124,7 @@ def clip_frames(config: IntraConfig, fps: float) -> dict[str, int]:
     The shortest is no shorter than it is said to be: 1 s at KIT-ML's 12.5 frames a second are 13 frames.
     """
     frames = max(1, round(config.clip_seconds * fps))
-    # 0.56 s at 12.5 frames a second are 7 frames; their product in binary is a little more.
-    return {"clip_frames": frames, "min_frames": min(frames, max(1, math.ceil(config.min_clip_seconds * fps - 1e-6)))}
+    return {"clip_frames": frames, "min_frames": min(frames, least_clip_frames(config.min_clip_seconds, fps))}
 
 
 def _cut(

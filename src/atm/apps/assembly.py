@@ -29,7 +29,7 @@ class Part(NamedTuple):
 
 
 def assemble(system: str, runs: list[Path], *, text_encoder: TextEncoder | None = None) -> Generator:
-    """One generator from the runs of its stages, in evaluation mode.
+    """Return one generator from the runs of its stages, in evaluation mode.
 
     Args:
         system: a generator that is trained in stages, such as `momask`.
@@ -89,7 +89,7 @@ def _of_stage(file: Path, stored: StoredModel) -> Part:
 
 
 def _of_whole(file: Path, stored: StoredModel, entry: ModelSpec) -> dict[str, Part]:
-    """Networks of another generator, or of this one."""
+    """Return networks of another generator, or of this one."""
     found = {}
     for field, stage in entry.stages.items():
         config = stored.config.get(field)

@@ -12,11 +12,11 @@ from jaxtyping import Int
 from torch import Tensor
 from torch.nn import functional as F
 
+from atm.apps.resources import open_space
 from atm.base.errors import InputError
 from atm.base.packaged import packaged
 from atm.interface import Generator, TextMotionSpace
 from atm.motion import Motion
-from atm.space import find_space
 
 CHOOSER = "space_meaning"
 """The packaged space that chooses where none is given."""
@@ -39,8 +39,8 @@ class BestOf:
         guidance_scale: float | None = None,
         progress: bool = False,
     ) -> Motion:
-        """One motion per text, see `Generator.sample`. The first candidate of a row is what the generator makes of its
-        seed, so that more candidates only ever replace it by what the space likes better."""
+        """Return one motion per text, see `Generator.sample`. The first candidate of a row is what the generator makes
+        of its seed, so that more candidates only ever replace it by what the space likes better."""
         asked = F.normalize(self.space.encode_text(text), dim=-1)
         best: list[tuple[float, Tensor]] = []
         for candidate in range(self.count):
@@ -60,12 +60,12 @@ class BestOf:
 
 
 def candidate_seed(seed: int, candidate: int) -> int:
-    """Seed of a row's candidate; the first has the row's own."""
+    """Return seed of a row's candidate; the first has the row's own."""
     return seed if candidate == 0 else int(np.random.SeedSequence([seed, candidate]).generate_state(1)[0])
 
 
 def best_of(generator: Generator, count: int, *, space: Path | None, model: Path) -> Generator | BestOf:
-    """The generator, or for `count` > 1 the best of so many.
+    """Return the generator, or for `count` > 1 the best of so many.
 
     Args:
         generator: loaded from `model`.
@@ -91,5 +91,4 @@ def best_of(generator: Generator, count: int, *, space: Path | None, model: Path
                 "--space space_meaning for scripted motions"
             )
         space = packaged(CHOOSER)
-    chooser = find_space(space, width=len(generator.normaliser.mean))
-    return BestOf(generator, chooser.to(generator.normaliser.mean.device), count)
+    return BestOf(generator, open_space(space, width=len(generator.normaliser.mean)), count)

@@ -5,10 +5,9 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import torch
-
 from atm.apps.best_of import CHOOSER, best_of
 from atm.apps.probing import hear_evaluator, hear_space, hearing_table
+from atm.apps.resources import device, open_generator
 from atm.base.config import validate
 from atm.base.errors import InputError
 from atm.base.packaged import packaged
@@ -20,7 +19,6 @@ from atm.evaluation.replication import Judge
 from atm.evaluation.report import Multimodality, Report
 from atm.evaluation.weights import load_evaluator
 from atm.interface import Batch, TextEncoder
-from atm.models import load_generator
 from atm.motion import padded
 from atm.space import SpaceConfig, load_space
 from atm.space.report import retrieval_report
@@ -82,10 +80,8 @@ def evaluate_path(
         return evaluate_folder(what, entries, network, path=path, **common), path
     file = find_model(what)
     path = out or (what if what.is_dir() else _beside(file)) / "evaluation.json"
-    generator = load_generator(file)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    generator.to(device)
-    network.to(device)
+    generator = open_generator(file).generator
+    network.to(device())
     encoder = CachedTextEncoder(generator.text_encoder)
     encoder.prepare(dataset.captions(), progress=show_progress)
     object.__setattr__(generator, "text_encoder", encoder)
@@ -115,13 +111,13 @@ def oracles() -> Judge:
 
 
 def _held_out(data: Path) -> set[str]:
-    """Ids of the clips that a scripted data set keeps from training."""
+    """Return ids of the clips that a scripted data set keeps from training."""
     file = data / "test_held_out.txt"
     return set(file.read_text().split()) if file.is_file() else set()
 
 
 def kind_of(what: Path) -> str | None:
-    """What a run or model file holds; None: the path is neither."""
+    """Return what a run or model file holds; None: the path is neither."""
     found = what.is_file() or (what / MODEL_FILE).is_file()
     return read_model(find_model(what)).kind if found else None
 
@@ -129,8 +125,8 @@ def kind_of(what: Path) -> str | None:
 def evaluate_space(
     what: Path, *, data: Path, split: str = "test", seed: int = 0, out: Path | None = None, show_progress: bool = True
 ) -> tuple[str, Path]:
-    """How well a space retrieves: every protocol, on motions and on 2 s clips; how alike the captions are; and what the
-    space hears of numbers, sides, directions, ... (`atm.evaluation.probing`).
+    """Return how well a space retrieves: every protocol, on motions and on 2 s clips; how alike the captions are; and
+    what the space hears of numbers, sides, directions, ... (`atm.evaluation.probing`).
 
     Args:
         what: run folder or model file of a space.
@@ -166,8 +162,8 @@ def evaluate_space(
 def evaluate_evaluator(
     what: Path, *, data: Path, split: str = "test", seed: int = 0, out: Path | None = None, show_progress: bool = True
 ) -> tuple[str, Path]:
-    """What an evaluator hears of numbers, sides, directions, ...; arguments and result as for `evaluate_space`, but
-    the file is `hearing.json`."""
+    """Return what an evaluator hears of numbers, sides, directions, ...; arguments and result as for `evaluate_space`,
+    but the file is `hearing.json`."""
     file = find_model(what)
     judge = load_evaluator(file)
     heard = hear_evaluator(
@@ -180,12 +176,12 @@ def evaluate_evaluator(
 
 
 def _beside(file: Path) -> Path:
-    """Where results of a model file go. What comes with the package is left as it is."""
+    """Return where results of a model file go. What comes with the package is left as it is."""
     return Path() if file.parent == packaged("space").parent else file.parent
 
 
 def _first_captions(dataset: MotionDataset, sentence: TextEncoder) -> Iterator[Batch]:
-    """Every motion once, whole, with its first caption."""
+    """Give every motion once, whole, with its first caption."""
     for start in range(0, len(dataset), RETRIEVED_AT_ONCE):
         items = dataset.items[start : start + RETRIEVED_AT_ONCE]
         captions = [item.captions[0].text for item in items]
@@ -194,7 +190,7 @@ def _first_captions(dataset: MotionDataset, sentence: TextEncoder) -> Iterator[B
 
 
 def _digest(file: Path, guidance_scale: float | None, candidates: int, space: Path | None) -> str:
-    """What tells one generator from another: its weights, and how they are sampled."""
+    """Return what tells one generator from another: its weights, and how they are sampled."""
     guidance = "its own" if guidance_scale is None else f"{guidance_scale:g}"
     chosen = "" if candidates == 1 else f", best of {candidates} by {_hash(find_model(space or CHOOSER))}"
     return f"{_hash(file)}, guidance {guidance}{chosen}"

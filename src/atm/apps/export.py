@@ -22,7 +22,7 @@ def save_motion(
     text: str = "",
     provenance: dict[str, Any] | None = None,
 ) -> Path:
-    """Writes one motion; folders on the way are made.
+    """Write one motion; folders on the way are made.
 
     Args:
         path: its suffix is one of `SUFFIXES`.
@@ -54,7 +54,7 @@ def save_motion(
 
 
 def check_suffix(path: Path | str) -> None:
-    """Refuses a path before any work is done for it.
+    """Refuse a path before any work is done for it.
 
     Raises:
         InputError: no file of this suffix can be written.

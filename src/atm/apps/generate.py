@@ -11,8 +11,9 @@ from torch.nn import functional as F
 
 from atm.apps.best_of import CHOOSER, BestOf, best_of
 from atm.apps.export import save_motion
+from atm.apps.options import SampleOptions
+from atm.apps.resources import open_generator
 from atm.base.errors import InputError, unknown
-from atm.base.packaged import packaged
 from atm.base.storage import find_model
 from atm.interface import Batch, Generator
 from atm.models import load_generator
@@ -27,12 +28,7 @@ def generate_files(
     text: list[str],
     *,
     model: Path | None,
-    seconds: float,
-    samples: int = 1,
-    seed: int = 0,
-    guidance_scale: float | None = None,
-    candidates: int = 1,
-    space: Path | None = None,
+    options: SampleOptions,
     out: Path,
     suffix: str = "npz",
     show_progress: bool = True,
@@ -42,12 +38,7 @@ def generate_files(
     Args:
         text: sentences.
         model: run folder or model file; None: the packaged generator.
-        seconds: length of every motion.
-        samples: motions per sentence; sample k of a sentence is the same whatever else is asked for.
-        seed: the same seed gives the same files.
-        guidance_scale: None takes the model's own.
-        candidates: so many motions are made for each file, and the one nearest to its sentence is kept.
-        space: what measures that, see `best_of`.
+        options: of sampling.
         out: a file with a known suffix, or a folder.
         suffix: format of the files in a folder.
         show_progress: a bar per batch.
@@ -59,19 +50,17 @@ def generate_files(
         InputError: an empty sentence, an impossible length or number, an unknown suffix, a file that is no model.
     """
     check_text(text)
-    if samples < 1:
-        raise InputError(f"samples must be at least 1, got {samples}")
+    samples, count, space = options.samples, options.candidates, options.space
     paths = _paths(text, samples, out, suffix)
-    file = packaged("generator") if model is None else find_model(model)
-    generator = load_generator(file)
-    lengths = torch.full((len(text) * samples,), _frames(generator, seconds))
-    chosen = {} if candidates == 1 else {"best_of": candidates, "space": str(space or CHOOSER)}
+    file, generator = open_generator(model)
+    lengths = torch.full((len(text) * samples,), _frames(generator, options.seconds))
+    chosen = {} if count == 1 else {"best_of": count, "space": str(space or CHOOSER)}
     motions = sample_rows(
-        best_of(generator, candidates, space=space, model=file),
+        best_of(generator, count, space=space, model=file),
         [sentence for sentence in text for _ in range(samples)],
         lengths,
-        seeds=[row_seed(seed, k) for _ in text for k in range(samples)],
-        guidance_scale=guidance_scale,
+        seeds=[row_seed(options.seed, k) for _ in text for k in range(samples)],
+        guidance_scale=options.guidance_scale,
         show_progress=show_progress,
     )
     for row, path in enumerate(paths):
@@ -83,7 +72,7 @@ def generate_files(
             skeleton=motions.skeleton,
             features=motions.features[row, :frames].numpy(),
             text=text[row // samples],
-            provenance={"model": str(file.name), "seed": seed, "sample": row % samples} | chosen,
+            provenance={"model": str(file.name), "seed": options.seed, "sample": row % samples} | chosen,
         )
     return paths
 
@@ -97,7 +86,7 @@ def sample_all(
     guidance_scale: float | None = None,
     show_progress: bool = True,
 ) -> Motion:
-    """One motion per sentence, in batches.
+    """Return one motion per sentence, in batches.
 
     Raises:
         InputError: the length is not one that the model can make.
@@ -117,13 +106,7 @@ def sample_rows(
     guidance_scale: float | None = None,
     show_progress: bool = True,
 ) -> Motion:
-    """One motion per sentence, each of its own length in frames, in batches; on the CPU.
-
-    Raises:
-        InputError: a guidance scale that is none.
-    """
-    if guidance_scale is not None and not 0 <= guidance_scale < float("inf"):
-        raise InputError(f"guidance must be a number >= 0, got {guidance_scale}")
+    """Sample one motion per sentence, each of its own length in frames, in batches; the result is on the CPU."""
     longest = int(lengths.max())
     features = []
     for start in range(0, len(text), BATCH):
@@ -137,11 +120,11 @@ def sample_rows(
 
 
 def check_model(model: Path) -> list[CheckResult]:
-    """The checks that every generator must pass, on this run or model file.
+    """Return the checks that every generator must pass, on this run or model file.
 
     The batch is noise of the size of the model's own data: what the checks ask for does not depend on its content.
     """
-    generator = load_generator(find_model(model))
+    generator = load_generator(find_model(model))  # on the CPU, where every check is exact
     mean, std = generator.normaliser.mean, generator.normaliser.std
     text, lengths = ["a person walks forward", "someone sits down and waves"], torch.tensor([40, 60])
     noise = torch.randn(2, 60, len(mean), generator=torch.Generator().manual_seed(0))
@@ -158,7 +141,7 @@ def check_text(text: list[str]) -> None:
 
 
 def row_seed(seed: int, sample: int) -> int:
-    """The noise of a sample: the same for every sentence, so that sentences can be compared."""
+    """Return the noise of a sample: the same for every sentence, so that sentences can be compared."""
     return int(np.random.SeedSequence([seed, sample]).generate_state(1)[0])
 
 

@@ -40,7 +40,7 @@ class _Judge(NamedTuple):
 def hear_space(
     space: Space, sentence: TextEncoder, train: MotionDataset, test: MotionDataset, *, seed: int, show_progress: bool
 ) -> dict[str, Any]:
-    """Forced choice by the space, and probes of every stage that a caption passes: sentence, tokens, space.
+    """Return forced choice by the space, and probes of every stage that a caption passes: sentence, tokens, space.
 
     Args:
         space: in evaluation mode.
@@ -71,7 +71,7 @@ def hear_space(
 def hear_evaluator(
     evaluator: Evaluator, train: MotionDataset, test: MotionDataset, *, seed: int, show_progress: bool
 ) -> dict[str, Any]:
-    """The same of an evaluator, by its own distance; arguments as for `hear_space`."""
+    """Return the same of an evaluator, by its own distance; arguments as for `hear_space`."""
 
     def text(texts: list[str]) -> Tensor:
         return evaluator.encode_text([tag_words(text) for text in texts])
@@ -119,7 +119,7 @@ def _texts(texts: Texts, said: list[str], show: bool) -> dict[str, Float[Tensor,
 
 
 def _choose(judge: _Judge, pairs: list[FalsePair], z_motion: Float[Tensor, "N E"], show: bool) -> dict[str, Any]:
-    """Forced choice where captions and motions meet."""
+    """Return forced choice where captions and motions meet."""
     if not pairs:
         return {}
     true, false = [pair.text for pair in pairs], [pair.false for pair in pairs]
@@ -129,7 +129,7 @@ def _choose(judge: _Judge, pairs: list[FalsePair], z_motion: Float[Tensor, "N E"
 
 
 def hearing_table(heard: dict[str, Any]) -> str:
-    """Both measures as lines of text."""
+    """Return both measures as lines of text."""
     lines = ["a motion's caption against the same with one thing said otherwise (chance: 50 %)"]
     for name, share in heard["forced_choice"].items():
         lines.append(

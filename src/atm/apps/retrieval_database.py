@@ -41,7 +41,7 @@ def database_of_folder(data: Path, out: Path, *, split: str, text_encoder: str, 
 def build_database(
     dataset: MotionDataset, text_encoder: TextEncoder, *, max_frames: int = 196, show_progress: bool = False
 ) -> Database:
-    """A database of every motion of a split, each under its first caption.
+    """Return a database of every motion of a split, each under its first caption.
 
     The published databases come without the code that made them; one entry per motion is our reading.
 

@@ -1,8 +1,10 @@
 """From a config to a running loop: data, text embeddings, model, space."""
 
+import sys
 import warnings
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import nn
@@ -19,10 +21,13 @@ from atm.motion.layers import Normaliser
 from atm.space import Space, find_space
 from atm.text import CachedTextEncoder, load_text_encoder
 from atm.training.config import TrainConfig
-from atm.training.distributed import Team
-from atm.training.loop import Outcome, train
-from atm.training.optimise import step_generator
+from atm.training.distributed import make_fabric, resolved_precision
+from atm.training.loop import TrainResult, train
 from atm.training.record import RunFolder
+from atm.training.step import step_generator
+
+if TYPE_CHECKING:
+    from lightning.fabric import Fabric
 
 ENOUGH_MINUTES = 0.02
 """A run whose time is over but for this is done."""
@@ -37,8 +42,8 @@ def start(
     devices: int = 1,
     machines: int = 1,
     show_progress: bool = True,
-) -> Outcome:
-    """A new run.
+) -> TrainResult:
+    """Return a new run.
 
     Args:
         config: with `data` set.
@@ -46,19 +51,24 @@ def start(
         minutes: time budget.
         from_model: run folder or model file whose weights the run starts with; they must fit the config's model, as
             those of `with_model_of` do.
-        devices, machines: see `Team`. With more than one process, only the first returns.
+        devices, machines: see `make_fabric`. Each process returns; the result says its rank.
     """
-    run, team = RunFolder(out), Team(config.precision, devices=devices, machines=machines)
-    if team.first:
+    run, fabric = RunFolder(out), make_fabric(config.precision, devices=devices, machines=machines)
+    if fabric.is_global_zero:
         if run.holds_something():
             raise InputError(f"{out} holds a run already: go on with `atm train --resume {out}`, or give another --out")
         run.forget()
-    team.launch()
-    return _run(config, run, team, minutes=minutes, from_model=from_model, resume=False, show_progress=show_progress)
+    fabric.launch()
+    precision = resolved_precision(config.precision)
+    if config.precision == "auto" and precision == "32-true" and fabric.is_global_zero:
+        print("precision: float32, since this machine has no units for bfloat16", file=sys.stderr)
+    config = config.model_copy(update={"precision": precision})
+    return _run(config, run, fabric, minutes=minutes, from_model=from_model, resume=False, show_progress=show_progress)
 
 
 def with_model_of(config: TrainConfig, path: Path) -> TrainConfig:
-    """The config with the model that a run folder or model file holds in place of its own, so that its weights fit.
+    """Return the config with the model that a run folder or model file holds in place of its own, so that its weights
+    fit.
 
     Raises:
         InputError: no such file, or a model of another kind.
@@ -73,15 +83,15 @@ def with_model_of(config: TrainConfig, path: Path) -> TrainConfig:
 
 def resume(
     out: Path, *, minutes: float | None = None, devices: int = 1, machines: int = 1, show_progress: bool = True
-) -> Outcome:
+) -> TrainResult:
     """Go on with the run in this folder, by the config that it holds; arguments as for `start`."""
     run = RunFolder(out)
     if not run.config.is_file():
         raise InputError(f"{out} is not a run folder: there is no {run.config.name} in it")
     config = load(TrainConfig, run.config)
-    team = Team(config.precision, devices=devices, machines=machines)
-    team.launch()
-    return _run(config, run, team, minutes=minutes, from_model=None, resume=True, show_progress=show_progress)
+    fabric = make_fabric(config.precision, devices=devices, machines=machines)
+    fabric.launch()
+    return _run(config, run, fabric, minutes=minutes, from_model=None, resume=True, show_progress=show_progress)
 
 
 def start_or_resume(
@@ -92,7 +102,7 @@ def start_or_resume(
     from_model: Path | None = None,
     show_progress: bool = True,
 ) -> RunFolder:
-    """A run that is there at the end: begun, gone on with, or finished already; arguments as for `start`.
+    """Return a run that is there at the end: begun, gone on with, or finished already; arguments as for `start`.
 
     Args:
         minutes: of all calls together; None: all its steps.
@@ -103,14 +113,14 @@ def start_or_resume(
     run = RunFolder(out)
     if not run.checkpoint.is_file():
         run.forget()
-        outcome = start(config, out, minutes=minutes, from_model=from_model, show_progress=show_progress)
+        result = start(config, out, minutes=minutes, from_model=from_model, show_progress=show_progress)
     else:
         record = run.read_record()
         left = None if minutes is None else minutes - record["minutes"]
         if record["step"] >= record["steps"] or (left is not None and left < ENOUGH_MINUTES):
             return run
-        outcome = resume(out, minutes=left, show_progress=show_progress)
-    if outcome.interrupted:
+        result = resume(out, minutes=left, show_progress=show_progress)
+    if result.interrupted:
         raise KeyboardInterrupt
     return run
 
@@ -126,8 +136,17 @@ class Prepared(NamedTuple):
     validation: BatchSampler | None
 
 
-def prepare(config: TrainConfig, *, new: bool = True, show_progress: bool = True) -> Prepared:
-    """Data, text embeddings, model and space of a config; `new` as for `build_model`."""
+def prepare(
+    config: TrainConfig, *, new: bool = True, fabric: "Fabric | None" = None, show_progress: bool = True
+) -> Prepared:
+    """Open data, text embeddings, model and space of a config.
+
+    Args:
+        config: with `data` set.
+        new: as for `build_model`.
+        fabric: the engine, where several processes train; with `alignment.gather` they mine together.
+        show_progress: show bars.
+    """
     if config.data is None:
         raise InputError("no data: give data=DIR, a folder in the HumanML3D layout")
     dataset = open_dataset(config.data, "train")
@@ -138,9 +157,15 @@ def prepare(config: TrainConfig, *, new: bool = True, show_progress: bool = True
     config, model = build_model(config, dataset, encoder, new=new)
     alignment = None
     if config.alignment is not None and config.alignment.weighs_anything():
-        alignment = Alignment(config.alignment, _space(config.alignment.space, dataset, encoder))
+        together = fabric is not None and fabric.world_size > 1
+        alignment = Alignment(
+            config.alignment,
+            _space(config.alignment.space, dataset, encoder),
+            all_gather=partial(fabric.all_gather, sync_grads=True) if together else None,
+        )
     sizes = {
         "batch_size": config.batch_size,
+        "language": [encoder] if hasattr(config.model, "text_encoder") else [],
         "seed": config.seed,
         "pad_to": config.pad_to,
         "window": config.window,
@@ -161,26 +186,28 @@ def prepare(config: TrainConfig, *, new: bool = True, show_progress: bool = True
     return Prepared(config, model, BatchSampler(dataset, sentences, **sizes), alignment, validation)
 
 
-def _run(config: TrainConfig, run: RunFolder, team: Team, *, minutes, from_model, resume, show_progress) -> Outcome:
-    with team.one_after_another():
-        ready = prepare(
-            config, new=not resume and from_model is None, show_progress=show_progress and team.first
-        )  # fmt: skip
+def _run(
+    config: TrainConfig, run: RunFolder, fabric: "Fabric", *, minutes, from_model, resume, show_progress
+) -> TrainResult:
+    # The first process of each machine goes before the others, which then find its caches.
+    with fabric.rank_zero_first(local=True):
+        bars = show_progress and fabric.is_global_zero
+        ready = prepare(config, new=not resume and from_model is None, fabric=fabric, show_progress=bars)
     if from_model is not None:
         load_state(ready.model, read_model(find_model(from_model)).state, source=str(from_model))
-    outcome = train(
+    result = train(
         ready.config, ready.model, ready.sampler, run,
-        alignment=ready.alignment, validation=ready.validation, minutes=minutes, resume=resume, team=team,
+        alignment=ready.alignment, validation=ready.validation, minutes=minutes, resume=resume, fabric=fabric,
         show_progress=show_progress,
     )  # fmt: skip
-    team.part_ways()
-    return outcome
+    fabric.barrier()
+    return result
 
 
 def build_model(
     config: TrainConfig, dataset: MotionDataset, encoder: TextEncoder, *, new: bool
 ) -> tuple[TrainConfig, nn.Module]:
-    """A model with weights drawn from the config's seed, and the config with what the data decided.
+    """Return a model with weights drawn from the config's seed, and the config with what the data decided.
 
     Args:
         config: of the run.
@@ -193,29 +220,34 @@ def build_model(
     normaliser = Normaliser(torch.from_numpy(dataset.mean), torch.from_numpy(dataset.std))
     row = find_spec(config.model.name)
     config = config.model_copy(update={"model": row.fit(config.model, dataset)})
-    return config, (row.new if new else row.build)(config.model, encoder, normaliser)
+    model = (row.new if new else row.build)(config.model, encoder, normaliser)
+    if new and row.observe is not None:
+        row.observe(model, dataset)
+    return config, model
 
 
 def text_encoder_name(config: TrainConfig) -> str:
-    """The language model of a run. A model that names none reads words or no text; it gets one that is always there."""
+    """Return the language model of a run. A model that names none reads words or no text; it gets one that is always
+    there."""
     return getattr(config.model, "text_encoder", "minilm")
 
 
 def sentence_encoder_name(config: TrainConfig) -> str:
-    """The language model of `Batch.sentence`, by which near-duplicate captions are told; a baseline asks none."""
+    """Return the language model of `Batch.sentence`, by which near-duplicate captions are told; a baseline asks
+    none."""
     if config.alignment is not None:
         return config.alignment.sentence_encoder
     return getattr(config.model, "sentence_encoder", text_encoder_name(config))
 
 
 def _reads_meaning(config: TrainConfig) -> bool:
-    """Whether the model's own objective or the losses read `Batch.meaning`."""
+    """Return whether the model's own objective or the losses read `Batch.meaning`."""
     asked = [part.reads_meaning() for part in (config.model, config.alignment) if hasattr(part, "reads_meaning")]
     return any(asked)
 
 
 def cached_encoder(name: str, dataset: MotionDataset, *, show_progress: bool) -> CachedTextEncoder:
-    """A text encoder that has every caption of the data set in memory."""
+    """Return a text encoder that has every caption of the data set in memory."""
     encoder = CachedTextEncoder(load_text_encoder(name))
     encoder.prepare(dataset.captions(), progress=show_progress)
     return encoder

@@ -68,7 +68,7 @@ class ByName:
 
 
 def override(config: C, assignments: list[str]) -> C:
-    """The config with `key=value` assignments applied and validated.
+    """Return the config with `key=value` assignments applied and validated.
 
     Keys are dotted paths; of two assignments to one key the later wins, former keys (`Config.former`) included.
     `none` (or `null`) is None. Assigning below a field that is None starts from the defaults of that field's class, so
@@ -115,7 +115,7 @@ def save(config: Config, path: Path) -> None:
 
 
 def load(kind: type[C], path: Path) -> C:
-    """A config that `save` wrote."""
+    """Return a config that `save` wrote."""
     try:
         data = yaml.safe_load(path.read_text())
     except (OSError, yaml.YAMLError) as error:
@@ -159,8 +159,8 @@ def _assign(kind: type[Config], data: dict[str, Any], path: list[str], value: An
 
 
 def _unknown_key(kind: type[Config], path: list[str], depth: int) -> InputError:
-    """The error for `path`, which leads to nothing in `kind` from `depth` on. A key of a group is found by its last
-    part or its former name as well, and named in full."""
+    """Return the error for `path`, which leads to nothing in `kind` from `depth` on. A key of a group is found by its
+    last part or its former name as well, and named in full."""
     meant = {name: [name] for name in kind.model_fields}
     for group, field in kind.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, Config):
@@ -189,7 +189,7 @@ def _put(data: dict[str, Any], key: str, value: Any, old: str) -> None:
 
 
 def _classes(field: FieldInfo, value: Any) -> list[type[Config]]:
-    """The config classes that a field may hold; where a table says which, the one that `value` names."""
+    """Return the config classes that a field may hold; where a table says which, the one that `value` names."""
     for mark in field.metadata:
         if isinstance(mark, ByName):
             return [mark.find(value["name"])] if isinstance(value, dict) and "name" in value else []
@@ -205,7 +205,7 @@ def _members(annotation: Any) -> list[type[Config]]:
 
 
 def _key(kind: type[Config], data: Any, fault: Mapping[str, Any]) -> str:
-    """The dotted key of a fault in `data`. Its location also names the members of unions, which are no keys."""
+    """Return the dotted key of a fault in `data`. Its location also names the members of unions, which are no keys."""
     owners, names = [kind], []
     for part in fault["loc"]:
         owner = next((owner for owner in owners if part in owner.model_fields), None)

@@ -11,7 +11,7 @@ class InputError(ValueError):
 def unknown(
     kind: str, given: str, known: Iterable[str], *, answers: Mapping[str, list[str]] | None = None
 ) -> InputError:
-    """The error for a name that is not in a table, with the nearest right names.
+    """Return the error for a name that is not in a table, with the nearest right names.
 
     Args:
         kind: what was looked up, as the user knows it ("preset", "key", "output suffix").

@@ -17,12 +17,12 @@ NAMES = {
 
 
 def named(model: Path) -> Path:
-    """A path as it is; where nothing is there and it is the name of a packaged model, that model's file."""
+    """Return a path as it is; where nothing is there and it is the name of a packaged model, that model's file."""
     return packaged(str(model)) if str(model) in NAMES and not model.exists() else model
 
 
 def packaged(name: str) -> Path:
-    """The file of a packaged model."""
+    """Return the file of a packaged model."""
     if name not in NAMES:
         raise unknown("packaged model", name, NAMES)
     path = Path(str(files("atm") / "weights" / NAMES[name]))

@@ -11,7 +11,7 @@ from atm.base.errors import InputError
 
 
 def plugin_names(group: str, taken: Collection[str] = ()) -> list[str]:
-    """Names that other packages register in a group of entry points; none of them is imported.
+    """Return names that other packages register in a group of entry points; none of them is imported.
 
     A name that the house has `taken` stays its own, and one that several packages register is nobody's: both are said
     in a warning, once.
@@ -28,7 +28,7 @@ def plugin_names(group: str, taken: Collection[str] = ()) -> list[str]:
 
 
 def load_plugin(group: str, name: str) -> Any:
-    """What a package registers under this name, which must be there.
+    """Return what a package registers under this name, which must be there.
 
     Raises:
         InputError: several packages register it, or the one that does cannot be imported.
@@ -47,7 +47,7 @@ def load_plugin(group: str, name: str) -> Any:
 
 
 def is_plugin(group: str, name: str) -> bool:
-    """Whether some package registers this name, alone or with others."""
+    """Return whether some package registers this name, alone or with others."""
     return name in _points(group, tuple(sys.path))
 
 

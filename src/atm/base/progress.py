@@ -33,8 +33,8 @@ def allow_bars(allowed: bool) -> None:
 
 
 def time_left(task: Task) -> float | None:
-    """Seconds until the task is done or, where it has a field `ends` (of `time.monotonic()`), is stopped; None: not
-    known yet."""
+    """Return seconds until the task is done or, where it has a field `ends` (of `time.monotonic()`), is stopped; None:
+    not known yet."""
     ends = task.fields.get("ends")
     limits = [] if ends is None or task.finished else [max(0.0, ends - time.monotonic())]
     return min([*limits, *([] if task.time_remaining is None else [task.time_remaining])], default=None)
@@ -78,8 +78,8 @@ class _Lines(Progress):
 
 
 def progress_bar(*, show: bool = True) -> Progress:
-    """A bar with counts, elapsed and remaining time; a context manager. Shows nothing where `show` is False or bars are
-    not allowed.
+    """Return a bar with counts, elapsed and remaining time; a context manager. Shows nothing where `show` is False or
+    bars are not allowed.
 
     Where standard error is a file or a pipe, it writes a line every ten seconds instead.
     """
@@ -97,7 +97,7 @@ def progress_bar(*, show: bool = True) -> Progress:
 
 
 def progress(items: Sequence[T], description: str, *, show: bool = True) -> Iterable[T]:
-    """The items one by one, with a bar."""
+    """Give the items one by one, with a bar."""
     with progress_bar(show=show) as bar:
         task = bar.add_task(description, total=len(items), note="")
         for item in items:

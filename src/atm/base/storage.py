@@ -58,7 +58,7 @@ def save_model(path: Path, module: nn.Module, config: Config, kind: str, *, half
 
 
 def read_model(path: Path) -> StoredModel:
-    """What `save_model` wrote.
+    """Return what `save_model` wrote.
 
     Raises:
         InputError: no such file, a truncated or foreign file, or safetensors without our metadata.
@@ -97,7 +97,7 @@ def load_state(module: nn.Module, state: dict[str, Tensor], *, source: str) -> N
 
 
 def find_model(path: str | Path) -> Path:
-    """The model file of a run folder, the file itself, or the packaged model of this name.
+    """Return the model file of a run folder, the file itself, or the packaged model of this name.
 
     Raises:
         InputError: there is nothing, or a folder that is no finished run.
@@ -116,7 +116,7 @@ def find_model(path: str | Path) -> Path:
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` to write to; it becomes `path` when the block ends well, else it vanishes.
+    """Give a temporary path beside `path` to write to; it becomes `path` when the block ends well, else it vanishes.
 
     Raises:
         InputError: the operating system refuses (a full disk, no such folder, no permission).
@@ -135,7 +135,7 @@ def atomic(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def appearing(folder: Path) -> Iterator[Path]:
-    """A folder beside `folder` to fill; it takes that name when the block ends well, else nothing of it stays.
+    """Give a folder beside `folder` to fill; it takes that name when the block ends well, else nothing of it stays.
 
     Raises:
         InputError: the operating system refuses.

@@ -34,7 +34,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.", 
 
 
 def examples(*lines: str) -> str:
-    """An epilog: one command per line, and square brackets that are no markup."""
+    """Return an epilog: one command per line, and square brackets that are no markup."""
     return "\n\n".join(["Examples:", *(line.replace("[", r"\[") for line in lines)])
 
 
@@ -63,7 +63,8 @@ def _fail(message: str) -> None:
 
 
 def _misuse(error: TyperException) -> str:
-    """What typer says of a wrong command line, in one sentence; an unknown option is answered as any unknown name."""
+    """Return what typer says of a wrong command line, in one sentence; an unknown option is answered as any unknown
+    name."""
     context = getattr(error, "ctx", None)
     if context is not None and hasattr(error, "possibilities"):
         names = [name for option in context.command.get_params(context) for name in option.opts]

@@ -55,3 +55,17 @@ def data_check(
     if fix is not None:
         print(fix)
     raise typer.Exit(int(not (after or report).sound))
+
+
+@data_app.command("join", epilog=examples("atm data join scripted captured:3 together"))
+def data_join(
+    folders: Annotated[
+        list[str], typer.Argument(metavar="DIR[:TIMES]...", help="Data folders; :3 lists one's clips thrice in train.")
+    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write.")],
+    quiet: Quiet = False,
+) -> None:
+    """Write several data folders as one, with statistics of their joined training list."""
+    from atm.curation.join import Part, join_folders
+
+    print(join_folders([Part.read(word) for word in folders], out, show_progress=not quiet))

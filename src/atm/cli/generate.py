@@ -49,11 +49,10 @@ def generate(
 ) -> None:
     """Make motions from sentences."""
     from atm.apps.generate import generate_files
+    from atm.apps.options import SampleOptions
 
-    for path in generate_files(
-        text, model=model, seconds=seconds, samples=samples, seed=seed, guidance_scale=guidance,
-        candidates=best_of, space=space, out=out, suffix=suffix, show_progress=not quiet,
-    ):  # fmt: skip
+    options = SampleOptions(seconds, samples, seed, guidance_scale=guidance, candidates=best_of, space=space)
+    for path in generate_files(text, model=model, options=options, out=out, suffix=suffix, show_progress=not quiet):
         print(path)
 
 

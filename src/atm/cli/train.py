@@ -67,6 +67,8 @@ def train(
             config, out, minutes=minutes, from_model=from_model, devices=devices, machines=nodes,
             show_progress=not quiet,
         )  # fmt: skip
+    if outcome.rank > 0:
+        return  # the first process speaks for all
     if not outcome.finished:
         print(f"at step {outcome.step} of {outcome.steps}; go on with: atm train --resume {out}", file=sys.stderr)
     print(out)

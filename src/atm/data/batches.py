@@ -3,6 +3,7 @@
 Nothing is remembered between steps: a run that resumes at step s sees the very batches that it would have seen.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -27,6 +28,8 @@ class BatchSampler:
     Args:
         dataset: what is drawn from; every motion once per epoch, in another order each time.
         text_encoder: gives the sentence embeddings of the drawn captions.
+        language: further language models that the batches carry what they say of the captions; `text_encoder` is
+            carried in any case. Each is asked once a batch, here, in the thread that draws.
         batch_size: rows of a batch. A data set smaller than that gives smaller batches.
         seed: of order, captions and crops.
         pad_to: frames of a batch; None: its longest motion. Models that attend to padding need a fixed number.
@@ -49,6 +52,7 @@ class BatchSampler:
         *,
         batch_size: int,
         seed: int,
+        language: Sequence[TextEncoder] = (),
         pad_to: int | None = None,
         window: int | None = None,
         sort_over: int = 1,
@@ -58,6 +62,7 @@ class BatchSampler:
     ):
         self.dataset = dataset
         self.text_encoder = text_encoder
+        self.language = tuple(encoder for encoder in language if encoder.name != text_encoder.name)
         frames = np.array([item.frames for item in dataset.items])
         self._rows = np.flatnonzero(frames >= (window or 1))
         if not len(self._rows):
@@ -81,7 +86,7 @@ class BatchSampler:
         self._order: tuple[int, np.ndarray] | None = None
 
     def __call__(self, step: int) -> Batch:
-        """The batch of this step, counted from 0."""
+        """Return the batch of this step, counted from 0."""
         per_epoch = len(self._rows) // self.batch_size
         epoch, place = divmod(step, per_epoch)
         if self._order is None or self._order[0] != epoch:
@@ -89,14 +94,21 @@ class BatchSampler:
         chosen = self._order[1][place * self.batch_size : (place + 1) * self.batch_size]
         rng = np.random.default_rng([self.seed, 1, step])
         batch = collate(
-            self.dataset, self._rows[chosen], self.text_encoder, rng, pad_to=self.pad_to, window=self.window
+            self.dataset,
+            self._rows[chosen],
+            self.text_encoder,
+            rng,
+            language=self.language,
+            pad_to=self.pad_to,
+            window=self.window,
         )
         if self._reader is None:
             return batch
         return replace(batch, meaning=self._reader(batch.text, np.random.default_rng([self.seed, 2, step])))
 
     def _shuffle(self, rng: np.random.Generator, batches: int) -> np.ndarray:
-        """An epoch in order, as places in `_rows`; where sorted, whole batches are shuffled again in each group."""
+        """Return an epoch in order, as places in `_rows`; where sorted, whole batches are shuffled again in each
+        group."""
         order = rng.permutation(len(self._rows))[: batches * self.batch_size]
         if self._together == 1:
             return order
@@ -109,7 +121,8 @@ class BatchSampler:
 
 
 def _numbered_actions(items: list[Item], show_progress: bool) -> np.ndarray:
-    """Motions that do the same actions in the same order have the same number, those that begin alike a near one."""
+    """Return motions that do the same actions in the same order have the same number, those that begin alike a near
+    one."""
     read = progress(items, "reading captions", show=show_progress)
     actions = [tuple(event.action for event in parse_meaning(item.captions[0].text).events) for item in read]
     number = {done: place for place, done in enumerate(sorted(set(actions)))}
@@ -122,10 +135,11 @@ def collate(
     text_encoder: TextEncoder,
     rng: np.random.Generator,
     *,
+    language: Sequence[TextEncoder] = (),
     pad_to: int | None,
     window: int | None = None,
 ) -> Batch:
-    """One random caption and one random crop of each row; arguments as for `BatchSampler`."""
+    """Return one random caption and one random crop of each row; arguments as for `BatchSampler`."""
     items = [dataset.items[row] for row in rows]
     captions = [item.captions[rng.integers(len(item.captions))] for item in items]
     places = [crop_of(item.frames, rng, window) for item in items]
@@ -137,17 +151,19 @@ def collate(
     for row, crop in enumerate(crops):
         features[row, : len(crop)] = crop
     text = [caption.text for caption in captions]
+    said = {encoder.name: encoder(text) for encoder in (text_encoder, *language)}
     return Batch(
         motion=Motion(torch.from_numpy(features), torch.tensor(lengths)),
         text=text,
-        sentence=text_encoder(text).sentence,
+        sentence=said[text_encoder.name].sentence,
         ids=[item.id for item in items],
         words=[list(caption.words) for caption in captions],
+        language=said,
     )
 
 
 def crop_of(frames: int, rng: np.random.Generator, window: int | None = None) -> tuple[int, int]:
-    """Where a random crop of a motion of this many frames starts, and how many frames it has."""
+    """Return where a random crop of a motion of this many frames starts, and how many frames it has."""
     length = window
     if length is None:
         length = _longest_crop(frames)

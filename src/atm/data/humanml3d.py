@@ -6,13 +6,13 @@
 
 Other names that circulate are read too, see `atm.data.layout`. Facts: `from` and `to` are seconds; both 0 (or nan):
 the caption belongs to the whole motion. Otherwise it belongs to frames int(from * 20) to int(to * 20), which become an
-entry of their own. The published code takes 20 for KIT-ML too.
+entry of their own, one for each such line. The published code takes 20 for KIT-ML too.
 """
 
 import gc
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,7 @@ from atm.motion import Skeleton, skeleton_of_width
 SUB_CAPTION_RATE = 20
 """Frames per second that `from` and `to` are multiplied with, for both data sets (as published)."""
 FRAMES_LIMIT = 200
-"""A motion or sub-motion of this many frames or more is left out (as published)."""
+"""A motion or part of this many frames or more is left out (as published)."""
 MIN_FRAMES = {263: 40, 251: 24}
 """Shortest motion that takes part, by features per frame (as published)."""
 VAL_SHARE, TEST_SHARE = 0.05, 0.15
@@ -45,11 +45,28 @@ class Caption:
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """Frames of a motion that make an entry of the published data set."""
+
+    first: int
+    """First frame, inside the motion."""
+    frames: int
+    lines: tuple[int, ...]
+    """Caption lines that belong to these frames, by their place in the text file."""
+    whole: bool
+    """The entry is the motion itself, and no part of it; a part can have all the motion's frames, too."""
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
-    """A motion, or the part of one that has its own captions."""
+    """An entry: a motion, or the part of one that has a caption of its own."""
 
     id: str
-    """The file's name, with `from-to` behind it where the item is a part."""
+    """The clip's name; of a part with `@from-to` in frames behind it, and `_2`, ... where lines share a part."""
+    clip: str
+    """The file's name, without its suffix."""
+    first: int
+    """First frame, inside the clip."""
     start: int
     """First row in the store."""
     frames: int
@@ -87,17 +104,17 @@ class MotionDataset:
         return self._features[item.start : item.start + item.frames]
 
     def captions(self) -> list[str]:
-        """Every different caption of the split, in order of first use."""
+        """Return every different caption of the split, in order of first use."""
         return list(dict.fromkeys(caption.text for item in self.items for caption in item.captions))
 
 
 def open_dataset(folder: str | Path, split: str, *, min_frames: int | None = None) -> MotionDataset:
-    """A split of a HumanML3D or KIT-ML folder.
+    """Return a split of a HumanML3D or KIT-ML folder.
 
     Args:
         folder: the data folder.
         split: `train`, `val`, `test`, ...: the name of a list of ids in the folder.
-        min_frames: shortest motion that takes part; None: the published rule (40, KIT 24).
+        min_frames: shortest motion and part of one that take part; None: the published rule (40, KIT 24).
 
     Raises:
         InputError: not such a folder, a file is missing, a text file holds no caption, or no motion is left.
@@ -121,8 +138,8 @@ def open_dataset(folder: str | Path, split: str, *, min_frames: int | None = Non
 
 @contextmanager
 def _without_collector() -> Iterator[None]:
-    """Ten thousands of small objects are made here, and all stay: looking for garbage among them again and again would
-    cost a third of a run's start."""
+    """Give ten thousands of small objects are made here, and all stay: looking for garbage among them again and again
+    would cost a third of a run's start."""
     running = gc.isenabled()
     gc.disable()
     try:
@@ -133,7 +150,8 @@ def _without_collector() -> Iterator[None]:
 
 
 def read_statistics(layout: Layout) -> tuple[np.ndarray, np.ndarray, Skeleton]:
-    """Mean, deviations and, by their width, the skeleton of a data folder; says what is missing of the folder."""
+    """Return the mean, deviations and, by their width, the skeleton of a data folder; says what is missing of the
+    folder."""
     parts = {CLIPS[0]: layout.clips, "texts": layout.texts, "Mean.npy": layout.mean, "Std.npy": layout.std}
     for name, path in parts.items():
         if path is None:
@@ -155,7 +173,7 @@ def _read_row(file: Path) -> np.ndarray:
 
 
 def read_split(folder: Path, split: str) -> list[str]:
-    """The ids of a split, in file order."""
+    """Return the ids of a split, in file order."""
     file = folder / f"{split}.txt"
     if not file.is_file():
         known = sorted(path.stem for path in folder.glob("*.txt"))
@@ -169,7 +187,7 @@ def read_split(folder: Path, split: str) -> list[str]:
 
 
 def read_captions(file: Path) -> list[tuple[Caption, float, float]]:
-    """The lines of a text file as caption, from, to (seconds; 0, 0 is the whole motion).
+    """Return the lines of a text file as caption, from, to (seconds; 0, 0 is the whole motion).
 
     Raises:
         InputError: the file is missing, holds no caption, or a line has another form.
@@ -208,7 +226,7 @@ def _actions(done: Any) -> list[dict[str, Any]]:
 
 
 def read_programs(folder: Path, ids: list[str]) -> dict[str, list[dict[str, Any]]]:
-    """What each of these clips does, of scripted ones; nothing where the motions are not scripted."""
+    """Return what each of these clips does, of scripted ones; nothing where the motions are not scripted."""
     file = folder / "programs.json"
     if not file.is_file():
         return {}
@@ -233,24 +251,53 @@ class _Source:
 
 
 def _items(source: _Source, clip_id: str, least: int) -> list[Item]:
-    """A clip's entries: the whole motion, and each part that has captions of its own."""
+    """Return a clip's entries: each part that has a caption of its own, then the whole motion."""
     start, frames = source.store.span[clip_id]
     content = source.content.get(clip_id)
     file = source.texts / f"{clip_id}.txt"
-    spans: dict[tuple[int, int], list[Caption]] = {}
-    for caption, begin, end in read_captions(file) if content is None else _captions(content, file):
-        span = (0, frames)
-        if begin or end:
-            span = int(begin * SUB_CAPTION_RATE), min(int(end * SUB_CAPTION_RATE), frames)
-        spans.setdefault(span, []).append(caption)
-    items = []
-    for (begin, end), captions in spans.items():
-        if begin >= 0 and least <= end - begin < FRAMES_LIMIT:
-            whole = (begin, end) == (0, frames)
-            name = clip_id if whole else f"{clip_id}@{begin}-{end}"
-            program = source.programs.get(clip_id) if whole else None
-            items.append(Item(name, start + begin, end - begin, tuple(captions), program))
+    lines = read_captions(file) if content is None else _captions(content, file)
+    items: list[Item] = []
+    ids: dict[str, int] = {}
+    for span in published_spans(frames, [(begin, end) for _, begin, end in lines], least=least):
+        name = clip_id if span.whole else f"{clip_id}@{span.first}-{span.first + span.frames}"
+        ids[name] = ids.get(name, 0) + 1
+        if ids[name] > 1:
+            name = f"{name}_{ids[name]}"
+        captions = tuple(lines[line][0] for line in span.lines)
+        program = source.programs.get(clip_id) if span.whole else None
+        items.append(Item(name, clip_id, span.first, start + span.first, span.frames, captions, program))
     return items
+
+
+def published_spans(frames: int, times: Sequence[tuple[float, float]], *, least: int) -> list[Span]:
+    """Return the entries that the published data set classes make of a motion: its parts by line, then the whole.
+
+    A motion that is too short or too long has no entry at all, whatever its parts are. Each line with times makes an
+    entry of its own, also where another line has the same times. Only lines without times make the whole an entry.
+
+    Source: data set classes of Guo et al. 2022, which MDM and MoMask share.
+
+    Args:
+        frames: of the motion.
+        times: from and to of each caption line in seconds, in file order; both 0: the whole motion.
+        least: frames of the shortest motion and of the shortest part.
+    """
+    if not least <= frames < FRAMES_LIMIT:
+        return []
+    spans, whole = [], []
+    for line, (begin, end) in enumerate(times):
+        if not (begin or end):
+            whole.append(line)
+            continue
+        first, last = int(begin * SUB_CAPTION_RATE), min(int(end * SUB_CAPTION_RATE), frames)
+        if first >= 0 and least <= last - first < FRAMES_LIMIT:
+            spans.append(Span(first, last - first, (line,), whole=False))
+    return [*spans, Span(0, frames, tuple(whole), whole=True)] if whole else spans
+
+
+def by_length(items: Iterable[Item]) -> list[Item]:
+    """Return entries in the order of the published data set classes: by length, equals in file order."""
+    return sorted(items, key=lambda item: item.frames)
 
 
 def write_text(file: Path, captions: Sequence[Caption], times: Sequence[tuple[float, float]] | None = None) -> None:

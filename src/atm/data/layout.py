@@ -36,7 +36,7 @@ class Layout:
 
 
 def find_layout(folder: str | Path) -> Layout:
-    """What is there of a data folder.
+    """Return what is there of a data folder.
 
     Raises:
         InputError: no folder, or one that holds several data folders.
@@ -59,7 +59,7 @@ def _first(folder: Path, names: tuple[str, ...]) -> Path | None:
 
 
 def _unpacked(folder: Path | None) -> Path | None:
-    """The folder of the same name inside, where there is one."""
+    """Return the folder of the same name inside, where there is one."""
     if folder is not None and (folder / folder.name).is_dir():
         return folder / folder.name
     return folder

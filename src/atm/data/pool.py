@@ -14,7 +14,7 @@ R = TypeVar("R")
 
 
 def in_order(work: Callable[[T], R], items: Sequence[T], jobs: int | None) -> Iterator[R]:
-    """The results of all items, in their order.
+    """Give the results of all items, in their order.
 
     Args:
         work: a function of a module (or a partial of one), since other processes must find it.
@@ -34,7 +34,7 @@ def in_order(work: Callable[[T], R], items: Sequence[T], jobs: int | None) -> It
 
 
 def cores() -> int:
-    """Those that this process may use, where the system tells."""
+    """Return those that this process may use, where the system tells."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

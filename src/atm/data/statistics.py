@@ -30,7 +30,7 @@ class Moments:
         return Moments(self.frames + other.frames, self.total + other.total, self.squares + other.squares)
 
     def statistics(self) -> tuple[Float[np.ndarray, "D"], Float[np.ndarray, "D"]]:
-        """Mean and deviation of each column for itself, N in the denominator."""
+        """Return the mean and deviation of each column for itself, N in the denominator."""
         mean = self.total / self.frames
         return mean, np.sqrt(np.maximum(self.squares / self.frames - mean**2, 0.0))
 
@@ -45,7 +45,7 @@ class Moments:
 
 
 def averaged_in_groups(std: Float[np.ndarray, "D"], skeleton: Skeleton) -> Float[np.ndarray, "D"]:
-    """Deviations of each column, averaged inside each group of columns, as published."""
+    """Return deviations of each column, averaged inside each group of columns, as published."""
     averaged = std.copy()
     for group in skeleton.columns.values():
         averaged[group] = std[group].mean()

@@ -39,13 +39,13 @@ class Store:
     """Clips that cannot be used, and why."""
 
     def clip(self, clip_id: str) -> np.ndarray:
-        """Features of one clip, (T, D); a view."""
+        """Return features of one clip, (T, D); a view."""
         start, frames = self.span[clip_id]
         return self.features[start : start + frames]
 
 
 def open_store(clips: Path, width: int) -> Store:
-    """The store of the clips in a folder, built when there is none yet.
+    """Return the store of the clips in a folder, built when there is none yet.
 
     Args:
         clips: a folder of features, one `<id>.npy` per clip.
@@ -66,7 +66,7 @@ def open_store(clips: Path, width: int) -> Store:
 
 
 def open_texts(texts: Path) -> dict[str, str]:
-    """What stands in every `<id>.txt` of a folder, by id; files that are no UTF-8 are left out."""
+    """Return what stands in every `<id>.txt` of a folder, by id; files that are no UTF-8 are left out."""
     names, key = _listed(texts, ".txt", "texts")
     index = _found_or_built(texts, f"{key}.texts.json", lambda file: _gather(texts, names, file))
     return json.loads(index.read_text())
@@ -81,7 +81,7 @@ class Fault(NamedTuple):
 
 
 def read_array(file: Path, *, mapped: bool = False) -> np.ndarray:
-    """A file of numbers; `mapped`: only its shape is wanted.
+    """Return a file of numbers; `mapped`: only its shape is wanted.
 
     Raises:
         InputError: what is wrong with it, to stand behind the file's name.
@@ -98,7 +98,7 @@ def read_array(file: Path, *, mapped: bool = False) -> np.ndarray:
 
 
 def read_clip(file: Path, width: int) -> tuple[np.ndarray, Fault | None]:
-    """One clip as float32 (T, D), or what is wrong with it."""
+    """Return one clip as float32 (T, D), or what is wrong with it."""
     try:
         clip = read_array(file)
     except InputError as error:
@@ -115,7 +115,7 @@ def read_clip(file: Path, width: int) -> tuple[np.ndarray, Fault | None]:
 
 
 def read_text(file: Path) -> str | None:
-    """A text file's content, None where it is no UTF-8. A byte order mark is no part of it."""
+    """Return a text file's content, None where it is no UTF-8. A byte order mark is no part of it."""
     try:
         return file.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -123,7 +123,7 @@ def read_text(file: Path) -> str | None:
 
 
 def _listed(folder: Path, suffix: str, made: int | str) -> tuple[list[str], str]:
-    """The folder's files of a suffix in order, and a key that changes when one of them does, or what is `made`.
+    """Return the folder's files of a suffix in order, and a key that changes when one of them does, or what is `made`.
 
     Hidden files are left out: some systems lay one beside every file, of the same suffix (`._000000.npy`).
     """
@@ -138,7 +138,7 @@ def _listed(folder: Path, suffix: str, made: int | str) -> tuple[list[str], str]
 
 
 def _found_or_built(source: Path, name: str, build: Callable[[Path], None]) -> Path:
-    """The file of this name that belongs to a folder, beside it or in the cache folder."""
+    """Return the file of this name that belongs to a folder, beside it or in the cache folder."""
     beside = source.parent / ".atm"
     elsewhere = cache_folder() / "stores" / hashlib.sha256(str(source.resolve()).encode()).hexdigest()[:16]
     for base in (beside, elsewhere):

@@ -90,7 +90,7 @@ class Evaluator(nn.Module):
         self.text_encoder = TextEncoder(config.word_width, config.text_width, config.embedding)
 
     def encode_motion(self, motion: Motion, tail: Tail = "zero") -> Float[Tensor, "B E"]:
-        """Embeddings of motions; neither order nor size of the batch changes a row.
+        """Return embeddings of motions; neither order nor size of the batch changes a row.
 
         Args:
             motion: in published units; what stands behind 196 frames is not looked at.
@@ -117,7 +117,7 @@ class Evaluator(nn.Module):
         return self.motion_encoder(self.movement_encoder(features), lengths // FRAMES_PER_STEP)
 
     def encode_text(self, words: list[list[str]]) -> Float[Tensor, "B E"]:
-        """Embeddings of captions given as `word/CLASS` tokens."""
+        """Return embeddings of captions given as `word/CLASS` tokens."""
         indices = self.vectorizer(words)
         device = self.words.weight.device
         vectors = self.words(indices.word.to(device))
@@ -128,7 +128,8 @@ class Evaluator(nn.Module):
         )
 
     def training_step(self, batch: Batch, rng: torch.Generator) -> StepOutput:
-        """The contrastive loss. The loader has cropped the motions as the protocol does: to multiples of 4 frames.
+        """Return the contrastive loss. The loader has cropped the motions as the protocol does: to multiples of 4
+        frames.
 
         Raises:
             InputError: the batch has no word classes, or less than 2 rows.
@@ -152,7 +153,7 @@ class Evaluator(nn.Module):
 def contrastive_loss(
     z_text: Float[Tensor, "B E"], z_motion: Float[Tensor, "B E"], *, shift: int, margin: float
 ) -> Float[Tensor, "B"]:
-    r"""Pulls pairs together, pushes each text from one wrong motion until `margin`.
+    r"""Return pulls pairs together, pushes each text from one wrong motion until `margin`.
 
     .. math:: \ell_i = d(t_i, m_i)^2 + \max(0, \mu - d(t_i, m_{(i+s) \bmod B}))^2, \quad d(a, b) = |a - b + 10^{-6}|
 
@@ -223,7 +224,7 @@ def _head(hidden: int, middle: int, embedding: int) -> nn.Sequential:
 def _final_states(
     gru: nn.GRU, steps: Float[Tensor, "B L H"], start: Float[Tensor, "2 1 H"], lengths: Int[Tensor, "B"]
 ) -> Float[Tensor, "B 2*H"]:
-    """Forward state after each row's last step beside the backward state after its first."""
+    """Return forward state after each row's last step beside the backward state after its first."""
     packed = pack_padded_sequence(steps, lengths.cpu(), batch_first=True, enforce_sorted=False)
     _, final = gru(packed, start.expand(-1, len(steps), -1).contiguous())
     return torch.cat([final[0], final[1]], dim=-1)

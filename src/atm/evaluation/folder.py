@@ -26,7 +26,7 @@ class FolderMotion:
 
 
 def read_folder(folder: Path, ids: Sequence[str], skeleton: Skeleton) -> tuple[dict[str, FolderMotion], list[str]]:
-    """Motions named `<id>.npz` or `<id>.npy`.
+    """Return motions named `<id>.npz` or `<id>.npy`.
 
     A `.npy` holds features (T, D) in published units or joint positions (T, J, 3) in the unit of the published
     features (metres; KIT: millimetres). A `.npz` has them under `features` or `joints`, and may have `text`.
@@ -51,7 +51,7 @@ def read_folder(folder: Path, ids: Sequence[str], skeleton: Skeleton) -> tuple[d
 
 
 def read_motion(path: Path, skeleton: Skeleton) -> FolderMotion:
-    """One file of such a folder; errors as in `read_folder`."""
+    """Return one file of such a folder; errors as in `read_folder`."""
     try:
         loaded = np.load(path, allow_pickle=False)
         arrays = {"": loaded} if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}

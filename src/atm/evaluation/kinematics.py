@@ -25,7 +25,7 @@ FLOOR = 0.01
 
 
 def kinematic_features(motion: Motion) -> Float[Tensor, "B F"]:
-    """Mean, standard deviation and mean absolute change per frame of each feature column: (B, 3 D).
+    """Return the mean, standard deviation and mean absolute change per frame of each feature column: (B, 3 D).
 
     Raises:
         InputError: a motion of less than 2 frames.
@@ -85,7 +85,7 @@ class KinematicReference:
         return KinematicReference(raw.mean(0), scale, components, spread, full, small)
 
     def distance(self, features: Float[np.ndarray, "N F"]) -> float:
-        """Fréchet distance of all kinematic features.
+        """Return Fréchet distance of all kinematic features.
 
         With fewer motions than features its size depends on their number; captured test motions (352) are at 137 from
         captured training motions.
@@ -93,7 +93,7 @@ class KinematicReference:
         return frechet(self.full, gaussian(self._standard(features), "generated"))
 
     def small_distance(self, features: Float[np.ndarray, "N F"]) -> float:
-        """Fréchet distance in the main directions of real motions, and in how far a motion lies off them.
+        """Return Fréchet distance in the main directions of real motions, and in how far a motion lies off them.
 
         For small sets: at most 33 coordinates, each with variance 1 among the real motions. The length of what the
         directions leave over is one of them, because trembling is found just there: real motions do not vary in it.
@@ -106,7 +106,7 @@ class KinematicReference:
 
 
 def movement_measures(motion: Motion) -> dict[str, Float[np.ndarray, "B"]]:
-    """How smoothly and firmly each motion moves.
+    """Return how smoothly and firmly each motion moves.
 
     `acceleration`: mean length of the joints' second difference, cm/frame²; `jerk`: of the third, m/s³;
     `foot_skate`: see `atm.motion.foot_skate`, cm/s, NaN where no foot is planted. Neither small nor large values are

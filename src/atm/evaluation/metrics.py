@@ -34,14 +34,14 @@ class Estimate(NamedTuple):
 
 
 def distance_matrix(a: Float[np.ndarray, "N E"], b: Float[np.ndarray, "M E"]) -> Float[np.ndarray, "N M"]:
-    """Euclidean distances of all rows of `a` to all rows of `b`."""
+    """Return euclidean distances of all rows of `a` to all rows of `b`."""
     a, b = a.astype(np.float64), b.astype(np.float64)
     squared = (a**2).sum(1)[:, None] + (b**2).sum(1)[None, :] - 2 * a @ b.T
     return np.sqrt(np.maximum(squared, 0))
 
 
 def r_precision(z_text: Embeddings, z_motion: Embeddings, *, top: int = 3) -> Float[np.ndarray, "top"]:
-    """Share of texts whose own motion is among the nearest k of 32, for k = 1 .. top.
+    """Return share of texts whose own motion is among the nearest k of 32, for k = 1 .. top.
 
     Rows go in batches of 32 in the order given (shuffle before); rows behind the last whole batch are left out.
 
@@ -52,7 +52,7 @@ def r_precision(z_text: Embeddings, z_motion: Embeddings, *, top: int = 3) -> Fl
 
 
 def r_precision_hits(z_text: Embeddings, z_motion: Embeddings, *, top: int = 3) -> Int[np.ndarray, "batches top"]:
-    """Hits of each batch of 32 that `r_precision` averages."""
+    """Return hits of each batch of 32 that `r_precision` averages."""
     batches = len(z_text) // RANKED_WITHIN
     if batches == 0:
         raise InputError(f"R-Precision ranks among {RANKED_WITHIN} motions, got {len(z_text)}; evaluate more")
@@ -65,7 +65,7 @@ def r_precision_hits(z_text: Embeddings, z_motion: Embeddings, *, top: int = 3) 
 
 
 def mm_dist(z_text: Embeddings, z_motion: Embeddings) -> float:
-    """MM-Dist: mean distance of a text to its own motion."""
+    """Return MM-Dist: mean distance of a text to its own motion."""
     return float(_pair_distances(z_text, z_motion).mean())
 
 
@@ -78,7 +78,7 @@ class Gaussian(NamedTuple):
 
 
 def fid(real: Float[np.ndarray, "N E"], generated: Float[np.ndarray, "M E"]) -> float:
-    r"""Fréchet distance of two sets of vectors, each taken as a normal distribution.
+    r"""Return Fréchet distance of two sets of vectors, each taken as a normal distribution.
 
     .. math:: |\mu_r - \mu_g|^2 + \operatorname{tr} C_r + \operatorname{tr} C_g - 2 \operatorname{tr} (C_r C_g)^{1/2}
 
@@ -95,7 +95,7 @@ def fid(real: Float[np.ndarray, "N E"], generated: Float[np.ndarray, "M E"]) -> 
 
 
 def gaussian(vectors: Float[np.ndarray, "N E"], name: str = "given") -> Gaussian:
-    """Mean and covariance of vectors; `name` says in errors which ones they are. Errors as in `fid`."""
+    """Return the mean and covariance of vectors; `name` says in errors which ones they are. Errors as in `fid`."""
     if len(vectors) < 2:
         raise InputError(f"FID needs at least 2 {name} motions, got {len(vectors)}")
     if not np.isfinite(vectors).all():
@@ -106,20 +106,20 @@ def gaussian(vectors: Float[np.ndarray, "N E"], name: str = "given") -> Gaussian
 
 
 def frechet(a: Gaussian, b: Gaussian) -> float:
-    """The distance of `fid`, of two sets that are looked at more than once."""
+    """Return the distance of `fid`, of two sets that are looked at more than once."""
     overlap = np.linalg.svd(a.root @ b.root.T, compute_uv=False).sum()
     return float(((a.mean - b.mean) ** 2).sum() + (a.root**2).sum() + (b.root**2).sum() - 2 * overlap)
 
 
 def fid_caution(vectors: int, width: int) -> str | None:
-    """What to say beside an FID of this many vectors; None when nothing."""
+    """Return what to say beside an FID of this many vectors; None when nothing."""
     if vectors > width:
         return None
     return f"FID of {vectors} motions in {width} dimensions is rank-deficient: compare it only at the same number"
 
 
 def diversity(z_motion: Embeddings, rng: Random, *, pairs: int | None = None) -> float:
-    """Mean distance of two random motions: two independent draws without replacement, paired in order.
+    """Return the mean distance of two random motions: two independent draws without replacement, paired in order.
 
     Args:
         z_motion: embeddings.
@@ -145,7 +145,7 @@ def diversity_pairs(motions: int) -> int:
 
 
 def multimodality(z_motion: Float[np.ndarray, "texts repeats E"], rng: Random, *, pairs: int = 10) -> float:
-    """MultiModality: mean distance of motions generated from one text; the same pairs of repeats for every text.
+    """Return multiModality: mean distance of motions generated from one text; the same pairs of repeats for every text.
 
     Raises:
         InputError: not more repeats than pairs.
@@ -159,7 +159,8 @@ def multimodality(z_motion: Float[np.ndarray, "texts repeats E"], rng: Random, *
 
 
 def interval(values: Float[np.ndarray, "n"]) -> Estimate:
-    """Mean of replications and 1.96 standard errors; the deviation has n in its denominator, as published."""
+    """Return the mean of replications and 1.96 standard errors; the deviation has n in its denominator, as
+    published."""
     values = np.asarray(values, dtype=np.float64)
     return Estimate(float(values.mean()), float(1.96 * values.std() / np.sqrt(len(values))))
 

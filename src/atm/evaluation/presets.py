@@ -17,17 +17,17 @@ FEATURE_BIAS = 25.0
 
 
 def evaluator_humanml3d() -> EvaluatorConfig:
-    """The published evaluator of HumanML3D."""
+    """Return the published evaluator of HumanML3D."""
     return EvaluatorConfig()
 
 
 def evaluator_kit() -> EvaluatorConfig:
-    """The published evaluator of KIT-ML."""
+    """Return the published evaluator of KIT-ML."""
     return evaluator_humanml3d().model_copy(update={"features": 251})
 
 
 def evaluator_small() -> EvaluatorConfig:
-    """The same architecture for small data and two cores. Its numbers compare only with its own."""
+    """Return the same architecture for small data and two cores. Its numbers compare only with its own."""
     return EvaluatorConfig(
         movement_width=128, motion_width=256, text_width=128, word_width=64, embedding=128, negatives=0
     )
@@ -41,7 +41,7 @@ def trainable(
     *,
     feature_bias: float = FEATURE_BIAS,
 ) -> Evaluator:
-    """A new evaluator for captions at hand.
+    """Return a new evaluator for captions at hand.
 
     Args:
         config: sizes; the vocabulary in it is replaced.
@@ -56,8 +56,8 @@ def trainable(
 
 
 def fitted(config: EvaluatorConfig, dataset: MotionDataset) -> EvaluatorConfig:
-    """The config with the data set's feature width and the words of its captions, unless it has words already: those
-    are of a model to go on from, and row i of its table belongs to word i."""
+    """Return the config with the data set's feature width and the words of its captions, unless it has words already:
+    those are of a model to go on from, and row i of its table belongs to word i."""
     if config.vocabulary != SPECIAL:
         return config
     words = build_vocabulary(list(caption.words) for item in dataset.items for caption in item.captions)
@@ -65,14 +65,14 @@ def fitted(config: EvaluatorConfig, dataset: MotionDataset) -> EvaluatorConfig:
 
 
 def from_data_statistics(config: EvaluatorConfig, _text_encoder: TextEncoder, normaliser: Normaliser) -> Evaluator:
-    """A new evaluator on the statistics of a data set. It reads words, and so no text encoder."""
+    """Return a new evaluator on the statistics of a data set. It reads words, and so no text encoder."""
     return Evaluator(config, evaluator_normaliser(normaliser.mean.numpy(), normaliser.std.numpy()))
 
 
 def evaluator_normaliser(
     mean: Float[np.ndarray, "D"], std: Float[np.ndarray, "D"], feature_bias: float = FEATURE_BIAS
 ) -> Normaliser:
-    """Statistics of a data set with the evaluator's weight on root and contact columns.
+    """Return statistics of a data set with the evaluator's weight on root and contact columns.
 
     Not a way to the published statistics: those come from an earlier state of the data and must be read from file.
     """

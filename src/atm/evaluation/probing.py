@@ -60,7 +60,7 @@ def forced_choice(
     *,
     distance: Distance,
 ) -> dict[str, Share]:
-    """How often the true caption is nearer to its motion than the false one, per attribute and for "all".
+    """Return how often the true caption is nearer to its motion than the false one, per attribute and for "all".
 
     Two that are equally far count half: a space that puts both at one place scores 50 %.
 
@@ -91,7 +91,7 @@ class Probe(NamedTuple):
 def linear_probe(
     x: Float[Tensor, "N W"], labels: Sequence[str], x_test: Float[Tensor, "M W"], labels_test: Sequence[str]
 ) -> Probe | None:
-    """Ridge regression on one column per value, with the largest one taken: how well a linear map reads a label.
+    """Return ridge regression on one column per value, with the largest one taken: how well a linear map reads a label.
 
     None: fewer than two values are frequent enough to be learnt.
     """
@@ -113,7 +113,7 @@ def linear_probe(
 
 
 def _numbered(labels: Sequence[str], values: list[str]) -> tuple[Int[Tensor, "N"], Int[Tensor, "N"]]:
-    """Rows whose label is among the values, and its number."""
+    """Return rows whose label is among the values, and its number."""
     rows = [i for i, label in enumerate(labels) if label in values]
     return torch.tensor(rows, dtype=torch.long), torch.tensor([values.index(labels[i]) for i in rows])
 
@@ -125,7 +125,7 @@ Read = Callable[[list[str], list[int]], dict[str, Float[Tensor, "N W"]]]
 def probe_all(
     read: Read, captions: Sequence[Sequence[str]], read_test: Read, captions_test: Sequence[Sequence[str]]
 ) -> dict[str, dict[str, Probe]]:
-    """Attribute -> stage -> how well a linear map reads it there.
+    """Return attribute -> stage -> how well a linear map reads it there.
 
     Args:
         read, captions: the embeddings that the probes learn on, and the captions of each motion.
@@ -150,7 +150,7 @@ class _Labelled(NamedTuple):
 
 
 def _labelled(captions: Sequence[Sequence[str]], attribute: str) -> _Labelled:
-    """The first caption of each motion that says the attribute once and exactly."""
+    """Return the first caption of each motion that says the attribute once and exactly."""
     rows = []
     for motion, texts in enumerate(captions):
         said = ((text, exact_attributes(parse_meaning(text)).get(attribute)) for text in texts)

@@ -43,7 +43,7 @@ Generate = Callable[[list[str], Int[Tensor, "B"], list[int]], Motion]
 
 
 def entries_of(dataset: MotionDataset, held_out: Collection[str] = ()) -> list[Entry]:
-    """The entries of a split; `held_out` are ids of clips whose combinations training never shows."""
+    """Return the entries of a split; `held_out` are ids of clips whose combinations training never shows."""
     return [
         Entry(item.id, dataset.features(item), item.captions, item.program, item.id in held_out)
         for item in dataset.items
@@ -51,7 +51,7 @@ def entries_of(dataset: MotionDataset, held_out: Collection[str] = ()) -> list[E
 
 
 def reference_of(dataset: MotionDataset) -> KinematicReference:
-    """The kinematic reference of a split: the training split of the data that is evaluated on."""
+    """Return the kinematic reference of a split: the training split of the data that is evaluated on."""
     return _reference(entries_of(dataset))
 
 
@@ -204,7 +204,7 @@ def _new_report(task: Task, name: str, model: str) -> Report:
 
 
 def _begun(report: Report, path: Path | None) -> Report:
-    """The report to go on from: the file's where it is of the same evaluation, else a new one."""
+    """Return the report to go on from: the file's where it is of the same evaluation, else a new one."""
     if path is None or not path.is_file():
         return report
     begun = Report.read(path)
@@ -235,7 +235,7 @@ def _reference(entries: Sequence[Entry]) -> KinematicReference:
 
 
 def _checked(motion: Motion, text: Sequence[str], evaluator: Evaluator, tail: Tail) -> Motion:
-    """A generator's motions, on the evaluator's device; what cannot be measured is refused by its text."""
+    """Return a generator's motions, on the evaluator's device; what cannot be measured is refused by its text."""
     width = evaluator.config.features
     if len(motion) != len(text) or motion.features.shape[-1] != width:
         raise InputError(
@@ -252,7 +252,7 @@ def _checked(motion: Motion, text: Sequence[str], evaluator: Evaluator, tail: Ta
 
 
 def _as_made(entry: Entry, motion: FolderMotion) -> Draw:
-    """A folder's motion with the caption that it was made from."""
+    """Return a folder's motion with the caption that it was made from."""
     frames = min(len(motion.features), MAX_FRAMES) // FRAMES_PER_STEP * FRAMES_PER_STEP
     texts = [caption.text for caption in entry.captions]
     if motion.text is not None and motion.text not in texts:

@@ -132,7 +132,7 @@ class Measured:
     def scores(
         self, z_real: Float[np.ndarray, "N E"], reference: KinematicReference, rng: np.random.Generator
     ) -> dict[str, float | None]:
-        """All metrics but MultiModality. `z_real`: another pass over the real motions, for FID."""
+        """Return all metrics but MultiModality. `z_real`: another pass over the real motions, for FID."""
         z_text, z_motion = np.concatenate(self.z_text), np.concatenate(self.z_motion)
         kinematic = np.concatenate(self.kinematic)
         top = metrics.r_precision(z_text, z_motion)
@@ -150,7 +150,7 @@ class Measured:
         return scores
 
     def oracles(self) -> dict[str, float | None]:
-        """Share of right attributes, also of the clips that were held out; empty without scripted motions."""
+        """Return share of right attributes, also of the clips that were held out; empty without scripted motions."""
         if not self.verdicts:
             return {}
         apart = [verdict for verdict, held_out in zip(self.verdicts, self.held_out, strict=True) if held_out]
@@ -166,7 +166,7 @@ class Measured:
 def replicate(
     task: Task, reference: KinematicReference, number: int, advance: Callable[[int], None]
 ) -> tuple[dict[str, float | None], dict[str, float | None]]:
-    """Scores of real motions and of generated ones. Every random number comes from (seed, number)."""
+    """Return scores of real motions and of generated ones. Every random number comes from (seed, number)."""
     state = np.random.SeedSequence([task.seed, number]).generate_state(3)
     rng, draw_rng, np_rng = np.random.default_rng(state), random.Random(int(state[1])), np.random.RandomState(state[2])
     evaluator = task.evaluator
@@ -208,7 +208,7 @@ def _multimodality(
 
 
 def _pass(entries: Sequence[Entry], size: int, rng: random.Random, np_rng: np.random.RandomState) -> list[Draw]:
-    """The first `size` of a shuffled pass over the entries, each with a caption and a crop."""
+    """Return the first `size` of a shuffled pass over the entries, each with a caption and a crop."""
     chosen = np_rng.permutation(len(entries))[:size]
     return [
         Draw(entries[i], draw(len(entries[i].features), len(entries[i].captions), rng=rng, np_rng=np_rng))
@@ -226,12 +226,12 @@ def real_oracles(entries: Sequence[Entry], judge: Judge | None) -> dict[str, flo
 
 
 def real_motion(draws: Sequence[Draw]) -> Motion:
-    """The real crops that were drawn."""
+    """Return the real crops that were drawn."""
     return padded([row.entry.features[row.crop.start : row.crop.start + row.crop.frames] for row in draws])
 
 
 def batches(rows: Sequence[T], size: int) -> Iterator[list[T]]:
-    """Runs of `size` rows; the last may be shorter."""
+    """Run of `size` rows; the last may be shorter."""
     for start in range(0, len(rows), size):
         yield list(rows[start : start + size])
 

@@ -98,7 +98,7 @@ class Report(Config):
         return len(self.replications) < REPEATS or self.protocol.samples < min(self.protocol.real, SAMPLES)
 
     def estimates(self, row: str) -> dict[str, Estimate]:
-        """Mean and 95 % interval of each metric of a row: `REAL`, or the model's name."""
+        """Return the mean and 95 % interval of each metric of a row: `REAL`, or the model's name."""
         values: dict[str, list[float]] = {}
         for replication in self.replications:
             for metric, value in replication[row].items():
@@ -118,7 +118,7 @@ class Report(Config):
 
     @staticmethod
     def read(path: Path) -> "Report":
-        """What `write` wrote.
+        """Return what `write` wrote.
 
         Raises:
             InputError: no such file, or another one.
@@ -133,7 +133,7 @@ class Report(Config):
 
 
 def table(reports: Sequence[Report]) -> Table:
-    """Metrics down, methods across: real motions first, then each report's model.
+    """Return metrics down, methods across: real motions first, then each report's model.
 
     Raises:
         InputError: the reports were made with different evaluators or data, so their numbers do not compare.
@@ -162,14 +162,14 @@ def table(reports: Sequence[Report]) -> Table:
 
 
 def metrics_of(rows: dict[str, dict[str, Estimate]]) -> list[str]:
-    """The metrics that any row has, in the order of tables."""
+    """Return the metrics that any row has, in the order of tables."""
     present = [metric for estimates in rows.values() for metric in estimates]
     oracles = [metric for metric in dict.fromkeys(present) if metric.startswith(ORACLE)]
     return [metric for metric in METRICS if metric in present] + oracles
 
 
 def column_of(metric: str) -> Column:
-    """How a metric is printed."""
+    """Return how a metric is printed."""
     if metric.startswith(ORACLE):
         name = metric.removeprefix(ORACLE).replace(HELD_OUT, ", held out")
         return Column(f"as asked: {name}", 3, "↑")

@@ -35,7 +35,7 @@ def save_evaluator(path: Path, evaluator: Evaluator, *, half: bool = False) -> N
 
 
 def load_evaluator(path: Path) -> Evaluator:
-    """An evaluator that `save_evaluator` wrote, ready to use.
+    """Return an evaluator that `save_evaluator` wrote, ready to use.
 
     Raises:
         InputError: no such file, or one that holds something else.
@@ -52,7 +52,7 @@ def load_evaluator(path: Path) -> Evaluator:
 def from_published(
     path: Path, normaliser: Normaliser | None = None, *, glove: Path | None = None, trust: bool = False
 ) -> Evaluator:
-    """The published evaluator.
+    """Return the published evaluator.
 
     Args:
         path: `text_mot_match/model/finest.tar`, or a folder above it: `text_mot_match`, `t2m`, `kit`.
@@ -89,7 +89,7 @@ def from_published(
 
 
 def weight_files(path: Path) -> list[Path]:
-    """The file that is read: the one given, or the one in a folder above it.
+    """Return the file that is read: the one given, or the one in a folder above it.
 
     Raises:
         InputError: a folder with none, or with one for each of several data sets.
@@ -122,7 +122,7 @@ def frozen(evaluator: Evaluator) -> Evaluator:
 
 
 def _beside(folder: Path) -> Normaliser | None:
-    """The statistics in the `Comp_v6_*` folders of a data set's checkpoints; None where there are none."""
+    """Return the statistics in the `Comp_v6_*` folders of a data set's checkpoints; None where there are none."""
     metas = sorted(meta for meta in folder.glob("Comp_v6_*/meta") if meta.is_dir())
     found = [own_statistics(meta) for meta in metas]
     if any(not torch.equal(one.std, found[0].std) or not torch.equal(one.mean, found[0].mean) for one in found):
@@ -133,7 +133,7 @@ def _beside(folder: Path) -> Normaliser | None:
 
 
 def _sizes(published: dict[str, dict[str, Tensor]]) -> dict[str, Any]:
-    """What the shapes tell of the config; keys that are not there are named when the weights are loaded."""
+    """Return what the shapes tell of the config; keys that are not there are named when the weights are loaded."""
     movement, motion, text = (published[name] for name in NETWORKS)
     told = {
         "features": features_of(movement, "main.0.weight", 1),

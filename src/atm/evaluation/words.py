@@ -70,7 +70,7 @@ class WordVectorizer:
             raise InputError(f"a vocabulary names each word once; {', '.join(twice[:3])} stand in it more than once")
 
     def __call__(self, captions: Sequence[Sequence[str]]) -> WordIndices:
-        """Indices of captions given as `word/CLASS` tokens; what stands behind the 20th token is not read.
+        """Return indices of captions given as `word/CLASS` tokens; what stands behind the 20th token is not read.
 
         Raises:
             InputError: a token that is not one word, one slash and one class.
@@ -90,7 +90,7 @@ class WordVectorizer:
 
 
 def build_vocabulary(captions: Iterable[Sequence[str]], *, minimum: int = 2) -> tuple[str, ...]:
-    """The words of training captions, for an evaluator that learns its own word table.
+    """Return the words of training captions, for an evaluator that learns its own word table.
 
     Args:
         captions: `word/CLASS` tokens of each caption.
@@ -105,7 +105,7 @@ def build_vocabulary(captions: Iterable[Sequence[str]], *, minimum: int = 2) -> 
 
 
 def read_glove(folder: Path) -> tuple[tuple[str, ...], Float[np.ndarray, "V W"]]:
-    """The published word vectors: `our_vab_data.npy`, `our_vab_words.pkl` and `our_vab_idx.pkl`.
+    """Return the published word vectors: `our_vab_data.npy`, `our_vab_words.pkl` and `our_vab_idx.pkl`.
 
     Returns:
         The vocabulary in row order, and the table.

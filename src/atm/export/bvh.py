@@ -26,7 +26,7 @@ _END_SITES = {"head": 0.18, "foot": 0.06, "wrist": 0.17}
 
 
 def rotation_order(joint_name: str) -> str:
-    """The order of a joint's rotation channels.
+    """Return the order of a joint's rotation channels.
 
     The angle in the middle must stay under 90 degrees, or curves jump: for a limb that is the twist about itself, for
     the body the fall to a side (it lies on belly and back more often).
@@ -62,7 +62,7 @@ class Rig(NamedTuple):
 
 
 def save_bvh(path: Path | str, joints: Float[np.ndarray, "T J 3"], skeleton: Skeleton) -> None:
-    """Writes a motion whose forward kinematics gives the joint positions back, as far as bones keep their length.
+    """Write a motion whose forward kinematics gives the joint positions back, as far as bones keep their length.
 
     A bone that changes its length gets its mean length; its outer joint is then off by the difference.
 
@@ -82,7 +82,7 @@ def save_bvh(path: Path | str, joints: Float[np.ndarray, "T J 3"], skeleton: Ske
 def bvh_text(
     figure: Figure, rotations: Float[np.ndarray, "T J 3 3"], places: dict[int, Float[np.ndarray, "T 3"]], fps: float
 ) -> str:
-    """The file of a figure that moves.
+    """Return the file of a figure that moves.
 
     Args:
         figure: names, rest pose, channels.
@@ -94,7 +94,7 @@ def bvh_text(
 
 
 def fit_rig(joints: Float[np.ndarray, "T J 3"], skeleton: Skeleton) -> Rig:
-    """Rest pose and rotations for joint positions (inverse kinematics in closed form)."""
+    """Return rest pose and rotations for joint positions (inverse kinematics in closed form)."""
     parents = list(skeleton.parents)
     children = children_of(parents)
     bones = joints - joints[:, parents]  # the root's own row is never read
@@ -132,12 +132,12 @@ def fit_rig(joints: Float[np.ndarray, "T J 3"], skeleton: Skeleton) -> Rig:
 
 
 def children_of(parents: Sequence[int]) -> dict[int, list[int]]:
-    """The joints that hang on each joint."""
+    """Return the joints that hang on each joint."""
     return {joint: [child for child, above in enumerate(parents) if above == joint] for joint in range(len(parents))}
 
 
 def _rest_offsets(bones: np.ndarray, names: list[str]) -> np.ndarray:
-    """Where the children of one joint are in the rest pose: (K, 3)."""
+    """Return where the children of one joint are in the rest pose: (K, 3)."""
     lengths = np.linalg.norm(bones, axis=-1).mean(0)
     if len(names) == 1:
         return _rest_direction(names[0]) * lengths[:, None]
@@ -153,7 +153,7 @@ def _rest_offsets(bones: np.ndarray, names: list[str]) -> np.ndarray:
 
 
 def _rest_direction(name: str) -> np.ndarray:
-    """Direction of the bone that ends at a joint, in a T-pose."""
+    """Return direction of the bone that ends at a joint, in a T-pose."""
     side, _, part = name.rpartition("_")
     if part in ("knee", "ankle"):
         return _DOWN
@@ -165,7 +165,7 @@ def _rest_direction(name: str) -> np.ndarray:
 
 
 def _best_rotation(rest: np.ndarray, bones: np.ndarray) -> Rotation:
-    """The rotation of each frame that brings the rest offsets (K, 3) nearest to the bones (T, K, 3).
+    """Return the rotation of each frame that brings the rest offsets (K, 3) nearest to the bones (T, K, 3).
 
     Source: Kabsch 1976, "A solution for the best rotation to relate two sets of vectors".
     """
@@ -176,7 +176,7 @@ def _best_rotation(rest: np.ndarray, bones: np.ndarray) -> Rotation:
 
 
 def _swing(before: np.ndarray, after: np.ndarray) -> Rotation:
-    """The smallest rotation from each direction (T, 3) to the other; none where a bone has no length."""
+    """Return the smallest rotation from each direction (T, 3) to the other; none where a bone has no length."""
     u, v = _unit(before), _unit(after)
     axis = np.cross(u, v)
     sine, cosine = np.linalg.norm(axis, axis=-1), (u * v).sum(-1)

@@ -6,12 +6,10 @@ those of the BVH file (`atm.export.bvh`); the figure is the one of all our pictu
 Format: Khronos Group, glTF 2.0 specification, sections 3 (content) and 4 (binary container).
 """
 
-import json
-import struct
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import pygltflib as gltf
 from jaxtyping import Float, Int
 from scipy.spatial.transform import Rotation
 
@@ -21,14 +19,12 @@ from atm.motion import Skeleton
 
 AROUND, RINGS = 12, 4
 """Corners around a capsule, and rings of each of its round ends."""
-_FLOAT, _SHORT, _INT = 5126, 5123, 5125
-_TYPES = {1: "SCALAR", 3: "VEC3", 4: "VEC4", 16: "MAT4"}
-_VERTICES, _INDICES = 34962, 34963
-_JSON, _BIN = 0x4E4F534A, 0x004E4942
+_NUMBERS = {gltf.FLOAT: "<f4", gltf.UNSIGNED_SHORT: "<u2", gltf.UNSIGNED_INT: "<u4"}
+_TYPES = {1: gltf.SCALAR, 3: gltf.VEC3, 4: gltf.VEC4, 16: gltf.MAT4}
 
 
 def save_glb(path: Path | str, joints: Float[np.ndarray, "T J 3"], skeleton: Skeleton, *, text: str = "") -> None:
-    """Writes a motion whose forward kinematics gives the joint positions back, as far as bones keep their length.
+    """Write a motion whose forward kinematics gives the joint positions back, as far as bones keep their length.
 
     Args:
         path: where to.
@@ -38,65 +34,45 @@ def save_glb(path: Path | str, joints: Float[np.ndarray, "T J 3"], skeleton: Ske
     """
     rig = fit_rig(np.asarray(joints, dtype=np.float64), skeleton)
     rest = _rest_pose(rig, skeleton)
-    file = _File()
-    file.root["nodes"] = _joints(rig, rest, skeleton)
+    file = gltf.GLTF2(asset=gltf.Asset(generator="atm"), scene=0, buffers=[gltf.Buffer()])
+    file.set_binary_blob(b"")
+    file.nodes = _joints(rig, rest, skeleton)
     _figure(file, rest, skeleton)
-    file.root["animations"] = [_animation(file, rig, skeleton, text)]
-    Path(path).write_bytes(file.packed())
+    file.animations = [_animation(file, rig, skeleton, text)]
+    Path(path).write_bytes(b"".join(file.save_to_bytes()))
 
 
-class _File:
-    """The JSON part under construction, and the bytes that it speaks of."""
+def _add(
+    file: gltf.GLTF2, values: np.ndarray, kind: int = gltf.FLOAT, *, target: int | None = None, bounds: bool = False
+) -> int:
+    """Append an array as an accessor; return its number.
 
-    def __init__(self):
-        self.root: dict[str, Any] = {
-            "asset": {"version": "2.0", "generator": "atm"},
-            "scene": 0,
-            "accessors": [],
-            "bufferViews": [],
-        }
-        self._bytes = bytearray()
-
-    def add(self, values: np.ndarray, kind: int, *, target: int | None = None, bounds: bool = False) -> int:
-        """An array as an accessor; its number.
-
-        Args:
-            values: (N,) or (N, components).
-            kind: component type, as glTF numbers them.
-            target: what a vertex buffer is for; None: no vertex data.
-            bounds: write the least and greatest values, which positions and times must have.
-        """
-        rows = values.reshape(len(values), -1)
-        content = rows.astype({_FLOAT: "<f4", _SHORT: "<u2", _INT: "<u4"}[kind])
-        self._bytes.extend(b"\0" * (-len(self._bytes) % 4))
-        view = {"buffer": 0, "byteOffset": len(self._bytes), "byteLength": content.nbytes}
-        if target is not None:
-            view["target"] = target
-        self._bytes.extend(content.tobytes())
-        self.root["bufferViews"].append(view)
-        accessor = {
-            "bufferView": len(self.root["bufferViews"]) - 1,
-            "componentType": kind,
-            "count": len(rows),
-            "type": _TYPES[rows.shape[1]],
-        }
-        if bounds:
-            accessor |= {"min": content.min(0).tolist(), "max": content.max(0).tolist()}
-        self.root["accessors"].append(accessor)
-        return len(self.root["accessors"]) - 1
-
-    def packed(self) -> bytes:
-        """The whole file: header, JSON chunk, binary chunk, each padded to four bytes."""
-        binary = bytes(self._bytes) + b"\0" * (-len(self._bytes) % 4)
-        self.root["buffers"] = [{"byteLength": len(binary)}]
-        text = json.dumps(self.root, separators=(",", ":")).encode()
-        text += b" " * (-len(text) % 4)
-        chunks = struct.pack("<II", len(text), _JSON) + text + struct.pack("<II", len(binary), _BIN) + binary
-        return struct.pack("<4sII", b"glTF", 2, 12 + len(chunks)) + chunks
+    Args:
+        file: takes it.
+        values: (N,) or (N, components).
+        kind: component type, as glTF numbers them.
+        target: what a vertex buffer is for; None: no vertex data.
+        bounds: write the least and greatest values, which positions and times must have.
+    """
+    rows = values.reshape(len(values), -1).astype(_NUMBERS[kind])
+    before, content = file.binary_blob(), rows.tobytes()
+    file.bufferViews.append(gltf.BufferView(buffer=0, byteOffset=len(before), byteLength=len(content), target=target))
+    file.set_binary_blob(before + content + b"\0" * (-len(content) % 4))
+    limits = {"min": rows.min(0).tolist(), "max": rows.max(0).tolist()} if bounds else {}
+    file.accessors.append(
+        gltf.Accessor(
+            bufferView=len(file.bufferViews) - 1,
+            componentType=kind,
+            count=len(rows),
+            type=_TYPES[rows.shape[1]],
+            **limits,
+        )
+    )
+    return len(file.accessors) - 1
 
 
 def _rest_pose(rig: Rig, skeleton: Skeleton) -> Float[np.ndarray, "J 3"]:
-    """Where the joints are in the T-pose, the lowest on the floor."""
+    """Return where the joints are in the T-pose, the lowest on the floor."""
     rest, below, waiting = np.zeros((skeleton.n_joints, 3)), children_of(skeleton.parents), [0]
     while waiting:
         joint = waiting.pop()
@@ -106,98 +82,97 @@ def _rest_pose(rig: Rig, skeleton: Skeleton) -> Float[np.ndarray, "J 3"]:
     return rest - [0.0, rest[:, 1].min(), 0.0]
 
 
-def _joints(rig: Rig, rest: Float[np.ndarray, "J 3"], skeleton: Skeleton) -> list[dict[str, Any]]:
-    """A node for each joint in the rest pose, numbered as in the skeleton."""
-    nodes = []
-    for joint, below in children_of(skeleton.parents).items():
-        place = rig.offsets[joint] if joint else rest[0]
-        node = {"name": skeleton.joint_names[joint], "translation": place.tolist()}
-        nodes.append(node | ({"children": below} if below else {}))
-    return nodes
+def _joints(rig: Rig, rest: Float[np.ndarray, "J 3"], skeleton: Skeleton) -> list[gltf.Node]:
+    """Return a node for each joint in the rest pose, numbered as in the skeleton."""
+    return [
+        gltf.Node(
+            name=skeleton.joint_names[joint],
+            translation=(rig.offsets[joint] if joint else rest[0]).tolist(),
+            children=below,
+        )
+        for joint, below in children_of(skeleton.parents).items()
+    ]
 
 
-def _animation(file: _File, rig: Rig, skeleton: Skeleton, text: str) -> dict[str, Any]:
-    """Rotations of all joints, and the places of those that move in their parent."""
-    seconds = file.add(np.arange(len(rig.rotations)) / skeleton.fps, _FLOAT, bounds=True)
-    samplers, channels = [], []
+def _animation(file: gltf.GLTF2, rig: Rig, skeleton: Skeleton, text: str) -> gltf.Animation:
+    """Return rotations of all joints, and the places of those that move in their parent."""
+    seconds = _add(file, np.arange(len(rig.rotations)) / skeleton.fps, bounds=True)
+    animation = gltf.Animation(name=text or "motion")
 
     def move(joint: int, what: str, values: np.ndarray) -> None:
-        channels.append({"sampler": len(samplers), "target": {"node": joint, "path": what}})
-        samplers.append({"input": seconds, "output": file.add(values, _FLOAT), "interpolation": "LINEAR"})
+        target = gltf.AnimationChannelTarget(node=joint, path=what)
+        animation.channels.append(gltf.AnimationChannel(sampler=len(animation.samplers), target=target))
+        animation.samplers.append(gltf.AnimationSampler(input=seconds, output=_add(file, values)))
 
     for joint in range(skeleton.n_joints):
         move(joint, "rotation", _continuous(Rotation.from_matrix(rig.rotations[:, joint]).as_quat()))
         if joint in rig.places:
             move(joint, "translation", rig.places[joint])
-    return {"name": text or "motion", "samplers": samplers, "channels": channels}
+    return animation
 
 
 def _continuous(quaternions: Float[np.ndarray, "T 4"]) -> Float[np.ndarray, "T 4"]:
-    """The same rotations with signs that do not jump: q and -q are one rotation, but not halfway between."""
+    """Return the same rotations with signs that do not jump: q and -q are one rotation, but not halfway between."""
     jumps = (quaternions[1:] * quaternions[:-1]).sum(-1) < 0
     signs = np.concatenate([[1.0], np.where(np.cumsum(jumps) % 2, -1.0, 1.0)])
     return quaternions * signs[:, None]
 
 
-def _figure(file: _File, rest: Float[np.ndarray, "J 3"], skeleton: Skeleton) -> None:
+def _figure(file: gltf.GLTF2, rest: Float[np.ndarray, "J 3"], skeleton: Skeleton) -> None:
     """The figure in the rest pose as one mesh that hangs on the joints: a part for each colour."""
     inverse = np.tile(np.eye(4), (skeleton.n_joints, 1, 1))
     inverse[:, 3, :3] = -rest  # columns first, so that the last row of an array is the translation
-    file.root["skins"] = [
-        {
-            "joints": list(range(skeleton.n_joints)),
-            "skeleton": 0,
-            "inverseBindMatrices": file.add(inverse.reshape(-1, 16), _FLOAT),
-        }
-    ]
+    joints = list(range(skeleton.n_joints))
+    file.skins = [gltf.Skin(joints=joints, skeleton=0, inverseBindMatrices=_add(file, inverse.reshape(-1, 16)))]
     body, parts = body_of(skeleton).plain(), []
     holders = _holders(body, skeleton)
-    file.root["materials"] = []
     for side, colour in SIDE_COLOURS.items():
         members = [k for k, own in enumerate(body.sides) if own == side]
         vertices, normals, joint, triangles = _capsules(
             body.place(rest)[members], body.radii[members], holders[members]
         )
-        joints = np.zeros((len(joint), 4))
-        joints[:, 0] = joint
+        bones = np.zeros((len(joint), 4))
+        bones[:, 0] = joint
         weights = np.tile([1.0, 0.0, 0.0, 0.0], (len(joint), 1))
-        attributes = {
-            "POSITION": file.add(vertices, _FLOAT, target=_VERTICES, bounds=True),
-            "NORMAL": file.add(normals, _FLOAT, target=_VERTICES),
-            "JOINTS_0": file.add(joints, _SHORT, target=_VERTICES),
-            "WEIGHTS_0": file.add(weights, _FLOAT, target=_VERTICES),
-        }
-        indices = file.add(triangles.ravel(), _INT, target=_INDICES)
-        parts.append({"attributes": attributes, "indices": indices, "material": len(file.root["materials"])})
-        file.root["materials"].append(_material(side, colour))
-    file.root["meshes"] = [{"name": "figure", "primitives": parts}]
-    file.root["nodes"].append({"name": "figure", "mesh": 0, "skin": 0})
-    file.root["scenes"] = [{"nodes": [0, len(file.root["nodes"]) - 1]}]
+        attributes = gltf.Attributes(
+            POSITION=_add(file, vertices, target=gltf.ARRAY_BUFFER, bounds=True),
+            NORMAL=_add(file, normals, target=gltf.ARRAY_BUFFER),
+            JOINTS_0=_add(file, bones, gltf.UNSIGNED_SHORT, target=gltf.ARRAY_BUFFER),
+            WEIGHTS_0=_add(file, weights, target=gltf.ARRAY_BUFFER),
+        )
+        indices = _add(file, triangles.ravel(), gltf.UNSIGNED_INT, target=gltf.ELEMENT_ARRAY_BUFFER)
+        parts.append(gltf.Primitive(attributes=attributes, indices=indices, material=len(file.materials)))
+        file.materials.append(_material(side, colour))
+    file.meshes = [gltf.Mesh(name="figure", primitives=parts)]
+    file.nodes.append(gltf.Node(name="figure", mesh=0, skin=0))
+    file.scenes = [gltf.Scene(nodes=[0, len(file.nodes) - 1])]
 
 
-def _material(side: str, colour: str) -> dict[str, Any]:
-    """Materials are in linear light, our colours are sRGB: a power of 2.2 is near enough."""
+def _material(side: str, colour: str) -> gltf.Material:
+    """Return materials are in linear light, our colours are sRGB: a power of 2.2 is near enough."""
     linear = [(int(colour[at : at + 2], 16) / 255) ** 2.2 for at in (1, 3, 5)]
-    shine = {"baseColorFactor": [*linear, 1.0], "metallicFactor": 0.0, "roughnessFactor": 0.7}
-    return {"name": side, "pbrMetallicRoughness": shine}
+    shine = gltf.PbrMetallicRoughness(baseColorFactor=[*linear, 1.0], metallicFactor=0.0, roughnessFactor=0.7)
+    return gltf.Material(name=side, pbrMetallicRoughness=shine)
 
 
 def _holders(body: Body, skeleton: Skeleton) -> Int[np.ndarray, "K 2"]:
-    """The joint that each end of a capsule turns with: of those that it lies between, the one nearest to the root."""
+    """Return the joint that each end of a capsule turns with: of those that it lies between, the one nearest to the
+    root."""
     depth = [0] * skeleton.n_joints
     for joint in range(skeleton.n_joints):
         above = skeleton.parents[joint]
         while above >= 0:
             depth[joint], above = depth[joint] + 1, skeleton.parents[above]
-    # A wide capsule's side reaches across to hips or shoulders; its middle says what it belongs to.
-    middle = np.abs(body.ends) > 1e-9
+    # A wide capsule's side reaches across to hips or shoulders; its middle says what it belongs to. What lies behind
+    # the end of a bone has that bone's first joint below zero, and turns with the end.
+    middle = body.ends > 1e-9
     return np.array([[min(np.flatnonzero(end), key=lambda joint: depth[joint]) for end in ends] for ends in middle])
 
 
 def _capsules(
     ends: Float[np.ndarray, "K 2 3"], radii: Float[np.ndarray, "K 2"], holders: Int[np.ndarray, "K 2"]
 ) -> tuple[Float[np.ndarray, "V 3"], Float[np.ndarray, "V 3"], Int[np.ndarray, "V"], Int[np.ndarray, "F 3"]]:
-    """Vertices, normals, joints and triangles of capsules."""
+    """Return vertices, normals, joints and triangles of capsules."""
     angle = np.concatenate([np.linspace(-np.pi / 2, 0, RINGS), np.linspace(0, np.pi / 2, RINGS)])
     turn = np.arange(AROUND) * 2 * np.pi / AROUND
     shape = np.stack(
@@ -226,7 +201,7 @@ def _capsules(
 
 
 def _frame(along: Float[np.ndarray, "3"]) -> Float[np.ndarray, "3 3"]:
-    """Rows: x, y along the bone, z."""
+    """Return rows: x, y along the bone, z."""
     length = np.linalg.norm(along)
     y = along / length if length > 1e-9 else np.array([0.0, 1.0, 0.0])
     aside = np.array([1.0, 0.0, 0.0]) if abs(y[0]) < 0.9 else np.array([0.0, 0.0, 1.0])

@@ -33,7 +33,7 @@ class MotionFile:
 
 
 def save_npz(path: Path, motion: MotionFile) -> None:
-    """Writes arrays `joints`, `fps`, `joint_names`, `skeleton`, `text`, `provenance` (JSON), `features` if known."""
+    """Write arrays `joints`, `fps`, `joint_names`, `skeleton`, `text`, `provenance` (JSON), `features` if known."""
     arrays = {
         "joints": motion.joints.astype(np.float32),
         "fps": np.float64(motion.skeleton.fps),
@@ -48,7 +48,7 @@ def save_npz(path: Path, motion: MotionFile) -> None:
 
 
 def load_motion(path: Path | str) -> MotionFile:
-    """One motion from a `.npz` of `save_motion`, or from a `.npy` of joint positions or of features.
+    """Return one motion from a `.npz` of `save_motion`, or from a `.npy` of joint positions or of features.
 
     Joint positions are taken in metres (in millimetres where the body would be a giant), y up, at the frame rate of
     the skeleton with that number of joints; features are taken in published units.
@@ -72,7 +72,7 @@ def load_motion(path: Path | str) -> MotionFile:
 
 
 def check_joints(joints: np.ndarray, skeleton: Skeleton, where: str) -> None:
-    """Refuses what is no motion of this skeleton.
+    """Refuse what is no motion of this skeleton.
 
     Raises:
         InputError: wrong shape, no frame, or numbers that are not finite.

@@ -106,7 +106,7 @@ def save_template_bvh(
 def fit_template(
     aims: Float[np.ndarray, "T 22 3"], root: Float[np.ndarray, "T 3"], *, iterations: int = ITERATIONS
 ) -> Pose:
-    """The template with its bones turned towards the joints of a motion.
+    """Return the template with its bones turned towards the joints of a motion.
 
     From the root outwards, each joint turns so that the bones on it point at where their ends shall be; where several
     hang on one, by the mean of their rotation vectors. Over and over, since that mean fits all of them only in the end.
@@ -137,7 +137,7 @@ def fit_template(
 
 
 def planted(joints: Float[np.ndarray, "T 22 3"]) -> Float[np.ndarray, "T 22 3"]:
-    """The same motion on its floor, with each foot at one place of it while it nearly stands.
+    """Return the same motion on its floor, with each foot at one place of it while it nearly stands.
 
     What counts as standing is very loose (as published): a foot that glides slowly over the ground is held.
     Ours: the last frame stands where the one before it does, and between two stands closer than `BLEND` the foot is
@@ -156,7 +156,7 @@ def planted(joints: Float[np.ndarray, "T 22 3"]) -> Float[np.ndarray, "T 22 3"]:
 
 
 def _held(places: Float[np.ndarray, "T 3"], stands: Bool[np.ndarray, "T"]) -> Float[np.ndarray, "T 3"]:
-    """One foot: at the mean place of each stand, on the ground, and led there and away."""
+    """Return one foot: at the mean place of each stand, on the ground, and led there and away."""
     held, frame = places.copy(), 0
     for standing, run in groupby(stands):
         first, frame = frame, frame + len(list(run))
@@ -178,7 +178,7 @@ def _fading(share: float) -> float:
 
 
 def _turn_towards(bone: Float[np.ndarray, "T 3"], aim: Float[np.ndarray, "T 3"]) -> Float[np.ndarray, "T 3"]:
-    """Rotation vectors that bring one direction to another by the shortest way."""
+    """Return rotation vectors that bring one direction to another by the shortest way."""
     bone, aim = (way / (np.linalg.norm(way, axis=-1, keepdims=True) + 1e-10) for way in (bone, aim))
     axis = np.cross(bone, aim)
     angle = np.arccos(np.clip((bone * aim).sum(-1), -1, 1))

@@ -44,7 +44,7 @@ class MeaningReader:
         self._clash = functools.lru_cache(_PAIRS)(self._clash_of_numbers)
 
     def __call__(self, text: list[str], rng: np.random.Generator) -> FineMeaning:
-        """Which captions contradict, which say the same, one counterfactual of each, and what they tell exactly.
+        """Return which captions contradict, which say the same, one counterfactual of each, and what they tell exactly.
 
         Args:
             text: B captions in English.

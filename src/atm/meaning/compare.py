@@ -79,7 +79,8 @@ def differs(a: Meaning, b: Meaning) -> tuple[Difference, ...]:
 
 
 def same_meaning(a: Meaning, b: Meaning) -> bool:
-    """Whether two captions say the same in other words: the same events in the same order, nothing more in either.
+    """Return whether two captions say the same in other words: the same events in the same order, nothing more in
+    either.
 
     Of two that say nothing that is understood this is False.
     """
@@ -87,7 +88,7 @@ def same_meaning(a: Meaning, b: Meaning) -> bool:
 
 
 def sameness(meaning: Meaning) -> Hashable:
-    """What two captions of one meaning have in common."""
+    """Return what two captions of one meaning have in common."""
     events = [
         replace(
             event,
@@ -101,7 +102,7 @@ def sameness(meaning: Meaning) -> Hashable:
 
 
 def match_frames(a: Frame, b: Frame) -> Match:
-    """Which events of two captions stand for one another, and whether the actions themselves contradict."""
+    """Return which events of two captions stand for one another, and whether the actions themselves contradict."""
     pairs = _aligned(a.actions, b.actions)
     left_a = [i for i in range(len(a.actions)) if i not in {i for i, _ in pairs}]
     left_b = [j for j in range(len(b.actions)) if j not in {j for _, j in pairs}]
@@ -117,7 +118,8 @@ def match_frames(a: Frame, b: Frame) -> Match:
 
 
 def _without_like(frame: Frame, places: list[int], other: Frame) -> list[str]:
-    """The actions at these places that are done for sure, and to which nothing of the other caption comes near."""
+    """Return the actions at these places that are done for sure, and to which nothing of the other caption comes
+    near."""
     if not all(other.known):
         return []
     return [
@@ -128,7 +130,7 @@ def _without_like(frame: Frame, places: list[int], other: Frame) -> list[str]:
 
 
 def _in_sequence(frame: Frame) -> bool:
-    """Whether the order is said: arms may move while the body does something else."""
+    """Return whether the order is said: arms may move while the body does something else."""
     arms = {"wave", "raise", "clap", "punch", "lower", "throw", "catch"}
     return all(
         link == "then" or (link == "and" and not {before, after} & arms)
@@ -141,7 +143,8 @@ def _alike(a: str, b: str) -> bool:
 
 
 def _aligned(a: tuple[str, ...], b: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
-    """The best matching that keeps the order (dynamic programming): the same action counts twice what a like one does.
+    """Return the best matching that keeps the order (dynamic programming): the same action counts twice what a like one
+    does.
 
     An action that one caption has more often than the other is not matched: which one it is cannot be known.
     """
@@ -167,7 +170,7 @@ def _aligned(a: tuple[str, ...], b: tuple[str, ...]) -> tuple[tuple[int, int], .
 
 
 def event_differences(a: Event, b: Event, *, same_side: bool = False) -> list[Difference]:
-    """Contradictions of two events that stand for one another.
+    """Return contradictions of two events that stand for one another.
 
     Args:
         a, b: the events.

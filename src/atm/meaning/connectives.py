@@ -5,7 +5,7 @@ from atm.meaning.vocabulary import SEQUENCE, TOGETHER
 
 
 def pause(r: Reading, i: int, word: str) -> int | None:
-    """A comma or a full stop."""
+    """Return a comma or a full stop."""
     if word != ",":
         return None
     r.number = None
@@ -17,7 +17,7 @@ def pause(r: Reading, i: int, word: str) -> int | None:
 
 
 def connector(r: Reading, i: int, word: str) -> int | None:
-    """And, then, before, after, while."""
+    """Return and, then, before, after, while."""
     if word in ("and", "or", "but"):
         r.resolve_light()
         r.number = None

@@ -42,7 +42,7 @@ class Counterfactual(NamedTuple):
 
 
 def counterfactuals(caption: str) -> list[Counterfactual]:
-    """The caption with one number, side, direction, speed, action or order exchanged, every way that is known.
+    """Return the caption with one number, side, direction, speed, action or order exchanged, every way that is known.
 
     Only captions whose meaning contradicts the original's in exactly one attribute are given: what the exchange did
     is read back, so that "turns right away" is no turn to the right. Numbers become their neighbours.
@@ -72,7 +72,7 @@ def _exchanged(text: str) -> Iterator[str]:
 
 
 def _other_numbers(match: re.Match[str]) -> Iterator[str]:
-    """The number and the two words behind it, with another number."""
+    """Give the number and the two words behind it, with another number."""
     number = int(match[1]) if match[1].isdigit() else NUMBERS[match[1]]
     words = [word for word in (match[2], match[3]) if word]
     if "degrees" in words[:1]:

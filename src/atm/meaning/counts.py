@@ -18,7 +18,7 @@ _ENDLESS = {"walk", "run", "jog", "stroll", "sprint", "march"}
 
 
 def quantity(r: Reading, i: int, word: str) -> int | None:
-    """How often, or a number that waits for its noun."""
+    """Return how often, or a number that waits for its noun."""
     if word in ADVERBS_OF_NUMBER:
         low, high = ADVERBS_OF_NUMBER[word]
         _count(r, Count(low, high))
@@ -40,7 +40,7 @@ def quantity(r: Reading, i: int, word: str) -> int | None:
 
 
 def _value(r: Reading, i: int) -> tuple[int, int]:
-    """The number whose words begin at i, and the place behind it."""
+    """Return the number whose words begin at i, and the place behind it."""
     value = 0
     while (word := r.words[i]) in NUMBERS or word == "hundred" or _joins(r, i, value):
         if word == "hundred":
@@ -55,7 +55,7 @@ def _value(r: Reading, i: int) -> tuple[int, int]:
 
 
 def _joins(r: Reading, i: int, value: int) -> bool:
-    """The "and" of "a hundred and eighty"."""
+    """Return the "and" of "a hundred and eighty"."""
     return r.words[i] == "and" and value >= 100 and value % 100 == 0 and r.words[i + 1] in NUMBERS
 
 
@@ -79,7 +79,7 @@ def _count(r: Reading, count: Count) -> None:
 
 
 def counted_noun(r: Reading, i: int, word: str) -> int | None:
-    """A noun that a number was said of, or that names an action itself."""
+    """Return a noun that a number was said of, or that names an action itself."""
     number, noun = r.number, r.classes[i] in ("NOUN", "VERB", "ADJ")
     if word == "time" and number:
         r.number = None
@@ -120,7 +120,7 @@ def counted_noun(r: Reading, i: int, word: str) -> int | None:
 
 
 def _is_steps(r: Reading, i: int) -> bool:
-    """A step that is made, not one of a staircase, and no verb; a pace is one only where it is counted."""
+    """Return a step that is made, not one of a staircase, and no verb; a pace is one only where it is counted."""
     if r.words[i] == "pace" and (r.number is None or r.number.low < 2):
         return False
     return r.number is not None or r.light is not None
@@ -155,7 +155,7 @@ def _circle(r: Reading, i: int) -> None:
 
 
 def _names_an_action(r: Reading, i: int) -> bool:
-    """Whether the noun at i says that something is done: not "in turn", not "a walking pace"."""
+    """Return whether the noun at i says that something is done: not "in turn", not "a walking pace"."""
     word = r.words[i]
     if r.classes[i] == "NOUN" and word in ("turn", "place", "wave") and r.words[i - 1] == "in":
         return False

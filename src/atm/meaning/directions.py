@@ -9,7 +9,7 @@ _POSTURE = {"sit", "lie", "crouch", "kneel", "stand", "stand_up", "bend", "bow",
 
 
 def left_or_right(r: Reading, i: int, word: str) -> int | None:
-    """A side of the body, the way of a turn, or a direction."""
+    """Return a side of the body, the way of a turn, or a direction."""
     if word not in ("left", "right"):
         return None
     following = r.words[i + 1]
@@ -50,14 +50,14 @@ def left_or_right(r: Reading, i: int, word: str) -> int | None:
 
 
 def _part_at(r: Reading, i: int) -> bool:
-    """Whether a body part stands at i, behind adjectives."""
+    """Return whether a body part stands at i, behind adjectives."""
     while r.classes[i] == "ADJ" and r.words[i] not in PARTS:
         i += 1
     return r.words[i] in PARTS
 
 
 def way(r: Reading, i: int, word: str) -> int | None:
-    """Where it goes."""
+    """Return where it goes."""
     if word in CLOCKS:
         waits = r.words[i + 1] in ("circle", "turn", "spin", "rotation")
         r.say("turning", CLOCKS[word], ahead=waits and (r.light is not None or r.current is None))
@@ -93,7 +93,7 @@ def way(r: Reading, i: int, word: str) -> int | None:
 
 
 def _back(r: Reading, i: int) -> int:
-    """Backward, unless it is a body part, a way home, or only says "again"."""
+    """Return backward, unless it is a body part, a way home, or only says "again"."""
     told, following = r.current, r.words[i + 1]
     if told is None and r.drafts and r.words[i - 1] == "then" and following in ("", ",", "again"):
         r.say("direction", "backward", ahead=True)
@@ -111,7 +111,7 @@ def _back(r: Reading, i: int) -> int:
 
 
 def manner(r: Reading, i: int, word: str) -> int | None:
-    """Speeds, fractions of a turn, and both sides."""
+    """Return speeds, fractions of a turn, and both sides."""
     following = r.classes[i + 1]
     if word in SPEEDS:
         if following in ("VERB", "AUX") or (not r.drafts):
@@ -140,7 +140,7 @@ def manner(r: Reading, i: int, word: str) -> int | None:
 
 
 def body(r: Reading, i: int, word: str) -> int | None:
-    """What part of the body does it; "above the head" is a place."""
+    """Return what part of the body does it; "above the head" is a place."""
     part = PARTS.get(word)
     if part is None or (r.classes[i] == "VERB" and r.words[i - 1] not in ("alternate", "both", "two")):
         return None

@@ -13,7 +13,7 @@ VALUES = {
 
 
 def exact_attributes(meaning: Meaning) -> dict[str, str]:
-    """What a caption says once and exactly: its number, the side of the body, the way it goes or turns."""
+    """Return what a caption says once and exactly: its number, the side of the body, the way it goes or turns."""
     found = {
         "count": [str(event.count.exact) for event in meaning.events if _is_counted(event)],
         "side": [event.side for event in meaning.events if event.side in ("left", "right")],
@@ -23,7 +23,7 @@ def exact_attributes(meaning: Meaning) -> dict[str, str]:
 
 
 def _is_counted(event: Event) -> bool:
-    """Seconds and rounds are numbers of another kind."""
+    """Return seconds and rounds are numbers of another kind."""
     return event.count is not None and event.count.exact is not None and event.count.unit in ("time", "step")
 
 

@@ -16,7 +16,7 @@ _NO_CONTENT = ("AUX", "PRON", "DET", "ADP", "NUM")
 
 
 def parse_meaning(caption: str, tagger: Tagger = "lexicon") -> Meaning:
-    """What a caption says is done: actions in their order, each with count, side, direction, speed, body part.
+    """Return what a caption says is done: actions in their order, each with count, side, direction, speed, body part.
 
     For any English sentence about movement; never raises: what it does not understand stays in `rest`. A number that
     is not said is not guessed.
@@ -35,7 +35,7 @@ def parse_meaning(caption: str, tagger: Tagger = "lexicon") -> Meaning:
 
 
 def _read(reading: Reading, i: int) -> int:
-    """Reads the word at i, with what belongs to it; the next place."""
+    """Read the word at i, with what belongs to it; the next place."""
     word = reading.words[i]
     for reader in _READERS:
         after = reader(reading, i, word)
@@ -49,6 +49,6 @@ def _read(reading: Reading, i: int) -> int:
 
 
 def _simile(reading: Reading, i: int) -> set[str]:
-    """What something is done like; "like a man" is a style, though "man" says nothing as a subject."""
+    """Return what something is done like; "like a man" is a style, though "man" says nothing as a subject."""
     noun = next((reading.words[k] for k in range(i + 1, i + 4) if reading.classes[k : k + 1] == ["NOUN"]), "")
     return {f"like {noun}"}

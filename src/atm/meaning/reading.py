@@ -25,7 +25,7 @@ class Draft:
 
     @property
     def faces_back(self) -> bool:
-        """Whether this turn may end the other way round, so that "back" behind it is a way home."""
+        """Return whether this turn may end the other way round, so that "back" behind it is a way home."""
         return self.said.get("degrees", 180.0) == 180.0
 
 
@@ -105,7 +105,7 @@ class Reading:
                 self.drafts[-1].said.setdefault("part", last.said["part"])
 
     def ordered(self) -> list[Event]:
-        """The events as they happen, with what their fields mean together."""
+        """Return the events as they happen, with what their fields mean together."""
         drafts = self.drafts
         if self.late is not None:
             first = next((k for k, draft in enumerate(drafts) if draft.clause >= self.late), None)
@@ -126,7 +126,7 @@ class Reading:
 
 
 def _settled(draft: Draft) -> Event:
-    """Directions in the form that the action takes; helper fields dropped."""
+    """Return directions in the form that the action takes; helper fields dropped."""
     said = draft.said
     said.pop("verb", None)
     around = said.pop("around", False)

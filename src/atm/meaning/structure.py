@@ -27,7 +27,7 @@ class Count:
         return self.low if self.low == self.high else None
 
     def excludes(self, other: "Count") -> bool:
-        """Whether no number fits both. What is counted in other units is not compared."""
+        """Return whether no number fits both. What is counted in other units is not compared."""
         if self.unit != other.unit:
             return False
         return (self.high is not None and self.high < other.low) or (other.high is not None and other.high < self.low)

@@ -15,7 +15,7 @@ _PARTICIPLES = {"standing": "stand", "boxing": "box"}
 
 
 def tokens_of(caption: str, tagger: Tagger) -> list[tuple[str, str]]:
-    """Words with classes, and "," for every pause."""
+    """Return words with classes, and "," for every pause."""
     text = _COUNTER.sub(r"\1clock", caption.lower())
     text = _DIGITS.sub(lambda match: _spelled(match[0]), text)
     tokens: list[tuple[str, str]] = []
@@ -27,7 +27,7 @@ def tokens_of(caption: str, tagger: Tagger) -> list[tuple[str, str]]:
 
 
 def _corrected(tagged: list[list[str]]) -> list[tuple[str, str]]:
-    """What the tagger takes for an adjective ("is standing") or an adverb ("they back up") and is a verb."""
+    """Return what the tagger takes for an adjective ("is standing") or an adverb ("they back up") and is a verb."""
     result = [("", ""), ("", "")]
     for word, name in tagged:
         # Not "brings it back".
@@ -37,7 +37,7 @@ def _corrected(tagged: list[list[str]]) -> list[tuple[str, str]]:
 
 
 def _spelled(digits: str) -> str:
-    """A number below a thousand in words; a larger one as it is, which no word list knows."""
+    """Return a number below a thousand in words; a larger one as it is, which no word list knows."""
     number = int(digits) if len(digits) <= 3 else 1000
     if number >= 1000:
         return digits

@@ -14,7 +14,7 @@ _MANNERS = {"position", "pose", "stance", "motion", "movement", "pace", "speed",
 
 
 def verb(r: Reading, i: int, word: str) -> int | None:
-    """A verb, with what belongs to it."""
+    """Return a verb, with what belongs to it."""
     if r.classes[i] != "VERB":
         return None
     before = r.words[i - 1] if i else ""
@@ -68,7 +68,7 @@ def _shape(r: Reading, path: str) -> None:
 
 
 def _phrasal(r: Reading, i: int, word: str) -> int | None:
-    """Verbs whose meaning stands in the words behind them."""
+    """Return verbs whose meaning stands in the words behind them."""
     near, before = r.words[i + 1 : i + 4], r.words[i - 1] if i else ""
     behind = r.words[i + 1 : i + 5]
     up = "up" in near[:2] and (near[0] in ("up", "back"))

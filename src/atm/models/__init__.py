@@ -30,6 +30,12 @@ def _bamm() -> Rows:
     return SPECS
 
 
+def _causal_flow() -> Rows:
+    from atm.generators.causal_flow.spec import SPECS
+
+    return SPECS
+
+
 def _evaluator() -> Rows:
     from atm.evaluation.spec import SPECS
 
@@ -74,6 +80,7 @@ def _space() -> Rows:
 
 GENERATORS: dict[str, Callable[[], Rows]] = {
     "bamm": _bamm,
+    "causal_flow": _causal_flow,
     "mdm": _mdm,
     "mld": _mld,
     "momask": _momask,

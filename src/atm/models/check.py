@@ -266,7 +266,7 @@ def _expect_equal(ours: Tensor, theirs: Tensor, otherwise: str, tolerance: float
 
 
 def _equal(ours: Tensor, theirs: Tensor, tolerance: float = 1e-3) -> bool:
-    """Within a share of the size of the values: other batch sizes sum in another order."""
+    """Return within a share of the size of the values: other batch sizes sum in another order."""
     return torch.allclose(ours, theirs, rtol=tolerance, atol=tolerance * float(theirs.detach().square().mean().sqrt()))
 
 

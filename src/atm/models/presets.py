@@ -6,6 +6,7 @@ from atm.base.errors import InputError
 from atm.base.plugins import is_plugin, load_plugin, plugin_names
 from atm.evaluation.presets import PRESETS as EVALUATOR
 from atm.generators.bamm.presets import PRESETS as BAMM
+from atm.generators.causal_flow.presets import PRESETS as CAUSAL_FLOW
 from atm.generators.mdm.presets import PRESETS as MDM
 from atm.generators.mld.presets import PRESETS as MLD
 from atm.generators.momask.presets import PRESETS as MOMASK
@@ -15,7 +16,7 @@ from atm.interface import Preset
 from atm.models import find_spec
 from atm.space.presets import PRESETS as SPACE
 
-PRESETS: dict[str, Preset] = SPACE | EVALUATOR | MDM | MLD | MOTIONDIFFUSE | REMODIFFUSE | MOMASK | BAMM
+PRESETS: dict[str, Preset] = SPACE | EVALUATOR | MDM | MLD | MOTIONDIFFUSE | REMODIFFUSE | MOMASK | BAMM | CAUSAL_FLOW
 GROUP = "atm.presets"
 """Entry points by which another package adds rows: a name, and its `Preset`."""
 

@@ -21,7 +21,7 @@ def features_from_joints(
     *,
     target_offsets: Float[Tensor, "J 3"] | None = None,
 ) -> Float[Tensor, "S D"]:
-    """The published features of a motion, in all four steps: target body, canonical place, rotations, columns.
+    """Return the published features of a motion, in all four steps: target body, canonical place, rotations, columns.
 
     Args:
         joints: positions of at least 2 frames, y up, left on +x for who faces +z, at the skeleton's frame rate, in its
@@ -48,7 +48,8 @@ def features_from_joints(
 
 
 def canonical(joints: Float[Tensor, "T J 3"], skeleton: Skeleton) -> Float[Tensor, "T J 3"]:
-    """The motion on the floor (lowest joint of all frames), its first frame over the origin and facing +z; float32.
+    """Return the motion on the floor (lowest joint of all frames), its first frame over the origin and facing +z;
+    float32.
 
     Raises:
         InputError: the first frame faces exactly backwards, from where no way to +z is the shortest.
@@ -75,7 +76,7 @@ def contacts(joints: Float[Tensor, "T J 3"], skeleton: Skeleton) -> Float[Tensor
 
 
 def features_of_canonical(joints: Float[Tensor, "T J 3"], skeleton: Skeleton) -> Float[Tensor, "S D"]:
-    """The columns, for a motion that is on the target body and in canonical place already.
+    """Return the columns, for a motion that is on the target body and in canonical place already.
 
     Raises:
         InputError: a pose in which a rotation is undefined.
@@ -105,7 +106,7 @@ def features_of_canonical(joints: Float[Tensor, "T J 3"], skeleton: Skeleton) ->
 def root_from_features(
     features: Float[Tensor, "*b T D"], skeleton: Skeleton
 ) -> tuple[Float[Tensor, "*b T 4"], Float[Tensor, "*b T 3"]]:
-    """Where the root is and which way it faces.
+    """Return where the root is and which way it faces.
 
     Returns:
         The rotation that turns the body's front to +z, as quaternions (w, x, y, z), and the positions, in published
@@ -122,7 +123,7 @@ def root_from_features(
 
 
 def joints_from_features(features: Float[Tensor, "*b T D"], skeleton: Skeleton) -> Float[Tensor, "*b T J 3"]:
-    """Joint positions in published units, from the root and the position columns; differentiable.
+    """Return joint positions in published units, from the root and the position columns; differentiable.
 
     The published name is `recover_from_ric`; the field's `new_joints` files are its output.
     """
@@ -137,7 +138,7 @@ def joints_from_features(features: Float[Tensor, "*b T D"], skeleton: Skeleton) 
 def joints_from_rotations(
     features: Float[Tensor, "*b T D"], skeleton: Skeleton, offsets: Float[Tensor, "J 3"]
 ) -> Float[Tensor, "*b T J 3"]:
-    """Joint positions in the unit of `offsets`, from the root and the rotation columns; differentiable.
+    """Return joint positions in the unit of `offsets`, from the root and the rotation columns; differentiable.
 
     The published name is `recover_from_rot`, which takes one motion at a time.
 
@@ -153,7 +154,7 @@ def joints_from_rotations(
 
 
 def mirror_joints(joints: Float[Tensor, "*b J 3"]) -> Float[Tensor, "*b J 3"]:
-    """The motion of the mirrored body: x negated, left and right joints swapped.
+    """Return the motion of the mirrored body: x negated, left and right joints swapped.
 
     Takes the 22 joints of HumanML3D, the 21 of KIT, or the 52 of SMPL-H (22 and two hands of 15). Mirror joints and
     compute their features again: on features themselves there is no exact mirror.

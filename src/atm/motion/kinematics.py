@@ -18,13 +18,13 @@ _SMOOTHING_SIGMA = 20
 
 
 def offsets_of(pose: Float[Tensor, "J 3"], skeleton: Skeleton) -> Float[Tensor, "J 3"]:
-    """A body's bones in the reference pose: raw direction times the length that the bone has in this pose."""
+    """Return a body's bones in the reference pose: raw direction times the length that the bone has in this pose."""
     lengths = F.pad(torch.linalg.vector_norm(pose[1:] - pose[list(skeleton.parents[1:])], dim=-1), (1, 0))
     return pose.new_tensor(skeleton.raw_directions) * lengths[:, None]
 
 
 def facing(joints: Float[Tensor, "*b J 3"], skeleton: Skeleton) -> Float[Tensor, "*b 3"]:
-    """Which way hips and shoulders face: a horizontal unit vector."""
+    """Return which way hips and shoulders face: a horizontal unit vector."""
     right_hip, left_hip, right_shoulder, left_shoulder = (joints[..., j, :] for j in skeleton.face_joints)
     front = _front_of((right_hip - left_hip) + (right_shoulder - left_shoulder))
     return F.normalize(front, dim=-1).to(joints)
@@ -33,7 +33,7 @@ def facing(joints: Float[Tensor, "*b J 3"], skeleton: Skeleton) -> Float[Tensor,
 def inverse_kinematics(
     joints: Float[Tensor, "T J 3"], skeleton: Skeleton, *, smooth: bool = False
 ) -> Float[Tensor, "T J 4"]:
-    """Joint positions as rotations.
+    """Return joint positions as rotations.
 
     Row 0 turns the body's front to +z; its first frame is the identity, whatever the body does, as published. All
     other rows are relative to `Skeleton.rotation_parents`.
@@ -58,7 +58,7 @@ def forward_kinematics(
     offsets: Float[Tensor, "J 3"],
     skeleton: Skeleton,
 ) -> Float[Tensor, "*b J 3"]:
-    """Rotations as joint positions; differentiable.
+    """Return rotations as joint positions; differentiable.
 
     Args:
         local: rotation matrices, row 0 the root's, the others relative to `Skeleton.rotation_parents`.
@@ -76,7 +76,8 @@ def forward_kinematics(
 def uniform_skeleton(
     joints: Float[Tensor, "T J 3"], skeleton: Skeleton, target_offsets: Float[Tensor, "J 3"]
 ) -> Float[Tensor, "T J 3"]:
-    """The same motion on a body of the target's bone lengths: rotations in float32, their sum in float64, as published.
+    """Return the same motion on a body of the target's bone lengths: rotations in float32, their sum in float64, as
+    published.
 
     The root's way is scaled by the ratio of the leg lengths; the body's own lengths are those of its first frame.
     """
@@ -89,7 +90,7 @@ def uniform_skeleton(
 
 
 def smooth_over_time(values: Float[Tensor, "T C"], sigma: float = _SMOOTHING_SIGMA) -> Float[Tensor, "T C"]:
-    """Gaussian filter over frames, cut at four sigma, ends held."""
+    """Return Gaussian filter over frames, cut at four sigma, ends held."""
     radius = int(4 * sigma + 0.5)
     taps = torch.arange(-radius, radius + 1, dtype=torch.float64, device=values.device)
     weights = torch.softmax(-0.5 * (taps / sigma) ** 2, dim=0)
@@ -100,7 +101,7 @@ def smooth_over_time(values: Float[Tensor, "T C"], sigma: float = _SMOOTHING_SIG
 def _rotations_along_chains(
     joints: Float[Tensor, "T J 3"], skeleton: Skeleton, *, smooth: bool
 ) -> tuple[Float[Tensor, "T J 4"], Float[Tensor, "T J 4"]]:
-    """Local and absolute rotations."""
+    """Return local and absolute rotations."""
     # Directions in the precision of the joints, rotations in float32: only so are ours the published ones where a
     # bone is close to the opposite of its raw direction.
     bones = F.normalize(joints[:, 1:] - joints[:, list(skeleton.parents[1:])], dim=-1, eps=0.0).float()
@@ -151,6 +152,7 @@ def _published_facing(joints: Float[Tensor, "T J 3"], skeleton: Skeleton, smooth
 
 
 def _front_of(across: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b 3"]:
-    """Upward x direction of `across`, in float64: where the body faces backwards, its rotation magnifies rounding."""
+    """Return upward x direction of `across`, in float64: where the body faces backwards, its rotation magnifies
+    rounding."""
     x, _, z = F.normalize(across, dim=-1).double().unbind(-1)
     return torch.stack([z, torch.zeros_like(x), -x], dim=-1)

@@ -32,7 +32,7 @@ class Normaliser(nn.Module):
 
     @staticmethod
     def identity(width: int) -> "Normaliser":
-        """Changes nothing: a place for the statistics that a checkpoint brings."""
+        """Return changes nothing: a place for the statistics that a checkpoint brings."""
         return Normaliser(torch.zeros(width), torch.ones(width))
 
     def forward(self, features: Float[Tensor, "*any D"]) -> Float[Tensor, "*any D"]:
@@ -43,7 +43,8 @@ class Normaliser(nn.Module):
 
 
 def root_weighted(normaliser: Normaliser, weight: float) -> Normaliser:
-    """The statistics with the deviations of root columns and foot contacts divided by `weight`: those count more.
+    """Return the statistics with the deviations of root columns and foot contacts divided by `weight`: those count
+    more.
 
     Published as `feat_bias`. The statistics of published checkpoints have it in them already.
     """
@@ -55,7 +56,8 @@ def root_weighted(normaliser: Normaliser, weight: float) -> Normaliser:
 
 
 def sinusoid(length: int, width: int) -> Float[Tensor, "length width"]:
-    """Fixed positions: sine in even columns, cosine in odd ones, base 10000 (Vaswani et al. 2017, section 3.5)."""
+    """Return fixed positions: sine in even columns, cosine in odd ones, base 10000 (Vaswani et al. 2017, section
+    3.5)."""
     position = torch.arange(length)[:, None]
     rate = torch.exp(torch.arange(0, width, 2) * (-math.log(10000.0) / width))
     table = torch.zeros(length, width)
@@ -65,5 +67,5 @@ def sinusoid(length: int, width: int) -> Float[Tensor, "length width"]:
 
 
 def length_mask(lengths: Int[Tensor, "B"], size: int) -> Bool[Tensor, "B size"]:
-    """True at positions before each length."""
+    """Return true at positions before each length."""
     return torch.arange(size, device=lengths.device)[None, :] < lengths[:, None]

@@ -13,22 +13,22 @@ _ANKLE_HEIGHT = 0.12
 
 
 def velocity(joints: Float[Tensor, "*b T J 3"], fps: float) -> Float[Tensor, "*b S J 3"]:
-    """First difference over time, in m/s: one frame less than `joints`."""
+    """Return first difference over time, in m/s: one frame less than `joints`."""
     return joints.diff(dim=-3) * fps
 
 
 def acceleration(joints: Float[Tensor, "*b T J 3"], fps: float) -> Float[Tensor, "*b S J 3"]:
-    """Second difference over time, in m/s²: two frames less than `joints`."""
+    """Return second difference over time, in m/s²: two frames less than `joints`."""
     return joints.diff(n=2, dim=-3) * fps**2
 
 
 def jerk(joints: Float[Tensor, "*b T J 3"], fps: float) -> Float[Tensor, "*b S J 3"]:
-    """Third difference over time, in m/s³: three frames less than `joints`."""
+    """Return third difference over time, in m/s³: three frames less than `joints`."""
     return joints.diff(n=3, dim=-3) * fps**3
 
 
 def foot_skate(joints: Float[Tensor, "T J 3"], skeleton: Skeleton) -> float:
-    """How fast planted feet slide: median ground speed of their toes, in cm/s.
+    """Return how fast planted feet slide: median ground speed of their toes, in cm/s.
 
     A foot is planted while its toe is below 5 cm and its ankle below 12 cm, over the lowest joint of the motion, for
     at least 4 frames; the first and the last frame of such a run do not count, there the foot lands and leaves.

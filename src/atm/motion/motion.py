@@ -12,7 +12,7 @@ from atm.motion.features import joints_from_features
 from atm.motion.skeletons import Skeleton, skeleton_of_width
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Motion:
     """Motions of different lengths, padded at the end.
 
@@ -50,7 +50,7 @@ class Motion:
         return len(self.lengths)
 
     def __getitem__(self, rows) -> "Motion":
-        """The motions of these rows (slice, list, or index tensor), still a batch."""
+        """Return the motions of these rows (slice, list, or index tensor), still a batch."""
         return Motion(self.features[rows], self.lengths[rows])
 
     def to(self, device: torch.device | str) -> "Motion":
@@ -60,7 +60,7 @@ class Motion:
         return replace(self, features=self.features.detach())
 
     def zero_padding(self) -> "Motion":
-        """The same motions with zeros behind each end, also where the padding holds no numbers."""
+        """Return the same motions with zeros behind each end, also where the padding holds no numbers."""
         return replace(self, features=self.features.masked_fill(~self.mask[..., None], 0.0))
 
 

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 
 def between(u: Float[Tensor, "*#b 3"], v: Float[Tensor, "*#b 3"]) -> Float[Tensor, "*b 4"]:
-    """The rotation that takes the direction of `u` to that of `v` by the shortest way.
+    """Return the rotation that takes the direction of `u` to that of `v` by the shortest way.
 
     Exactly opposite vectors have no shortest way and give NaN, as in the published tools.
     """
@@ -21,7 +21,7 @@ def between(u: Float[Tensor, "*#b 3"], v: Float[Tensor, "*#b 3"]) -> Float[Tenso
 
 
 def multiply(q: Float[Tensor, "*#b 4"], r: Float[Tensor, "*#b 4"]) -> Float[Tensor, "*b 4"]:
-    """Hamilton product q r: first `r`, then `q`."""
+    """Return hamilton product q r: first `r`, then `q`."""
     qw, qx, qy, qz = q.unbind(-1)
     rw, rx, ry, rz = r.unbind(-1)
     return torch.stack(
@@ -36,7 +36,7 @@ def multiply(q: Float[Tensor, "*#b 4"], r: Float[Tensor, "*#b 4"]) -> Float[Tens
 
 
 def inverse(q: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 4"]:
-    """The opposite rotation, of a unit quaternion."""
+    """Return the opposite rotation, of a unit quaternion."""
     w, xyz = q.split([1, 3], dim=-1)
     return torch.cat([w, -xyz], dim=-1)
 
@@ -50,7 +50,7 @@ def rotate(q: Float[Tensor, "*#b 4"], v: Float[Tensor, "*#b 3"]) -> Float[Tensor
 
 
 def matrix_from_quaternion(q: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 3 3"]:
-    """Rotation matrix of a quaternion of any length but 0."""
+    """Return rotation matrix of a quaternion of any length but 0."""
     w, x, y, z = q.unbind(-1)
     s = 2 / (q * q).sum(-1)
     rows = [
@@ -62,12 +62,13 @@ def matrix_from_quaternion(q: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 3 3"]:
 
 
 def sixd_from_matrix(matrix: Float[Tensor, "*b 3 3"]) -> Float[Tensor, "*b 6"]:
-    """First column, then second column (Zhou et al. 2019, arXiv:1812.07035)."""
+    """Return first column, then second column (Zhou et al. 2019, arXiv:1812.07035)."""
     return torch.cat([matrix[..., 0], matrix[..., 1]], dim=-1)
 
 
 def matrix_from_sixd(sixd: Float[Tensor, "*b 6"]) -> Float[Tensor, "*b 3 3"]:
-    """The nearest rotation that keeps the direction of the first column; the two columns need not be unit or square."""
+    """Return the nearest rotation that keeps the direction of the first column; the two columns need not be unit or
+    square."""
     first, second = sixd.split(3, dim=-1)
     x = F.normalize(first, dim=-1)
     z = F.normalize(torch.linalg.cross(x, second), dim=-1)
@@ -75,6 +76,6 @@ def matrix_from_sixd(sixd: Float[Tensor, "*b 6"]) -> Float[Tensor, "*b 3 3"]:
 
 
 def about_y(angle: Float[Tensor, "*b"]) -> Float[Tensor, "*b 4"]:
-    """The rotation by `angle` (radians) about the upward axis; positive turns +z towards +x."""
+    """Return the rotation by `angle` (radians) about the upward axis; positive turns +z towards +x."""
     zero = torch.zeros_like(angle)
     return torch.stack([torch.cos(angle / 2), zero, torch.sin(angle / 2), zero], dim=-1)

@@ -60,7 +60,7 @@ class Skeleton:
 
     @cached_property
     def columns(self) -> dict[str, slice]:
-        """Where each group of features stands, in order.
+        """Return where each group of features stands, in order.
 
         `yaw_step` (half a turn's angle, radians per frame), `root_step` (x and z), `root_height`, `positions` (joints
         1 and up), `rotations` (6-d, joints 1 and up), `velocities` (all joints, per frame), `contacts` (left ankle,
@@ -134,7 +134,7 @@ class Skeleton:
         return tuple(self.joint_names.index(name) for name in partner)
 
     def index(self, joint: str) -> int:
-        """Index of a joint by its name.
+        """Return index of a joint by its name.
 
         Raises:
             ValueError: the body has no joint of that name.
@@ -144,7 +144,7 @@ class Skeleton:
         return self.joint_names.index(joint)
 
     def frames(self, seconds: float) -> int:
-        """Whole frames of a duration, rounded to the nearest."""
+        """Return whole frames of a duration, rounded to the nearest."""
         return round(seconds * self.fps)
 
 
@@ -195,7 +195,7 @@ KIT = Skeleton(
 
 
 def skeleton_of_width(width: int) -> Skeleton:
-    """The skeleton whose features have this many numbers per frame.
+    """Return the skeleton whose features have this many numbers per frame.
 
     Raises:
         InputError: neither body has features of this width.

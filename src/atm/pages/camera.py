@@ -43,7 +43,7 @@ class Camera:
         return np.stack([right, np.cross(back, right), back])
 
     def project(self, points: Float[np.ndarray, "*n 3"]) -> Projected:
-        """Where the points are in the picture; what is behind the camera is put just before it."""
+        """Return where the points are in the picture; what is behind the camera is put just before it."""
         seen = (points - self.eye) @ self.axes.T
         scale = self.height / 2 / np.tan(FIELD_OF_VIEW / 2) / np.maximum(-seen[..., 2], 0.05)
         x = self.width / 2 + seen[..., 0] * scale
@@ -59,7 +59,7 @@ def camera_around(
     azimuth: float = AZIMUTH,
     elevation: float = ELEVATION,
 ) -> Camera:
-    """The nearest camera of this direction that has all points in the picture, with a margin, in the middle.
+    """Return the nearest camera of this direction that has all points in the picture, with a margin, in the middle.
 
     Args:
         points: in metres.

@@ -1,24 +1,29 @@
 """Charts as inline SVG: they take the page's colours, light or dark, and need nothing but the page."""
 
 import html
-import math
-from collections.abc import Callable, Mapping, Sequence
+import io
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Real
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Numbers = Sequence[float] | Real[np.ndarray, "_"]
 Series = tuple[Numbers, Numbers]
 """x and y of one line; y may hold NaN, which leaves a gap."""
 
 WIDTH, HEIGHT = 560, 300
-LEFT, RIGHT, TOP, BOTTOM = 62, 24, 34, 46
+INK = "#232120"
+"""Words and axes outside of our pages; on them, the page's own ink."""
 SERIES_COLOURS = ("#8d8a83", "#c25a2c", "#2e7fa3", "#6f58b5", "#3f8f5e", "#b98a1e")
 """Outside of our pages, where `--series-1` ... are not set."""
 MOST_POINTS = 400
 """A longer line is shown by means of neighbouring points: no screen has more, and every page would carry them."""
-LETTER = 7.2
-"""Width of a letter, guessed: SVG cannot be asked for it before it is shown."""
 
 
 def line_chart(
@@ -30,7 +35,7 @@ def line_chart(
     log_y: bool = False,
     smooth: int = 0,
 ) -> str:
-    """Lines over one pair of axes, with a legend; colours in the order of the series, grey first (a baseline).
+    """Draw lines over one pair of axes, with a legend; colours in the order of the series, grey first (a baseline).
 
     Args:
         series: x and y of each line by its name.
@@ -43,38 +48,62 @@ def line_chart(
         ValueError: x and y of different lengths, or not one number that can be drawn.
     """
     lines = {name: _cleaned(name, x, y, log_y) for name, (x, y) in series.items()}
-    known = [(x, y) for x, y in lines.values() if np.isfinite(y).any()]
-    if not known:
+    if not any(np.isfinite(y).any() for _, y in lines.values()):
         raise ValueError(f"chart {title or y_label!r} has no number to draw")
-    x_low, x_high = _span(np.concatenate([x[np.isfinite(y)] for x, y in known]))
-    y_low, y_high = _span(np.concatenate([y[np.isfinite(y)] for _, y in known]), room=0.05)
-    x_ticks, y_ticks = _ticks(x_low, x_high, 6), _log_ticks(y_low, y_high) if log_y else _ticks(y_low, y_high, 5)
+    # Imported where it is used: every command of `atm` reads this module, few draw.
+    from matplotlib.figure import Figure
 
-    rows = _legend_rows(list(lines))
-    top = TOP + 16 * (len(rows) - 1)
+    figure = Figure(figsize=(WIDTH / 72, HEIGHT / 72), layout="constrained")
+    axes = figure.add_subplot()
+    for index, (name, (x, y)) in enumerate(lines.items(), start=len(lines) == 1):  # one line alone is no baseline
+        colour = SERIES_COLOURS[index % len(SERIES_COLOURS)]
+        if smooth:
+            axes.plot(x, _shown(y, log_y), color=colour, linewidth=1, alpha=0.3, clip_on=False)
+            y = _running_mean(y, smooth)
+        dots = "o" if np.isfinite(y).sum() <= 12 else ""
+        style = {"linewidth": 2, "marker": dots, "markersize": 5.5, "clip_on": False}
+        axes.plot(x, _shown(y, log_y), color=colour, label=name, **style)
+    _dress(axes, x_label, y_label, log_y)
+    _head(axes, title)
+    drawn = figure_svg(figure, page=True, label=f"{title or y_label}: {', '.join(lines)}")
+    return drawn.replace("<svg", '<svg class="chart"', 1)
 
-    def to_x(x: np.ndarray | float) -> np.ndarray | float:
-        return LEFT + (x - x_low) / (x_high - x_low) * (WIDTH - LEFT - RIGHT)
 
-    def to_y(y: np.ndarray | float) -> np.ndarray | float:
-        return HEIGHT - BOTTOM - (y - y_low) / (y_high - y_low) * (HEIGHT - top - BOTTOM)
+def figure_svg(figure: "Figure", *, page: bool, label: str = "") -> str:
+    """Return a matplotlib figure as SVG text, the same for the same figure, whatever the day and the machine.
 
-    # One line alone is no baseline.
-    colours = {name: _colour(index + (len(lines) == 1)) for index, name in enumerate(lines)}
-    parts = [_grid(to_x, to_y, x_ticks, y_ticks)]
-    if smooth:
-        parts += [_line(to_x(x), to_y(y), colours[name], faint=True) for name, (x, y) in lines.items()]
-        lines = {name: (x, _running_mean(y, smooth)) for name, (x, y) in lines.items()}
-    parts += [_line(to_x(x), to_y(y), colours[name]) for name, (x, y) in lines.items()]
-    parts += [_words(x_label, y_label, title), _legend(rows, colours)]
-    label = html.escape(f"{title or y_label}: {', '.join(lines)}", quote=True)
-    return (
-        f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}" '
-        f'xmlns="http://www.w3.org/2000/svg" font-family="system-ui, sans-serif" font-size="12">{"".join(parts)}</svg>'
-    )
+    Args:
+        figure: drawn with `INK` and `SERIES_COLOURS`.
+        page: for one of our pages, whose colours and font it takes; False: for a file of its own.
+        label: what is to be seen, for who cannot see it.
+    """
+    import matplotlib
+
+    out = io.StringIO()
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "atm"}):
+        figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})
+    text = out.getvalue()[out.getvalue().index("<svg") :]
+    # Versions, a style that would hold for all of a page, names that nothing refers to, turns by nothing.
+    for pattern in (
+        r"<metadata>.*?</metadata>\s*",
+        r"<style.*?</style>",
+        r' id="[\w.]+_\d+"',
+        r' transform="rotate\(-0 .*?"',
+    ):
+        text = re.sub(pattern, "", text, flags=re.DOTALL)
+    text = re.sub(r"\s*\n\s*", " ", text)
+    text = re.sub(r"""(?<=[ "])(-?\d+\.\d\d)\d+""", r"\1", text)  # a hundredth of a point is enough
+    style = 'stroke-linejoin="round"'
+    if page:
+        for index, colour in enumerate(SERIES_COLOURS, start=1):
+            text = text.replace(colour, f"var(--series-{index},{colour})")
+        text = re.sub(r" font-family: [^;]*;", "", text).replace(INK, "currentColor")
+        style += f' font-family="system-ui, sans-serif" role="img" aria-label="{html.escape(label, quote=True)}"'
+    return text.replace("<svg", f"<svg {style}", 1)
 
 
 def _cleaned(name: str, x: Numbers, y: Numbers, log_y: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return x and y (its logarithm, where the axis is one), at most `MOST_POINTS` of them."""
     x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     if x.shape != y.shape or x.ndim != 1:
         raise ValueError(f"series {name!r}: x and y must be of one length, got shapes {x.shape} and {y.shape}")
@@ -89,7 +118,7 @@ def _cleaned(name: str, x: Numbers, y: Numbers, log_y: bool) -> tuple[np.ndarray
 
 
 def _running_mean(y: np.ndarray, reach: int) -> np.ndarray:
-    """Mean over the known neighbours; a gap stays a gap."""
+    """Return the mean over the known neighbours; a gap stays a gap."""
     known = np.isfinite(y)
     window = np.ones(2 * reach + 1)
     half = slice(reach, reach + len(y))
@@ -97,118 +126,46 @@ def _running_mean(y: np.ndarray, reach: int) -> np.ndarray:
     return np.where(known, total / np.maximum(np.convolve(known, window)[half], 1), np.nan)
 
 
-def _span(values: np.ndarray, room: float = 0.0) -> tuple[float, float]:
-    low, high = float(values.min()), float(values.max())
-    if low == high:
-        low, high = low - (abs(low) or 1) * 0.1, high + (abs(high) or 1) * 0.1
-    return low - room * (high - low), high + room * (high - low)
+def _shown(y: np.ndarray, log_y: bool) -> np.ndarray:
+    return 10.0**y if log_y else y
 
 
-def _ticks(low: float, high: float, about: int) -> list[tuple[float, str]]:
-    """Round numbers (1, 2 or 5 times a power of ten apart) with how they are written."""
-    rough = (high - low) / about
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough)
-    digits = max(0, -math.floor(math.log10(step)))
-    first = math.ceil(low / step - 1e-9)
-    values = [k * step for k in range(first, math.floor(high / step + 1e-9) + 1)]
-    return [(value, f"{value:,.{digits}f}" if abs(value) > step / 2 else "0") for value in values]
+def _dress(axes: "Axes", x_label: str, y_label: str, log_y: bool) -> None:
+    """Set scales, ticks and words; a quiet grid, no frame."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator, ScalarFormatter
+
+    axes.margins(x=0, y=0.05)
+    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    if log_y:
+        axes.set_yscale("log")
+        low, high = axes.get_ylim()
+        axes.yaxis.set_major_locator(LogLocator(subs=(1,) if high > 300 * low else (1, 2, 5)))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    else:
+        axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+        axes.yaxis.set_major_formatter(ScalarFormatter(useOffset=False))
+        axes.ticklabel_format(axis="y", style="plain")
+    axes.set_xlabel(x_label, color=INK, alpha=0.75, fontsize=11.5)
+    axes.set_ylabel(y_label, color=INK, alpha=0.75, fontsize=11.5)
+    axes.grid(axis="y", color=INK, alpha=0.13, linewidth=0.8)
+    axes.tick_params(length=0, labelcolor=INK, labelsize=11.5)
+    for side, spine in axes.spines.items():
+        spine.set(visible=side == "bottom", color=INK, alpha=0.4)
 
 
-def _log_ticks(low: float, high: float) -> list[tuple[float, str]]:
-    factors = (1,) if high - low > 2.5 else (1, 2, 5)
-    values = [
-        (math.log10(factor) + power, f"{factor * 10.0**power:g}")
-        for power in range(math.floor(low), math.ceil(high) + 1)
-        for factor in factors
-    ]
-    return [(value, label) for value, label in values if low <= value <= high]
-
-
-def _grid(
-    to_x: Callable[[float], float],
-    to_y: Callable[[float], float],
-    x_ticks: list[tuple[float, str]],
-    y_ticks: list[tuple[float, str]],
-) -> str:
-    parts = []
-    for value, label in y_ticks:
-        y = to_y(value)
-        parts.append(f'<path d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}" stroke="currentColor" stroke-opacity="0.12"/>')
-        parts.append(f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{label}</text>')
-    for value, label in x_ticks:
-        x = to_x(value)
-        parts.append(f'<path d="M{x:.1f} {HEIGHT - BOTTOM}v5" stroke="currentColor" stroke-opacity="0.4"/>')
-        parts.append(f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{label}</text>')
-    axis = f'<path d="M{LEFT} {HEIGHT - BOTTOM}H{WIDTH - RIGHT}" stroke="currentColor" stroke-opacity="0.4"/>'
-    return f'<g fill="currentColor" fill-opacity="0.7">{"".join(parts)}{axis}</g>'
-
-
-def _line(x: np.ndarray, y: np.ndarray, colour: str, *, faint: bool = False) -> str:
-    commands, pen_down = [], False
-    for px, py in zip(x, y, strict=True):
-        if np.isnan(py):
-            pen_down = False
-            continue
-        commands.append(f"{'L' if pen_down else 'M'}{px:.1f} {py:.1f}")
-        pen_down = True
-    dots = ""
-    if len(commands) <= 12 and not faint:
-        points = [(px, py) for px, py in zip(x, y, strict=True) if not np.isnan(py)]
-        dots = "".join(f'<circle cx="{px:.1f}" cy="{py:.1f}" r="3.2" fill="{colour}"/>' for px, py in points)
-    path = "".join(commands)
-    return (
-        f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="{1 if faint else 2}" '
-        f'stroke-opacity="{0.3 if faint else 1}" stroke-linejoin="round" stroke-linecap="round"/>{dots}'
-    )
-
-
-def _words(x_label: str, y_label: str, title: str) -> str:
-    middle_x, middle_y = (LEFT + WIDTH - RIGHT) / 2, (TOP + HEIGHT - BOTTOM) / 2
-    heading = f'<text x="{LEFT}" y="16" font-size="13.5" font-weight="600">{html.escape(title)}</text>' if title else ""
-    return (
-        f'<g fill="currentColor">{heading}'
-        f'<text x="{middle_x}" y="{HEIGHT - 8}" text-anchor="middle" fill-opacity="0.7">{html.escape(x_label)}</text>'
-        f'<text transform="translate(14 {middle_y}) rotate(-90)" text-anchor="middle" fill-opacity="0.7">'
-        f"{html.escape(y_label)}</text></g>"
-    )
-
-
-def _legend_rows(names: list[str]) -> list[list[str]]:
-    """The names in as many rows as they need."""
-    rows, free = [[]], 0.0
-    for name in names:
-        needed = _legend_width(name)
-        if rows[-1] and needed > free:
-            rows.append([])
-        if not rows[-1]:
-            free = WIDTH - LEFT - RIGHT
-        rows[-1].append(name)
-        free -= needed
-    return rows
-
-
-def _legend_width(name: str) -> float:
-    return LETTER * len(name) + 30
-
-
-def _legend(rows: list[list[str]], colours: dict[str, str]) -> str:
-    """Names behind dashes of their colours, flush right. Dashes are letters, so that they stand where the names begin,
-    whatever the font."""
-    parts = []
-    for row, names in enumerate(rows):
-        named = (
-            f'<tspan dx="{14 if place else 0}" fill="{colours[name]}" stroke="{colours[name]}" stroke-width="1.6">—'
-            f'</tspan><tspan dx="5">{html.escape(name)}</tspan>'
-            for place, name in enumerate(names)
-        )
-        parts.append(
-            f'<text x="{WIDTH - RIGHT}" y="{30 + 16 * row}" text-anchor="end" fill="currentColor">'
-            f"{''.join(named)}</text>"
-        )
-    return "".join(parts)
-
-
-def _colour(index: int) -> str:
-    k = index % len(SERIES_COLOURS)
-    return f"var(--series-{k + 1},{SERIES_COLOURS[k]})"
+def _head(axes: "Axes", title: str) -> None:
+    """Set the title on the left and, below it, the legend on the right, in as many rows as it needs."""
+    width = 0.9 * WIDTH / 72 * axes.figure.dpi
+    names = len(axes.get_legend_handles_labels()[1])
+    for columns in range(names, 0, -1):
+        legend = axes.legend(
+            loc="lower right", bbox_to_anchor=(1, 1), ncols=columns, frameon=False, labelcolor=INK, fontsize=11.5,
+            borderaxespad=0, handlelength=1.2, handletextpad=0.5, columnspacing=1.3,
+        )  # fmt: skip
+        if legend.get_window_extent().width <= width:
+            break
+    if title:
+        pad = legend.get_window_extent().height * 72 / axes.figure.dpi
+        axes.set_title(title, loc="left", pad=pad, fontsize=13, fontweight="bold", color=INK)

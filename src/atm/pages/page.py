@@ -1,11 +1,16 @@
 """One self-contained HTML page: style, script, tables, notes and figures; nothing is fetched from anywhere."""
 
-import html
+import base64
+import gzip
 import re
 from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib import resources
 from typing import NamedTuple
+
+from jinja2 import Environment, PackageLoader
+from jinja2.runtime import Macro
+from markupsafe import Markup, escape
 
 VIEWER_MARK = 'class="motion-view"'
 
@@ -45,7 +50,7 @@ def page(
     footer: str = "",
     theme: str | None = None,
 ) -> str:
-    """A whole page out of fragments of HTML.
+    """Return a whole page out of fragments of HTML.
 
     Args:
         title: heading of the page and name of its tab; plain text, like `kicker`, `lead` and `footer`.
@@ -60,86 +65,84 @@ def page(
     """
     body = "\n".join(body_parts)
     viewer = VIEWER_MARK in body
-    style = _asset("page.css") + (_asset("viewer.css") if viewer else "")
-    script = f"<script>\n{viewer_script()}</script>" if viewer else ""
-    head = "".join(
-        f'<{tag} class="{name}">{html.escape(text)}</{tag}>' if name else f"<{tag}>{html.escape(text)}</{tag}>"
-        for tag, name, text in (("p", "kicker", kicker), ("h1", "", title), ("p", "lead", lead))
-        if text
-    )
-    foot = f"<footer>{html.escape(footer)}</footer>" if footer else ""
-    chosen = f' data-theme="{theme}"' if theme else ""
     return (
-        f'<!doctype html>\n<html lang="en"{chosen}>\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<link rel="icon" href="data:,">\n'
-        f"<title>{html.escape(title)}</title>\n<style>\n{style}</style>\n</head>\n"
-        f"<body>\n<main>\n<header>{head}</header>\n{body}\n{foot}</main>\n{script}\n</body>\n</html>\n"
+        _environment()
+        .get_template("page.html")
+        .render(
+            title=title,
+            kicker=kicker,
+            lead=lead,
+            footer=footer,
+            theme=theme,
+            body=body,
+            style=_asset("page.css") + (viewer_style() if viewer else ""),
+            script=viewer_script() if viewer else "",
+        )
     )
 
 
 def viewer_script() -> str:
-    """The viewer's JavaScript, for pages that are not made by `page`."""
-    return _asset("painter.js") + _asset("viewer.js")
+    """Return the viewer's JavaScript, for pages that are not made by `page`."""
+    return f'const atmThree = "{_library()}";\n' + _asset("painter.js") + _asset("viewer.js")
 
 
 def viewer_style() -> str:
-    """The viewer's CSS, for pages that are not made by `page`."""
+    """Return the viewer's CSS, for pages that are not made by `page`."""
     return _asset("viewer.css")
 
 
 def section(heading: str, *parts: str) -> str:
-    """A heading with an anchor (the heading in lower case, joined by hyphens) and what follows it."""
-    return f'<section id="{_anchor(heading)}"><h2>{html.escape(heading)}</h2>\n' + "\n".join(parts) + "</section>"
+    """Return a heading with an anchor (the heading in lower case, joined by hyphens) and what follows it."""
+    return str(_part("section")(heading, parts))
 
 
 def contents(headings: Sequence[str]) -> str:
-    """Links to the sections of these headings."""
-    links = "".join(f'<a href="#{_anchor(heading)}">{html.escape(heading)}</a>' for heading in headings)
-    return f'<nav class="contents" aria-label="Contents">{links}</nav>'
+    """Return links to the sections of these headings."""
+    return str(_part("contents")(headings))
 
 
 def paragraph(text: str) -> str:
     """Plain text as a paragraph; `code` between backticks."""
-    return f"<p>{_inline(text)}</p>"
+    return str(_part("paragraph")(text))
+
+
+def bullets(lines: Sequence[str]) -> str:
+    """Plain texts as a list; backticks as in `paragraph`."""
+    return str(_part("bullets")(lines))
 
 
 def quoted(text: str) -> str:
-    """A caption in quotation marks, without its full stop, so that it can stand in a sentence."""
+    """Return a caption in quotation marks, without its full stop, so that it can stand in a sentence."""
     return f"“{text.rstrip('.')}”"
 
 
 def note(text: str, kind: str = "") -> str:
-    """A paragraph set apart. `kind`: `good`, `warn`, `bad` or nothing."""
-    return f'<div class="note {kind}"><p>{_inline(text)}</p></div>'
+    """Return a paragraph set apart. `kind`: `good`, `warn`, `bad` or nothing."""
+    return str(_part("note")(text, kind))
 
 
 def facts(pairs: dict[str, str]) -> str:
-    """A few figures in large print, each under its name."""
-    cells = "".join(
-        f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(str(value))}</dd></div>" for name, value in pairs.items()
-    )
-    return f'<dl class="facts">{cells}</dl>'
+    """Return a few figures in large print, each under its name."""
+    return str(_part("facts")(pairs))
 
 
 def decimal(value: float, digits: int = 3) -> str:
-    """A figure for reading: with a minus sign, where a program writes a hyphen."""
+    """Return a figure for reading: with a minus sign, where a program writes a hyphen."""
     return f"{value:.{digits}f}".replace("-", "−")
 
 
 def figure(content: str, caption: str = "") -> str:
-    """A chart or picture (SVG or HTML) with a caption."""
-    below = f"<figcaption>{_inline(caption)}</figcaption>" if caption else ""
-    return f'<figure class="figure">{content}{below}</figure>'
+    """Return a chart or picture (SVG or HTML) with a caption."""
+    return str(_part("figure")(content, caption))
 
 
 def side_by_side(*parts: str) -> str:
-    """Parts beside one another where there is room."""
-    return f'<div class="row">{"".join(parts)}</div>'
+    """Return parts beside one another where there is room."""
+    return str(_part("side_by_side")(parts))
 
 
 def table(first: str, columns: Sequence[Column | str], rows: Sequence[Row], *, caption: str = "") -> str:
-    """A table whose figures line up; None is shown as a dash.
+    """Return a table whose figures line up; None is shown as a dash.
 
     Args:
         first: name of the first column, that of the rows.
@@ -151,50 +154,47 @@ def table(first: str, columns: Sequence[Column | str], rows: Sequence[Row], *, c
         ValueError: a row whose number of cells is not that of the columns.
     """
     columns = [Column(column) if isinstance(column, str) else column for column in columns]
-    head = "".join(_head(column) for column in [Column(first), *columns])
-    body = ""
     for row in rows:
         if len(row.cells) != len(columns):
             raise ValueError(f"row {row.name!r} has {len(row.cells)} cells, the table has {len(columns)} columns")
-        cells = "".join(
-            _cell(cell, column, index in row.best)
-            for index, (cell, column) in enumerate(zip(row.cells, columns, strict=True))
-        )
-        style = ' class="reference"' if row.reference else ""
-        body += f'<tr{style}><th scope="row">{html.escape(row.name)}</th>{cells}</tr>'
-    whole = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    # Below the part that scrolls, so that it is read in full on a narrow page.
-    below = f"<figcaption>{_inline(caption)}</figcaption>" if caption else ""
-    return f'<figure class="table"><div class="table-wrap">{whole}</div>{below}</figure>'
+    return str(_part("table")([Column(first), *columns], rows, caption))
 
 
-def _head(column: Column) -> str:
-    opening = '<th scope="col" class="text">' if column.prose else '<th scope="col">'
-    hint = f"<small>{html.escape(column.hint)}</small>" if column.hint else ""
-    return f"{opening}{html.escape(column.name)}{hint}</th>"
+@cache
+def _environment() -> Environment:
+    """Return the templates of this package, with what they call."""
+    made = Environment(loader=PackageLoader("atm.pages"), autoescape=True, trim_blocks=True, keep_trailing_newline=True)
+    made.filters |= {"inline": _inline, "anchor": _anchor, "cell": _cell}
+    return made
 
 
-def _cell(cell: str | float | Interval | None, column: Column, best: bool) -> str:
-    names = " ".join(name for name, wanted in (("text", column.prose), ("best", best)) if wanted)
-    opening = f'<td class="{names}">' if names else "<td>"
+@cache
+def _part(name: str) -> Macro:
+    return getattr(_environment().get_template("parts.html").module, name)
+
+
+def _cell(cell: str | float | Interval | None) -> str | Markup:
     if cell is None:
-        content = "–"
-    elif isinstance(cell, Interval):
-        half = f'<span class="interval">±&#8239;{cell.half_width:.{cell.digits}f}</span>'
-        content = decimal(cell.mean, cell.digits) + half
-    elif isinstance(cell, float):
-        content = decimal(cell)
-    else:
-        content = html.escape(str(cell))
-    return f"{opening}{content}</td>"
+        return "–"
+    if isinstance(cell, Interval):
+        half = Markup('<span class="interval">±&#8239;{}</span>').format(f"{cell.half_width:.{cell.digits}f}")
+        return decimal(cell.mean, cell.digits) + half
+    return decimal(cell) if isinstance(cell, float) else str(cell)
 
 
-def _inline(text: str) -> str:
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text, quote=False))
+def _inline(text: str) -> Markup:
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def _anchor(heading: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", heading.lower()).strip("-")
+
+
+@cache
+def _library() -> str:
+    """Return the vendored three.js, packed: a quarter of its length."""
+    packed = gzip.compress(_asset("three/three.min.js").encode(), mtime=0)
+    return base64.b64encode(packed).decode("ascii")
 
 
 @cache

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from atm.export.body import FACE, NOSE_LENGTH, NOSE_OUT, NOSE_RADIUS, NOSE_UP, body_of
+from atm.export.body import FACE, NOSE_LENGTH, NOSE_OUT, NOSE_RADIUS, NOSE_UP, body_of, joint_index
 from atm.export.npz import check_joints
 from atm.motion import HUMANML3D, Skeleton
 from atm.pages.camera import Camera, camera_around
@@ -34,7 +34,7 @@ def render_frames(
     text: str = "",
     trail: bool = True,
 ) -> Iterator[Image.Image]:
-    """One picture per frame; the camera stands still and has the whole motion in view.
+    """Give one picture per frame; the camera stands still and has the whole motion in view.
 
     Args:
         joints: in metres, y up.
@@ -91,7 +91,7 @@ class Figure:
         return np.concatenate([self.ends - thick, self.ends + thick]).reshape(-1, 3)
 
     def shapes(self, camera: Camera) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Nearness of each group (T, G), outlines and lit parts (T, K, 2 ROUND, 2) of all capsules."""
+        """Return nearness of each group (T, G), outlines and lit parts (T, K, 2 ROUND, 2) of all capsules."""
         xy, scale = camera.project(self.ends)
         radii = self.radii * scale
         light = camera.axes[:2] @ (SUN / np.linalg.norm(SUN)) * [1, -1]
@@ -101,23 +101,23 @@ class Figure:
         return nearness, outer, inner
 
     def shadows(self, camera: Camera) -> np.ndarray:
-        """Outlines on the floor (T, K, 2 ROUND, 2), as the camera sees them."""
+        """Return outlines on the floor (T, K, 2 ROUND, 2), as the camera sees them."""
         xy, scale = camera.project(_on_floor(self.ends, self.floor, along=SUN))
         return _outlines(xy, self.radii * scale)
 
 
 def _nose(joints: np.ndarray, skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray]:
-    left, right, neck, head = (joints[:, skeleton.index(joint)] for joint in FACE)
-    up = _unit(head - neck)
+    left, right, chest, head = (joints[:, joint_index(skeleton, joint)] for joint in FACE)
+    up = _unit(head - chest)
     forward = _unit(np.cross(left - right, up))
-    root = neck + (head - neck) * NOSE_UP + forward * NOSE_OUT
+    root = head + up * NOSE_UP + forward * NOSE_OUT
     tip = root + (forward - 0.5 * up) * NOSE_LENGTH
     radii = np.broadcast_to([NOSE_RADIUS, 0.8 * NOSE_RADIUS], (len(joints), 1, 2))
     return np.stack([root, tip], axis=1)[:, None], radii
 
 
 def _outlines(xy: np.ndarray, radii: np.ndarray) -> np.ndarray:
-    """Around two circles (..., 2, 2) of these radii (..., 2): a polygon of ROUND corners at each end."""
+    """Return around two circles (..., 2, 2) of these radii (..., 2): a polygon of ROUND corners at each end."""
     along = xy[..., 1, :] - xy[..., 0, :]
     angle = np.arctan2(along[..., 1], along[..., 0])[..., None]
     half = np.linspace(-np.pi / 2, np.pi / 2, ROUND)
@@ -145,7 +145,7 @@ def draw_figure(
 def painted(
     figure: Figure, shapes: tuple[np.ndarray, np.ndarray, np.ndarray], frame: int, colours: dict[str, str]
 ) -> Iterator[tuple[Float[np.ndarray, "_ 2"], str]]:
-    """Outlines of one pose with their colours: the groups of capsules from far to near, each with a lit part."""
+    """Give outlines of one pose with their colours: the groups of capsules from far to near, each with a lit part."""
     nearness, outer, inner = (part[frame] for part in shapes)
     shades = {side: mix(colour, "#000000", 0.2) for side, colour in colours.items()}
     for group in np.argsort(nearness):
@@ -174,7 +174,7 @@ def paste_shadow(picture: Image.Image, outlines: np.ndarray) -> None:
 
 
 def _ground(camera: Camera, figure: Figure) -> Image.Image:
-    """Background with a grid of half a metre that fades away from the motion."""
+    """Return background with a grid of half a metre that fades away from the motion."""
     picture = Image.new("RGB", (camera.width, camera.height), BACKGROUND)
     draw = ImageDraw.Draw(picture)
     low, high = figure.extent.min(0), figure.extent.max(0)
@@ -197,7 +197,7 @@ def _ground(camera: Camera, figure: Figure) -> Image.Image:
 
 
 def _on_floor(points: np.ndarray, floor: float, along: np.ndarray | None = None) -> np.ndarray:
-    """The points dropped to the floor: straight down, or along a ray of light."""
+    """Return the points dropped to the floor: straight down, or along a ray of light."""
     ray = np.array([0.0, 1.0, 0.0]) if along is None else along / along[1]
     return points - (points[..., 1:2] - floor) * ray
 
@@ -210,7 +210,7 @@ def write_sentence(picture: Image.Image, text: str) -> None:
 
 
 def wrapped(text: str, width: float, length_of: Callable[[str], float]) -> list[str]:
-    """The text in lines that are no longer than `width`; a longer word has a line of its own."""
+    """Return the text in lines that are no longer than `width`; a longer word has a line of its own."""
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()

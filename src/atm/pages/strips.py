@@ -62,7 +62,7 @@ def film_strip(
     colour: str = "sides",
     text: str = "",
 ) -> Image.Image:
-    """One picture of one motion: `n` poses, evenly spaced in time, beside one another, darker with time.
+    """Return one picture of one motion: `n` poses, evenly spaced in time, beside one another, darker with time.
 
     Each pose stands in its own panel wherever the figure has walked to; seconds are written below it.
 
@@ -85,7 +85,7 @@ def film_strip(
 
 
 def strips_image(strips: Sequence[Strip], n: int = 8) -> Image.Image:
-    """The strips below one another, each with its name and caption before it, all at one scale.
+    """Return the strips below one another, each with its name and caption before it, all at one scale.
 
     Args:
         strips: at least one.
@@ -120,7 +120,7 @@ def strips_image(strips: Sequence[Strip], n: int = 8) -> Image.Image:
 
 
 def strips_svg(strips: Sequence[Strip], n: int = 8) -> str:
-    """The same as `strips_image`, as an SVG drawing that needs no font and no other file."""
+    """Return the same as `strips_image`, as an SVG drawing that needs no font and no other file."""
     rows = _rows(strips, n)
     camera = _common_camera(rows, PANEL, 1)
     width = GUTTER + PANEL[0] * max(len(row.frames) for row in rows)
@@ -162,7 +162,7 @@ class _Row:
         return {side: mix(paint, "#ffffff", LIGHTEST * early) for side, paint in self.figure.colours.items()}
 
     def picture(self, camera: Camera, panel: tuple[int, int]) -> Image.Image:
-        """The poses beside one another; the camera's picture is a panel, `SUPERSAMPLING` times as large."""
+        """Return the poses beside one another; the camera's picture is a panel, `SUPERSAMPLING` times as large."""
         width, height = (side * SUPERSAMPLING for side in panel)
         picture = Image.new("RGB", (width * len(self.frames), height), "white")
         draw = ImageDraw.Draw(picture)
@@ -219,7 +219,7 @@ def _svg_row(row: _Row, camera: Camera, top: int) -> str:
 
 
 def _path(outline: Float[np.ndarray, "_ 2"]) -> str:
-    """A capsule's outline, whose ends are half circles, as two arcs and two lines."""
+    """Return a capsule's outline, whose ends are half circles, as two arcs and two lines."""
     ends = []
     for end in (outline[:ROUND], outline[ROUND:]):
         radius = np.linalg.norm(end[-1] - end[0]) / 2

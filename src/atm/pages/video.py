@@ -63,7 +63,7 @@ def _write_gif(path: Path, frames: Iterable[Image.Image], fps: float) -> None:
 
 
 def _with_progress(frames: Iterator[Image.Image], total: int, what: str) -> Iterator[Image.Image]:
-    """The same frames, with a bar on stderr if they take long."""
+    """Give the same frames, with a bar on stderr if they take long."""
     begin, bar, task = time.monotonic(), None, None
     try:
         for done, frame in enumerate(frames, start=1):

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from atm.base.errors import unknown
-from atm.export.body import FACE, NOSE_LENGTH, NOSE_OUT, NOSE_RADIUS, NOSE_UP, SIDE_COLOURS, body_of
+from atm.export.body import FACE, NOSE_LENGTH, NOSE_OUT, NOSE_RADIUS, NOSE_UP, SIDE_COLOURS, body_of, joint_index
 from atm.export.npz import check_joints
 from atm.motion import HUMANML3D, Skeleton
 
@@ -81,7 +81,7 @@ class MotionView:
 
 
 def viewer_html(view: MotionView) -> str:
-    """The fragment of a page that becomes the viewer.
+    """Return the fragment of a page that becomes the viewer.
 
     Raises:
         InputError: a motion that is not finite or not of its skeleton, or an unknown colour name.
@@ -131,7 +131,8 @@ def _pane_data(pane: Pane, body: int) -> dict:
 
 
 def _quantised(joints: np.ndarray) -> tuple[float, str]:
-    """Whole numbers of 16 bits, in millimetres, or in a coarser unit if the motion leaves a field of 65 metres."""
+    """Return whole numbers of 16 bits, in millimetres, or in a coarser unit if the motion leaves a field of 65
+    metres."""
     metres = max(0.001, float(np.abs(joints).max()) / 32767)
     return metres, base64.b64encode(np.round(joints / metres).astype("<i2").tobytes()).decode("ascii")
 
@@ -145,14 +146,15 @@ def _checked(span: Highlight, pane: Pane) -> Highlight:
 
 
 def _body_data(skeleton: Skeleton) -> dict:
-    """Capsules as [side, a, b, radius a, radius b, across a, across b]; places as [[joint, weight], ...]."""
+    """Return capsules as [side, a, b, radius a, radius b, across a, across b]; places as [[joint, weight], ...]."""
     body = body_of(skeleton)
     capsules = [
         [side, *map(_sparse, ends), *map(float, radii), *map(_sparse, across)]
         for side, ends, radii, across in zip(body.sides, body.ends, body.radii, body.across, strict=True)
     ]
     nose = {"up": NOSE_UP, "out": NOSE_OUT, "length": NOSE_LENGTH, "radius": NOSE_RADIUS}
-    return {"joints": skeleton.n_joints, "capsules": capsules, "face": list(map(skeleton.index, FACE)), "nose": nose}
+    face = [joint_index(skeleton, joint) for joint in FACE]
+    return {"joints": skeleton.n_joints, "capsules": capsules, "face": face, "nose": nose}
 
 
 def _sparse(weights: np.ndarray) -> list[list[float]]:
@@ -160,7 +162,7 @@ def _sparse(weights: np.ndarray) -> list[list[float]]:
 
 
 def side_colours(colour: str) -> dict[str, str]:
-    """Colours of left limbs, right limbs and the rest, for a name of `COLOURS` or #rrggbb.
+    """Return colours of left limbs, right limbs and the rest, for a name of `COLOURS` or #rrggbb.
 
     Raises:
         InputError: neither.

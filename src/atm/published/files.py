@@ -45,7 +45,7 @@ class Release(NamedTuple):
 
 
 def read_weights(file: Path, *tables: str, trust: bool = False) -> dict[str, Tensor]:
-    """The first of these tables of weights that a PyTorch file has.
+    """Return the first of these tables of weights that a PyTorch file has.
 
     Raises:
         InputError: no such file, a damaged one, one that holds more than weights (see `read_pickle`), or no such table.
@@ -59,33 +59,33 @@ def read_weights(file: Path, *tables: str, trust: bool = False) -> dict[str, Ten
 
 
 def is_table(content: Any) -> bool:
-    """Whether this is a table of weights: names to tensors, and nothing else."""
+    """Return whether this is a table of weights: names to tensors, and nothing else."""
     return isinstance(content, dict) and bool(content) and all(isinstance(value, Tensor) for value in content.values())
 
 
 def without(weights: dict[str, Tensor], *prefixes: str) -> dict[str, Tensor]:
-    """The weights whose keys do not start with one of these."""
+    """Return the weights whose keys do not start with one of these."""
     return {key: value for key, value in weights.items() if not key.startswith(prefixes)}
 
 
 def data_set_statistics(folder: Path) -> Normaliser:
-    """Mean and deviation as a data set has them, in `Mean.npy` and `Std.npy`."""
+    """Return the mean and deviation as a data set has them, in `Mean.npy` and `Std.npy`."""
     return _read_statistics(folder / "Mean.npy", folder / "Std.npy")
 
 
 def own_statistics(folder: Path) -> Normaliser:
-    """Mean and deviation as published code writes them beside a checkpoint, in `mean.npy` and `std.npy`; these may
-    differ from the data set's."""
+    """Return the mean and deviation as published code writes them beside a checkpoint, in `mean.npy` and `std.npy`;
+    these may differ from the data set's."""
     return _read_statistics(folder / "mean.npy", folder / "std.npy")
 
 
 def statistics_of(normaliser: Normaliser) -> dict[str, Tensor]:
-    """The statistics under the keys that every model stores them by."""
+    """Return the statistics under the keys that every model stores them by."""
     return {f"normaliser.{name}": value for name, value in normaliser.state_dict().items()}
 
 
 def check_statistics(normaliser: Normaliser | None, features: int | None, source: Path, *, files: str) -> Normaliser:
-    """The normaliser, if there is one, and one for as many features as the weights in `source` take.
+    """Return the normaliser, if there is one, and one for as many features as the weights in `source` take.
 
     Args:
         normaliser: what was given or found.
@@ -105,13 +105,13 @@ def check_statistics(normaliser: Normaliser | None, features: int | None, source
 
 
 def features_of(weights: dict[str, Tensor], key: str, axis: int = 0) -> int | None:
-    """Numbers per frame that the weights take, by the size of one of them; None where it is not there."""
+    """Return numbers per frame that the weights take, by the size of one of them; None where it is not there."""
     return weights[key].shape[axis] if key in weights and weights[key].ndim > axis else None
 
 
 def read_options(file: Path) -> dict[str, bool | int | float | str]:
-    """The `key: value` lines of an `opt.txt`; other lines are decoration. Truth values and numbers are read as such,
-    all else stays a word, `None` too."""
+    """Return the `key: value` lines of an `opt.txt`; other lines are decoration. Truth values and numbers are read as
+    such, all else stays a word, `None` too."""
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -123,7 +123,7 @@ def read_options(file: Path) -> dict[str, bool | int | float | str]:
 
 
 def _read_statistics(*files: Path) -> Normaliser:
-    """Two rows of one length.
+    """Return two rows of one length.
 
     Raises:
         InputError: a file is missing or damaged, or they are no such rows.

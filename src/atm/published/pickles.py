@@ -33,7 +33,7 @@ _PICKLES_OF_AN_OLD_FILE = 5
 
 
 def read_pickle(file: Path, *, trust: bool = False) -> Any:
-    """What a PyTorch file holds, on the CPU.
+    """Return what a PyTorch file holds, on the CPU.
 
     Args:
         file: written by `torch.save`, of today (a zip archive) or before 2020.
@@ -65,7 +65,7 @@ def read_pickle(file: Path, *, trust: bool = False) -> Any:
 
 
 def names_in(file: Path) -> list[str] | None:
-    """Every class and function that reading the file would look up, in its order; nothing is executed.
+    """Return every class and function that reading the file would look up, in its order; nothing is executed.
 
     Returns:
         Dotted names, `UNTOLD` among them where the program computes one; None: the file is no pickle.
@@ -86,7 +86,7 @@ def names_in(file: Path) -> list[str] | None:
 
 
 def _names(stream: io.BufferedIOBase) -> Iterator[str]:
-    """Names in one pickle: written out, or put together from two strings on the stack of the program's machine.
+    """Give names in one pickle: written out, or put together from two strings on the stack of the program's machine.
 
     Strings are followed through stack and memo; what a call leaves there is not known (None).
     """
@@ -133,7 +133,7 @@ def _taken(stack: list[Any], before: list[pickletools.StackObject]) -> list[Any]
 
 
 def _module_for(allowed: frozenset[str]) -> types.SimpleNamespace:
-    """What `torch.load` takes for the pickle module: it looks up `allowed` names alone."""
+    """Return what `torch.load` takes for the pickle module: it looks up `allowed` names alone."""
 
     class Unpickler(pickle.Unpickler):
         def find_class(self, module: str, name: str) -> Any:
@@ -170,7 +170,7 @@ class _Absent:
 
 
 def _reason(error: Exception) -> str:
-    """The one line that says what was wrong; PyTorch puts advice around it."""
+    """Return the one line that says what was wrong; PyTorch puts advice around it."""
     lines = (str(error) or type(error).__name__).splitlines()
     told = next((line for line in lines if _TOLD in line), lines[0])
     return told.rpartition(_TOLD)[2].strip()

@@ -33,7 +33,7 @@ class Asked(NamedTuple):
 
 
 def asked_of(sentence: str) -> Asked:
-    """The sentence as a program.
+    """Return the sentence as a program.
 
     What it leaves open stays open: no count, side or direction is guessed. "Sits down and stands up twice" and "...
     and repeats twice" are read as two times in all.
@@ -53,7 +53,7 @@ def asked_of(sentence: str) -> Asked:
 
 
 def _action(event: Event, before: Sequence[Action], sentence: str) -> Action | None:
-    """One event for the oracles; None: they cannot judge it."""
+    """Return one event for the oracles; None: they cannot judge it."""
     verb = _VERBS.get(event.action) if event.known else None
     if verb is None or (verb == "raise_arms" and event.part not in (None, "arm")):
         return None
@@ -89,7 +89,7 @@ def _direction(verb: Verb, event: Event) -> str | None:
 
 
 def _is_low(before: Sequence[Action], sentence: str) -> bool:
-    """Whether who stands up lay before: the oracles tell getting up from the floor from rising from a seat."""
+    """Return whether who stands up lay before: the oracles tell getting up from the floor from rising from a seat."""
     postures = [action.verb for action in before if action.verb in UNDOING]
     if postures:
         return postures[-1] == "lie_down"
@@ -97,7 +97,7 @@ def _is_low(before: Sequence[Action], sentence: str) -> bool:
 
 
 def _written_out(actions: Sequence[Action]) -> list[Action]:
-    """A pair that undoes itself, whose count stands with its second half, as many times over."""
+    """Return a pair that undoes itself, whose count stands with its second half, as many times over."""
     result: list[Action] = []
     for action in actions:
         before = result[-1] if result else None

@@ -51,7 +51,8 @@ _PACE: dict[Speed, float] = {"slow": 1.45, "normal": 1.0, "fast": 0.7}
 
 
 def sample_program(rng: np.random.Generator) -> Program:
-    """A program that makes sense: nobody walks while seated, or repeats himself; some clips begin seated or lying.
+    """Return a program that makes sense: nobody walks while seated, or repeats himself; some clips begin seated or
+    lying.
 
     A verb is drawn first, and then programs until one fits that has it, so that verbs which few sequences allow are
     as frequent as the others.
@@ -67,7 +68,7 @@ def sample_program(rng: np.random.Generator) -> Program:
 
 
 def held_out(program: Program, combinations: Sequence[Combination] = HELD_OUT) -> bool:
-    """Whether an action of the program is one of the combinations."""
+    """Return whether an action of the program is one of the combinations."""
     return any(
         all(getattr(action, key) == value for key, value in combination.items())
         for action in program.actions
@@ -76,7 +77,8 @@ def held_out(program: Program, combinations: Sequence[Combination] = HELD_OUT) -
 
 
 def read_combinations(file: Path) -> tuple[Combination, ...]:
-    """Combinations to hold out: a JSON list of objects like those of `HELD_OUT`; an empty list holds nothing out.
+    """Return combinations to hold out: a JSON list of objects like those of `HELD_OUT`; an empty list holds nothing
+    out.
 
     Raises:
         InputError: no such file, or one that holds something else; a verb or field that actions do not have.
@@ -97,7 +99,7 @@ def read_combinations(file: Path) -> tuple[Combination, ...]:
 
 
 def about_seconds(actions: tuple[Action, ...]) -> float:
-    """Rough duration, for drawing only; performing an action gives the real one."""
+    """Return rough duration, for drawing only; performing an action gives the real one."""
     total = 0.8
     for action in actions:
         fixed, each = _DURATION[action.verb]

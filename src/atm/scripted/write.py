@@ -23,7 +23,7 @@ from atm.scripted.program import Program
 from atm.scripted.sampling import HELD_OUT, Combination, held_out, sample_program
 from atm.text import tag_words
 
-VERSION = 1
+VERSION = 2
 """Goes up whenever the same seed gives other motions, captions or splits."""
 CAPTIONS = 3
 MOST_CLIPS = 1_000_000
@@ -105,7 +105,7 @@ def write_scripted(
 
 
 def make_clip(seed: int, number: int) -> tuple[Program, np.ndarray, list[str]]:
-    """Clip `number` of a data set: its program, its features (T, 263) and its captions."""
+    """Return clip `number` of a data set: its program, its features (T, 263) and its captions."""
     rng = np.random.default_rng([seed, _OF_CLIP, number])
     least = MIN_FRAMES[HUMANML3D.feature_width]
     for _ in range(_DRAWS):
@@ -167,7 +167,7 @@ def _write_json(file: Path, content: dict[str, Any]) -> None:
 
 
 def _is_there(out: Path, about: dict[str, Any]) -> bool:
-    """Whether the folder is this very data set; what else is there must not be overwritten."""
+    """Return whether the folder is this very data set; what else is there must not be overwritten."""
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return False
     try:

@@ -17,7 +17,7 @@ PER_FRAME = ("yaw_step", "root_step", "velocities")
 
 
 def random_crops(motion: Motion, rng: torch.Generator, *, probability: float, min_frames: int) -> Motion:
-    """The same motions, some of them cut to a random span.
+    """Return the same motions, some of them cut to a random span.
 
     Args:
         motion: what to cut from; no frame is copied from its padding.
@@ -38,7 +38,7 @@ def random_crops(motion: Motion, rng: torch.Generator, *, probability: float, mi
 
 
 def random_warps(motion: Motion, rng: torch.Generator, *, most: float) -> Motion:
-    """The same motions, each faster or slower throughout by a factor of its own.
+    """Return the same motions, each faster or slower throughout by a factor of its own.
 
     Between frames features are interpolated linearly, which shortens 6-d rotations a little; contacts take the nearer
     frame's. Source: ours.
@@ -68,5 +68,6 @@ def random_warps(motion: Motion, rng: torch.Generator, *, most: float) -> Motion
 
 
 def _draw(motion: Motion, rng: torch.Generator) -> Float[Tensor, "B"]:
-    """One number in [0, 1) per motion; drawn in double precision, so that times a length it stays below the length."""
+    """Return one number in [0, 1) per motion; drawn in double precision, so that times a length it stays below the
+    length."""
     return torch.rand(len(motion), generator=rng, device=rng.device, dtype=torch.float64).to(motion.lengths.device)

@@ -71,9 +71,9 @@ class SpaceConfig(Config):
         return self
 
     def reads_meaning(self) -> bool:
-        """Whether the batches must carry `Batch.meaning`."""
+        """Return whether the batches must carry `Batch.meaning`."""
         return self.similarity == "meaning" or self.needs_whole_motions()
 
     def needs_whole_motions(self) -> bool:
-        """Whether something is learnt that a piece of a motion does not show: what its caption counts."""
+        """Return whether something is learnt that a piece of a motion does not show: what its caption counts."""
         return self.counterfactuals or self.told_weight > 0

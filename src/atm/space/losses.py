@@ -20,7 +20,7 @@ stop more or less lies below it, at 0.997 (minilm)."""
 
 
 def smooth_l1(a: Float[Tensor, "B *any"], b: Float[Tensor, "B *any"]) -> Float[Tensor, "B"]:
-    """Mean over a row's elements of d²/2 where the difference d is below 1, else of |d| - 1/2."""
+    """Return the mean over a row's elements of d²/2 where the difference d is below 1, else of |d| - 1/2."""
     return F.smooth_l1_loss(a, b, reduction="none").flatten(1).mean(dim=1)
 
 
@@ -30,7 +30,7 @@ def kl_divergence(
     mean_p: Float[Tensor, "B E"],
     logvar_p: Float[Tensor, "B E"],
 ) -> Float[Tensor, "B"]:
-    r"""KL(q, p) of diagonal Gaussians, in nats, as a mean over dimensions (not their sum).
+    r"""Return KL(q, p) of diagonal Gaussians, in nats, as a mean over dimensions (not their sum).
 
     .. math:: \frac{1}{2E} \sum_e \log\frac{\sigma_p^2}{\sigma_q^2} - 1
               + \frac{\sigma_q^2 + (\mu_q - \mu_p)^2}{\sigma_p^2}
@@ -45,7 +45,7 @@ def kl_to_each_other_and_standard(
     mean_motion: Float[Tensor, "B E"],
     logvar_motion: Float[Tensor, "B E"],
 ) -> Float[Tensor, "B"]:
-    """KL of text to motion, of motion to text, and of both to the standard normal, summed."""
+    """Return KL of text to motion, of motion to text, and of both to the standard normal, summed."""
     zero = torch.zeros_like(mean_text)
     return (
         kl_divergence(mean_text, logvar_text, mean_motion, logvar_motion)
@@ -58,7 +58,8 @@ def kl_to_each_other_and_standard(
 def near_duplicates(
     sentence: Float[Tensor, "B S"], *, epsilon: float, meaning: FineMeaning | None = None
 ) -> Bool[Tensor, "B B"]:
-    """True where two captions say so much the same that neither may be the other's negative; False on the diagonal.
+    """Return true where two captions say so much the same that neither may be the other's negative; False on the
+    diagonal.
 
     Args:
         sentence: sentence embeddings of any length.
@@ -83,7 +84,7 @@ def info_nce(
     z_counterfactual: Float[Tensor, "B E"] | None = None,
     has_counterfactual: Bool[Tensor, "B"] | None = None,
 ) -> Float[Tensor, "B"]:
-    r"""Small when text i lies closer to motion i than to the other motions, and motion i closer to text i.
+    r"""Return small when text i lies closer to motion i than to the other motions, and motion i closer to text i.
 
     .. math:: \ell_i = -\frac{1}{2} \log \frac{\exp(s_{ii}/\tau)}{\sum_{j \in N_i} \exp(s_{ij}/\tau)}
               -\frac{1}{2} \log \frac{\exp(s_{ii}/\tau)}{\sum_{j \in N_i} \exp(s_{ji}/\tau)}, \quad
@@ -131,7 +132,7 @@ def too_near(
     *,
     margin: float,
 ) -> Float[Tensor, "B"]:
-    """How much is missing to a cosine distance of `margin` between a caption and its false copy; 0 without one.
+    """Return how much is missing to a cosine distance of `margin` between a caption and its false copy; 0 without one.
 
     Source: ours. A language model puts the two nearly at one place; as long as the space does so too, no motion can be
     nearer to one than to the other, and the contrastive term has no gradient that would part them.
@@ -141,7 +142,7 @@ def too_near(
 
 
 def value_directions(values: int, width: int) -> Float[Tensor, "V E"]:
-    """Fixed orthonormal directions of an embedding, one for each value; the same in every process and version.
+    """Return fixed orthonormal directions of an embedding, one for each value; the same in every process and version.
 
     Raises:
         InputError: there are more values than dimensions.
@@ -163,8 +164,8 @@ def misread(
     *,
     temperature: float,
 ) -> Float[Tensor, "B"]:
-    """Cross-entropy, in nats, of reading a value off an embedding by the direction that it points to most; 0 where
-    `value` is -1 (nothing is told).
+    """Return cross-entropy, in nats, of reading a value off an embedding by the direction that it points to most; 0
+    where `value` is -1 (nothing is told).
 
     Source: ours. Texts and motions are read by the same fixed directions, so that a number moves both the same way and
     far enough for a cosine to see.

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from atm.base.errors import InputError
-from atm.interface import Batch, StepOutput, TextEncoder
+from atm.interface import Batch, StepOutput, TextEmbedding, TextEncoder
 from atm.meaning import VALUES
 from atm.motion import Motion
 from atm.motion.layers import Normaliser, length_mask
@@ -55,7 +55,7 @@ class Space(nn.Module):
             self.register_buffer("value_directions", value_directions(values, config.width), persistent=False)
 
     def encode_motion(self, motion: Motion) -> Float[Tensor, "B E"]:
-        """Means of the motions' latents; differentiable with respect to the features, blind to padding.
+        """Return means of the motions' latents; differentiable with respect to the features, blind to padding.
 
         Raises:
             InputError: features of another width than the space was built for.
@@ -63,17 +63,17 @@ class Space(nn.Module):
         return self._read_motion(self._normalised(motion), motion.lengths).mean
 
     def encode_text(self, text: list[str]) -> Float[Tensor, "B E"]:
-        """Means of the captions' latents."""
+        """Return means of the captions' latents."""
         return self._read_text(text).mean
 
     def decode(self, z: Float[Tensor, "B E"], lengths: Int[Tensor, "B"]) -> Motion:
-        """The motions that the space sees in latents, of texts or motions, in published units."""
+        """Return the motions that the space sees in latents, of texts or motions, in published units."""
         normalised = self._decode(z, lengths)
         return Motion(self.normaliser.inverse(normalised), lengths).zero_padding()
 
     def training_step(self, batch: Batch, rng: torch.Generator) -> StepOutput:
-        """The objective of eq. 9. In training mode motions are warped and cropped and latents drawn, all from `rng`; in
-        evaluation mode motions are whole and latents are means.
+        """Return the objective of eq. 9. In training mode motions are warped and cropped and latents drawn, all from
+        `rng`; in evaluation mode motions are whole and latents are means.
 
         Raises:
             ValueError: the config reads the captions' meaning, and the batch does not carry it.
@@ -82,7 +82,7 @@ class Space(nn.Module):
             raise ValueError("similarity = meaning, counterfactuals and told_weight need batches with a `meaning`")
         motion, whole = self._seen(batch.motion, rng)
         x = self._normalised(motion)
-        of_motion, of_text = self._read_motion(x, motion.lengths), self._read_text(batch.text)
+        of_motion, of_text = self._read_motion(x, motion.lengths), self._read_said(batch.said_by(self.language_model))
         z_motion, z_text = (self._latent(gaussian, rng) for gaussian in (of_motion, of_text))
         false = self._counterfactuals(batch, whole, rng)
         from_motion, from_text = self._decode(torch.cat([z_motion, z_text]), motion.lengths.repeat(2)).chunk(2)
@@ -117,7 +117,7 @@ class Space(nn.Module):
         return StepOutput(loss=loss, parts=dict(zip(logged, means, strict=True)))
 
     def _counterfactuals(self, batch: Batch, whole: Bool[Tensor, "B"], rng: torch.Generator) -> dict[str, Tensor]:
-        """Latents of the captions that are false of their rows' motions, where they are asked for.
+        """Return latents of the captions that are false of their rows' motions, where they are asked for.
 
         Of whole motions only: "four steps" may be what a crop of five shows.
         """
@@ -146,7 +146,7 @@ class Space(nn.Module):
         return total
 
     def _seen(self, motion: Motion, rng: torch.Generator) -> tuple[Motion, Bool[Tensor, "B"]]:
-        """What a training step sees of the motions, and which of them whole."""
+        """Return what a training step sees of the motions, and which of them whole."""
         config = self.config
         if not self.training:
             return motion, torch.ones_like(motion.lengths, dtype=torch.bool)
@@ -179,12 +179,14 @@ class Space(nn.Module):
 
     def _read_text(self, text: list[str]) -> Gaussian:
         with torch.no_grad():
-            said = self.language_model(text)
+            return self._read_said(self.language_model(text))
+
+    def _read_said(self, said: TextEmbedding) -> Gaussian:
         device = self.normaliser.mean.device
         return _precise(self.text_encoder(said.tokens.to(device), said.mask.to(device)))
 
     def _decode(self, z: Float[Tensor, "B E"], lengths: Int[Tensor, "B"]) -> Float[Tensor, "B T D"]:
-        """Normalised motions, zero behind their ends."""
+        """Return normalised motions, zero behind their ends."""
         longest = int(lengths.max())
         mask = self._token_mask(lengths, -(-longest // self.config.frames_per_token))
         tokens = self.motion_decoder(z, mask)
@@ -192,7 +194,7 @@ class Space(nn.Module):
         return frames.masked_fill(~length_mask(lengths, longest)[..., None], 0)
 
     def _token_mask(self, lengths: Int[Tensor, "B"], tokens: int) -> Bool[Tensor, "B N"]:
-        """A token that holds a single frame of the motion is inside."""
+        """Return a token that holds a single frame of the motion is inside."""
         return length_mask((lengths + self.config.frames_per_token - 1) // self.config.frames_per_token, tokens)
 
     def _latent(self, gaussian: Gaussian, rng: torch.Generator) -> Float[Tensor, "B E"]:

@@ -6,12 +6,13 @@ from atm.space.config import SpaceConfig
 
 
 def space_humanml3d() -> SpaceConfig:
-    """TMR as published, with the paper's epsilon, and crops."""
+    """Return TMR as published, with the paper's epsilon, and crops."""
     return SpaceConfig()
 
 
 def space_kit() -> SpaceConfig:
-    """The same for KIT-ML. Ours reads KIT's own 251 features; the published TMR turned KIT into 263 at 20 fps."""
+    """Return the same for KIT-ML. Ours reads KIT's own 251 features; the published TMR turned KIT into 263 at 20
+    fps."""
     return space_humanml3d()
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import torch
 
-from atm.alignment.clips import find_clips
+from atm.alignment.clips import find_clips, least_clip_frames
 from atm.base.errors import InputError
 from atm.interface import Batch, TextMotionSpace
 from atm.space.retrieval import BATCH, clip_retrieval_metrics, retrieval_metrics
@@ -14,7 +14,8 @@ from atm.space.retrieval import BATCH, clip_retrieval_metrics, retrieval_metrics
 def retrieval_report(
     space: TextMotionSpace, batches: Iterable[Batch], *, clip_seconds: float = 2.0, min_clip_seconds: float = 1.0
 ) -> dict[str, dict[str, float]]:
-    """Metrics by protocol: `all`, `threshold`, `nsim`, `batches` (from 32 items), and `clips`, `clips threshold`.
+    """Return metrics by protocol: `all`, `threshold`, `nsim`, `batches` (from 32 items), and `clips`, `clips
+    threshold`.
 
     Args:
         space: in evaluation mode.
@@ -29,9 +30,8 @@ def retrieval_report(
     z_text, z_motion, sentence, z_clip, owner = [], [], [], [], []
     for batch in batches:
         motion, fps = batch.motion, batch.motion.skeleton.fps
-        clips = find_clips(
-            motion.lengths, clip_frames=round(clip_seconds * fps), min_frames=round(min_clip_seconds * fps)
-        )
+        least = least_clip_frames(min_clip_seconds, fps)
+        clips = find_clips(motion.lengths, clip_frames=round(clip_seconds * fps), min_frames=least)
         if clips is not None:
             z_clip.append(space.encode_motion(clips.cut(motion)))
             owner.append(clips.owner + len(ids))

@@ -37,7 +37,7 @@ def retrieval_metrics(
     duplicate_cosine: float = DUPLICATE_COSINE,
     subset: Int[Tensor, "M"] | None = None,
 ) -> dict[str, float]:
-    """R@1, 2, 3, 5, 10 in percent and the median rank from 1, for texts (`t2m/...`) and for motions (`m2t/...`).
+    """Return r@1, 2, 3, 5, 10 in percent and the median rank from 1, for texts (`t2m/...`) and for motions (`m2t/...`).
 
     Args:
         z_text, z_motion: embeddings (means); row i of both belong together. `batches` shuffles by row, so for
@@ -68,7 +68,7 @@ def retrieval_metrics(
 
 
 def both_directions(similarity: Float[Tensor, "N N"], duplicate: Bool[Tensor, "N N"] | None = None) -> dict[str, float]:
-    """Metrics of a similarity matrix of texts (rows) and motions (columns), whose diagonal belongs together.
+    """Return metrics of a similarity matrix of texts (rows) and motions (columns), whose diagonal belongs together.
 
     Args:
         similarity: larger is more alike.
@@ -81,7 +81,7 @@ def both_directions(similarity: Float[Tensor, "N N"], duplicate: Bool[Tensor, "N
 
 
 def ranks(similarity: Float[Tensor, "Q G"], right: Bool[Tensor, "Q G"]) -> Float[Tensor, "Q"]:
-    """Place, from 0, of each query's best right item; among items of equal similarity the mean of their places.
+    """Return place, from 0, of each query's best right item; among items of equal similarity the mean of their places.
 
     Args:
         similarity: of queries (rows) and gallery (columns).
@@ -96,13 +96,14 @@ def ranks(similarity: Float[Tensor, "Q G"], right: Bool[Tensor, "Q G"]) -> Float
 
 
 def named(direction: str, places: Float[Tensor, "Q"]) -> dict[str, float]:
-    """R@k in percent and MedR, the median place counted from 1 (of an even number the mean of the middle two)."""
+    """Return r@k in percent and MedR, the median place counted from 1 (of an even number the mean of the middle
+    two)."""
     recall = {f"{direction}/R@{k}": 100 * (places < k).double().mean().item() for k in RECALLS}
     return recall | {f"{direction}/MedR": float(np.median(places.cpu().numpy())) + 1}
 
 
 def random_batches(count: int, size: int = BATCH, seed: int = 0) -> list[Int[Tensor, "size"]]:
-    """Rows of each batch; what is left over is dropped. numpy's old generator, as published numbers used it."""
+    """Return rows of each batch; what is left over is dropped. numpy's old generator, as published numbers used it."""
     if count < size:
         raise ValueError(f"protocol batches needs at least {size} items, got {count}")
     order = np.arange(count)
@@ -133,7 +134,8 @@ def clip_retrieval_metrics(
     *,
     duplicate_cosine: float = DUPLICATE_COSINE,
 ) -> dict[str, float]:
-    """The same on clips: a text should find any clip of its motion among all clips, a clip the text of its motion.
+    """Return the same on clips: a text should find any clip of its motion among all clips, a clip the text of its
+    motion.
 
     Args:
         z_text: one per motion; a motion without a clip is no query, but its text stays in the gallery.
@@ -154,7 +156,7 @@ def clip_retrieval_metrics(
 
 
 def retrieval_table(metrics: dict[str, dict[str, float]]) -> str:
-    """Rows as lines of text, one per protocol and direction; recalls in percent, two digits."""
+    """Return rows as lines of text, one per protocol and direction; recalls in percent, two digits."""
     columns = [*(f"R@{k}" for k in RECALLS), "MedR"]
     lines = [f"{'':<22}" + "".join(f"{column:>8}" for column in columns)]
     for protocol, values in metrics.items():

@@ -29,7 +29,7 @@ def similarity_distribution(
     quantiles: tuple[float, ...] = QUANTILES,
     epsilons: tuple[float, ...] = EPSILONS,
 ) -> SimilarityDistribution:
-    """How alike captions are.
+    """Return how alike captions are.
 
     Raises:
         ValueError: fewer than two captions.
@@ -50,7 +50,7 @@ def similarity_distribution(
 
 
 def similarity_table(distribution: SimilarityDistribution) -> str:
-    """The distribution as lines of text."""
+    """Return the distribution as lines of text."""
     captions, quantiles, above = distribution
     lines = [f"cosine of two captions' sentence embeddings ({captions} captions)"]
     lines += [f"  {100 * share:5.1f} % of pairs below {cosine:6.3f}" for share, cosine in quantiles.items()]

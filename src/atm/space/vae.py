@@ -57,7 +57,7 @@ class SequenceDecoder(nn.Module):
         self.final_layer = nn.Linear(width, width_out)
 
     def forward(self, z: Float[Tensor, "B E"], mask: Bool[Tensor, "B L"]) -> Float[Tensor, "B L W"]:
-        """Sequences as long as `mask` says, zero behind their ends."""
+        """Return sequences as long as `mask` says, zero behind their ends."""
         queries = self.position(z.new_zeros(*mask.shape, z.shape[1]))
         states = self.seqTransDecoder(queries, z[:, None], tgt_key_padding_mask=padding(mask))
         return self.final_layer(states).masked_fill(~mask[..., None], 0)
@@ -81,8 +81,8 @@ class Position(nn.Module):
 
 
 def padding(mask: Bool[Tensor, "B L"]) -> Bool[Tensor, "B L"] | None:
-    """What PyTorch's attention calls a padding mask; None where nothing is padded, because attention without a mask
-    is faster and clips have none."""
+    """Return what PyTorch's attention calls a padding mask; None where nothing is padded, because attention without a
+    mask is faster and clips have none."""
     return None if bool(mask.all()) else ~mask
 
 

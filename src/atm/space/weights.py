@@ -34,7 +34,7 @@ def save_space(space: Space, path: Path, *, half: bool = False) -> None:
 
 
 def load_space(path: Path, text_encoder: TextEncoder | None = None) -> Space:
-    """A space that `save_space` wrote. In training mode and not frozen: that is up to the caller.
+    """Return a space that `save_space` wrote. In training mode and not frozen: that is up to the caller.
 
     Args:
         path: the file, or a run folder with a `model.safetensors`.
@@ -43,7 +43,12 @@ def load_space(path: Path, text_encoder: TextEncoder | None = None) -> Space:
     Raises:
         InputError: no such file, another kind of model, or weights that do not fit the config.
     """
-    file = path / "model.safetensors" if path.is_dir() else path
+    return _built(
+        path / "model.safetensors" if path.is_dir() else path, lambda name: text_encoder or DeferredTextEncoder(name)
+    )
+
+
+def _built(file: Path, encoder_of: Callable[[str], TextEncoder]) -> Space:
     stored = read_model(file)
     if stored.kind != "space":
         raise InputError(f"expected a text-motion space, but {file} holds a model of kind {stored.kind!r}")
@@ -51,7 +56,7 @@ def load_space(path: Path, text_encoder: TextEncoder | None = None) -> Space:
     if "normaliser.mean" not in stored.state:
         raise InputError(f"{file} has no statistics (`normaliser.mean`): it was not written by save_space")
     width = len(stored.state["normaliser.mean"])
-    space = Space(config, text_encoder or DeferredTextEncoder(config.text_encoder), Normaliser.identity(width))
+    space = Space(config, encoder_of(config.text_encoder), Normaliser.identity(width))
     load_state(space, stored.state, source=str(file))
     return space
 
@@ -59,7 +64,7 @@ def load_space(path: Path, text_encoder: TextEncoder | None = None) -> Space:
 def find_space(
     path: Path | str | None, *, width: int, encoder_of: Callable[[str], TextEncoder] = DeferredTextEncoder
 ) -> Space:
-    """A space to measure in, frozen and in evaluation mode.
+    """Return a space to measure in, frozen and in evaluation mode.
 
     Args:
         path: run folder or model file; None: the packaged one.
@@ -70,10 +75,7 @@ def find_space(
         InputError: no such file, another kind of model, or a space of other features.
     """
     file = packaged("space") if path is None else find_model(path)
-    stored = read_model(file)
-    if stored.kind != "space":
-        raise InputError(f"expected a text-motion space, but {file} holds a model of kind {stored.kind!r}")
-    space = load_space(file, encoder_of(validate(SpaceConfig, stored.config, source=str(file)).text_encoder))
+    space = _built(file, encoder_of)
     own = len(space.normaliser.mean)
     if own != width:
         raise InputError(
@@ -86,7 +88,7 @@ def find_space(
 def from_published(
     path: Path, normaliser: Normaliser | None = None, text_encoder: TextEncoder | None = None, *, trust: bool = False
 ) -> Space:
-    """A space with the weights of a published TMR, in evaluation mode.
+    """Return a space with the weights of a published TMR, in evaluation mode.
 
     Args:
         path: a published folder (`last_weights/motion_encoder.pt`, ...), one of those files, or a Lightning checkpoint.
@@ -114,7 +116,7 @@ def from_published(
 def with_weights(
     state: dict[str, Tensor], normaliser: Normaliser, config: SpaceConfig, text_encoder: TextEncoder, *, source: str
 ) -> Space:
-    """A space with these weights, keyed as in TMR's checkpoint, which holds no statistics.
+    """Return a space with these weights, keyed as in TMR's checkpoint, which holds no statistics.
 
     Raises:
         InputError: names the keys that are missing, unknown or of another shape.
@@ -125,7 +127,7 @@ def with_weights(
 
 
 def read_published(path: Path, *, trust: bool = False) -> dict[str, Tensor]:
-    """Weights of a published TMR, keyed as in its Lightning checkpoint."""
+    """Return weights of a published TMR, keyed as in its Lightning checkpoint."""
     files = weight_files(path)
     if len(files) == 1:
         return read_weights(files[0], "state_dict", trust=trust)
@@ -139,7 +141,7 @@ def read_published(path: Path, *, trust: bool = False) -> dict[str, Tensor]:
 
 
 def weight_files(path: Path) -> list[Path]:
-    """The files that are read: one per part of the network, or one Lightning checkpoint."""
+    """Return the files that are read: one per part of the network, or one Lightning checkpoint."""
     if path.suffix == ".ckpt":
         return [path]
     parts = [place / f"{part}.pt" for place in _places(path) for part in PUBLISHED_PARTS]
@@ -148,7 +150,8 @@ def weight_files(path: Path) -> list[Path]:
 
 
 def is_kit(path: Path) -> bool:
-    """Whether a published TMR was trained on KIT-ML. Its weights do not tell: KIT was turned into 263 features."""
+    """Return whether a published TMR was trained on KIT-ML. Its weights do not tell: KIT was turned into 263
+    features."""
     for folder in (path, *path.absolute().parents[:3]):
         if "kitml" in folder.name:
             return True
@@ -193,7 +196,7 @@ def _places(path: Path) -> list[Path]:
 
 
 def _sizes(state: dict[str, Tensor]) -> dict[str, int]:
-    """What the shapes tell of the config; keys that are not there are named when the weights are loaded."""
+    """Return what the shapes tell of the config; keys that are not there are named when the weights are loaded."""
 
     def layers(trunk: str) -> int:
         return len({key.removeprefix(trunk).split(".")[0] for key in state if key.startswith(trunk)})

@@ -73,7 +73,7 @@ class CachedTextEncoder:
         self._nothing: TextEmbedding | None = None
 
     def __call__(self, text: list[str]) -> TextEmbedding:
-        """Embeddings of B captions, padded to the longest.
+        """Return embeddings of B captions, padded to the longest.
 
         Raises:
             InputError: no caption, or one of them is blank.
@@ -91,7 +91,7 @@ class CachedTextEncoder:
         )
 
     def embed_nothing(self) -> TextEmbedding:
-        """The embedding of one empty string; the encoder is asked once."""
+        """Return the embedding of one empty string; the encoder is asked once."""
         if self._nothing is None:
             self._nothing = TextEmbedding(*(part.to(self.device) for part in embed_nothing(self._encoder)))
         return self._nothing
@@ -149,7 +149,7 @@ class CachedTextEncoder:
                     file.unlink()
 
     def _fresh(self, captions: list[str]) -> dict[str, _Kept]:
-        """Captions that nobody prepared, and that are not kept: they may be many, such as drawn variations."""
+        """Return captions that nobody prepared, and that are not kept: they may be many, such as drawn variations."""
         captions = sorted(captions, key=lambda caption: (len(caption), caption))
         size = _AT_ONCE_ON_CPU if torch.device(getattr(self._encoder, "device", "cpu")).type == "cpu" else _BATCH
         found = {}
@@ -217,7 +217,7 @@ def _digest(captions: list[str]) -> str:
 
 
 def _captions_of(file: Path) -> list[str]:
-    """The captions of a file, in its order; none where it cannot be read."""
+    """Return the captions of a file, in its order; none where it cannot be read."""
     from safetensors import SafetensorError, safe_open
 
     try:

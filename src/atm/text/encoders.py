@@ -60,7 +60,7 @@ MODELS = {
 
 
 def text_encoder_names() -> list[str]:
-    """What `load_text_encoder` takes."""
+    """Return what `load_text_encoder` takes."""
     return list(MODELS)
 
 
@@ -99,7 +99,8 @@ class PretrainedTextEncoder:
 
     @torch.no_grad()
     def __call__(self, text: list[str]) -> TextEmbedding:
-        """Embeddings of B captions, padded to the longest (or to the model's length, see `LanguageModel.padded`).
+        """Return embeddings of B captions, padded to the longest (or to the model's length, see
+        `LanguageModel.padded`).
 
         A caption over the model's length is cut, with a warning that names it.
 
@@ -111,7 +112,7 @@ class PretrainedTextEncoder:
 
     @torch.no_grad()
     def embed_nothing(self) -> TextEmbedding:
-        """The embedding of one empty string: start and end token alone. As a prompt it would be refused."""
+        """Return the embedding of one empty string: start and end token alone. As a prompt it would be refused."""
         return self._embed([""])
 
     def _embed(self, text: list[str]) -> TextEmbedding:
@@ -147,7 +148,7 @@ class PretrainedTextEncoder:
 
 
 def embed_nothing(encoder: TextEncoder) -> TextEmbedding:
-    """What an encoder says of one empty string: the null condition of models that were trained with it.
+    """Return what an encoder says of one empty string: the null condition of models that were trained with it.
 
     Our encoders refuse a blank prompt and have a method for this; one without the method is asked as for any text.
     """
@@ -171,5 +172,5 @@ def cut(ids: list[int], limit: int) -> list[int]:
 
 
 def masked_mean(tokens: Float[Tensor, "B L W"], mask: Bool[Tensor, "B L"]) -> Float[Tensor, "B W"]:
-    """Mean over each caption's own tokens."""
+    """Return the mean over each caption's own tokens."""
     return (tokens * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)

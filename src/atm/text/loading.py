@@ -14,6 +14,7 @@ import torch
 
 from atm.base.errors import InputError, unknown
 from atm.interface import TextEmbedding
+from atm.text.bert import read_bert
 from atm.text.encoders import MODELS, OFFLINE, LanguageModel, PretrainedTextEncoder
 
 _CONFIG, _TOKENIZER = "config.json", "tokenizer.json"
@@ -25,7 +26,7 @@ _HUB_SECONDS = 2.0
 def load_text_encoder(
     name: str = OFFLINE, *, path: Path | str | None = None, device: torch.device | str = "cpu"
 ) -> PretrainedTextEncoder:
-    """A frozen language model by name.
+    """Return a frozen language model by name.
 
     | name | token width | sentence | reads |
     | --- | --- | --- | --- |
@@ -72,11 +73,11 @@ class DeferredTextEncoder:
         self.token_width = self.sentence_width = MODELS[name].width
 
     def __call__(self, text: list[str]) -> TextEmbedding:
-        """Embeddings of B captions."""
+        """Return embeddings of B captions."""
         return self._loaded(text)
 
     def embed_nothing(self) -> TextEmbedding:
-        """The embedding of one empty string."""
+        """Return the embedding of one empty string."""
         return self._loaded.embed_nothing()
 
     @property
@@ -86,7 +87,7 @@ class DeferredTextEncoder:
 
     @property
     def device(self) -> torch.device:
-        """Where the embeddings lie; loads the model."""
+        """Return where the embeddings lie; loads the model."""
         return self._loaded.device
 
     @functools.cached_property
@@ -95,13 +96,13 @@ class DeferredTextEncoder:
 
 
 def _read(name: str, kind: LanguageModel, folder: Path, device: torch.device | str) -> PretrainedTextEncoder:
-    import transformers
     from safetensors import SafetensorError
     from tokenizers import Tokenizer
 
     try:
         config = (folder / _CONFIG).read_bytes()
-        model_type = json.loads(config).get("model_type")
+        described = json.loads(config)
+        model_type = described.get("model_type")
     except (OSError, ValueError, AttributeError) as error:
         raise InputError(f"cannot read {folder / _CONFIG}: {error}") from None
     if model_type not in kind.config_types:
@@ -109,14 +110,10 @@ def _read(name: str, kind: LanguageModel, folder: Path, device: torch.device | s
             f"{folder} holds a model of type {model_type!r}, but {name} is one of type {kind.config_types[0]!r} "
             f"({kind.repository}); give the folder of that model"
         )
-    transformers.utils.logging.disable_progress_bar()
-    verbosity = transformers.utils.logging.get_verbosity()
-    transformers.utils.logging.set_verbosity_error()
+    own = model_type == "bert" and (folder / _WEIGHTS[0]).is_file() and _is_plain_bert(described)
     try:
         tokenizer = Tokenizer.from_file(str(folder / _TOKENIZER))
-        model, report = getattr(transformers, kind.library_class).from_pretrained(
-            folder, local_files_only=True, output_loading_info=True, dtype=torch.float32
-        )
+        model = read_bert(folder / _WEIGHTS[0], described) if own else _by_library(name, kind, folder)
     # The tokenizers library raises bare Exceptions, and every weight format its own kind.
     except (OSError, ValueError, RuntimeError, EOFError, SafetensorError, pickle.UnpicklingError) as error:
         raise InputError(f"cannot read the text encoder {name} in {folder}: {error}") from None
@@ -124,6 +121,28 @@ def _read(name: str, kind: LanguageModel, folder: Path, device: torch.device | s
         if type(error) is not Exception:
             raise
         raise InputError(f"cannot read {folder / _TOKENIZER}: {error}") from None
+    weights = next(folder / file for file in _WEIGHTS if (folder / file).is_file())
+    mark = hashlib.sha256(config + f"{weights.stat().st_size} {kind.limit} {kind.pooling}".encode()).hexdigest()[:8]
+    return PretrainedTextEncoder(name, kind, model, tokenizer, version=mark, device=device)
+
+
+def _is_plain_bert(described: dict) -> bool:
+    """Return whether a BERT's config asks for nothing that `atm.text.bert` has not."""
+    plain = {"hidden_act": "gelu", "position_embedding_type": "absolute"}
+    return all(described.get(key, value) == value for key, value in plain.items())
+
+
+def _by_library(name: str, kind: LanguageModel, folder: Path) -> torch.nn.Module:
+    """Read a model by `transformers`, which takes seconds to import: for those that come from the hub."""
+    import transformers
+
+    transformers.utils.logging.disable_progress_bar()
+    verbosity = transformers.utils.logging.get_verbosity()
+    transformers.utils.logging.set_verbosity_error()
+    try:
+        model, report = getattr(transformers, kind.library_class).from_pretrained(
+            folder, local_files_only=True, output_loading_info=True, dtype=torch.float32
+        )
     finally:
         transformers.utils.logging.set_verbosity(verbosity)
     # The library fills what the file lacks with random numbers; only a pooler, which nobody asks, may lack.
@@ -133,13 +152,11 @@ def _read(name: str, kind: LanguageModel, folder: Path, device: torch.device | s
             f"the weights in {folder} lack {len(missing)} tensors of {name}, first {missing[0]}; the file is "
             f"truncated or another model's: get it again from {kind.repository}"
         )
-    weights = next(folder / file for file in _WEIGHTS if (folder / file).is_file())
-    mark = hashlib.sha256(config + f"{weights.stat().st_size} {kind.limit} {kind.pooling}".encode()).hexdigest()[:8]
-    return PretrainedTextEncoder(name, kind, model, tokenizer, version=mark, device=device)
+    return model
 
 
 def _installed() -> Path:
-    """The folder of weights inside the installed package, found without running its code."""
+    """Return the folder of weights inside the installed package, found without running its code."""
     package = importlib.util.find_spec(_PACKAGE)
     if package is None or not package.submodule_search_locations:
         raise InputError(
@@ -192,7 +209,7 @@ def _from_hub(name: str, repository: str) -> Path:
 
 
 def _cached(repository: str) -> Path | None:
-    """The folder of a model that the hub's cache holds completely."""
+    """Return the folder of a model that the hub's cache holds completely."""
     from huggingface_hub import try_to_load_from_cache
 
     found = {file: try_to_load_from_cache(repository, file) for file in (_CONFIG, _TOKENIZER, *_WEIGHTS)}
@@ -202,7 +219,7 @@ def _cached(repository: str) -> Path | None:
 
 
 def _answers(address: str) -> bool:
-    """Whether the hub answers in time.
+    """Return whether the hub answers in time.
 
     A thread of its own: a time-out of the connection does not cover the look-up of the host's name.
     """

@@ -33,7 +33,7 @@ _BEFORE_NOUN = {"DET", "NUM", "ADJ"}
 
 
 def tag_words(caption: str, tagger: Tagger = "lexicon") -> list[str]:
-    """The words of a caption with their classes: "a person walks" is a/DET person/NOUN walk/VERB.
+    """Return the words of a caption with their classes: "a person walks" is a/DET person/NOUN walk/VERB.
 
     Nouns and verbs are given as their base form, hyphens are dropped, as HumanML3D's text files have it (but "left"
     always stays "left"). Digits become words, so that "5 steps" and "five steps" read alike: ours, the field drops
@@ -53,7 +53,7 @@ def tag_words(caption: str, tagger: Tagger = "lexicon") -> list[str]:
 
 
 def _spelled(word: str) -> list[str]:
-    """A number in words, "don't" in two, a possessive without its s."""
+    """Return a number in words, "don't" in two, a possessive without its s."""
     if word.isdigit():
         number = int(word)
         if number < len(_SMALL_NUMBERS):
@@ -65,7 +65,7 @@ def _spelled(word: str) -> list[str]:
 
 @functools.cache
 def _lexicon() -> dict[str, set[str]]:
-    """Class -> base forms."""
+    """Return class -> base forms."""
     lines = resources.files("atm.text").joinpath("lexicon.txt").read_text().splitlines()
     rows = [line.split() for line in lines if line and not line.startswith("#")]
     return {name: set(words) for name, *words in rows}
@@ -130,7 +130,7 @@ def _by_ending(word: str) -> tuple[str, str]:
 
 
 def _noun_of(word: str) -> str | None:
-    """The singular, where the lexicon has such a noun."""
+    """Return the singular, where the lexicon has such a noun."""
     nouns = _lexicon()["NOUN"]
     if word in _IRREGULAR_PLURALS:
         return _IRREGULAR_PLURALS[word]
@@ -141,7 +141,7 @@ def _noun_of(word: str) -> str | None:
 
 
 def _verb_of(word: str) -> str | None:
-    """The base form, where the lexicon has such a verb."""
+    """Return the base form, where the lexicon has such a verb."""
     if word in _IRREGULAR:
         return _IRREGULAR[word]
     verbs = _lexicon()["VERB"]

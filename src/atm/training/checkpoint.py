@@ -1,6 +1,8 @@
 """Checkpoints: everything that a run needs to go on as if it had never stopped."""
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +28,17 @@ class MovingAverage:
         decay = min(self.decay, (1 + step) / (10 + step))
         torch._foreach_lerp_(list(self.average.values()), [v.detach() for v in self._live.values()], 1 - decay)
 
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Put the average in the place of the live weights for as long as the block lasts."""
+        self._exchange()
+        try:
+            yield
+        finally:
+            self._exchange()
+
     @torch.no_grad()
-    def swap(self) -> None:
-        """Exchange average and live weights; called again, they change back."""
+    def _exchange(self) -> None:
         for name, value in self._live.items():
             kept = value.detach().clone()
             value.copy_(self.average[name])
@@ -52,7 +62,7 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """What `save_checkpoint` wrote, on the CPU.
+    """Return what `save_checkpoint` wrote, on the CPU.
 
     Raises:
         InputError: no file, or not a whole checkpoint.

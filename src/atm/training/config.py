@@ -7,6 +7,7 @@ from pydantic import Field, SerializeAsAny, model_validator
 from atm.alignment import AlignmentConfig
 from atm.base.config import ByName, Config
 from atm.models import config_class
+from atm.training.distributed import Precision
 
 
 class TrainConfig(Config):
@@ -52,8 +53,9 @@ class TrainConfig(Config):
     """Largest norm of the gradient; none: not clipped."""
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Decay of the moving average of the weights, which then is the model that is saved; none: the weights."""
-    precision: Literal["32-true", "bf16-mixed"] = "32-true"
-    """Arithmetic of the model. The alignment losses are always in float32."""
+    precision: Precision = "auto"
+    """Arithmetic of the model: `bf16-mixed`, `32-true`, or `auto`, bf16 on a GPU or a CPU that has units for it and
+    float32 elsewhere; a run's config.yaml says which it became. The alignment losses are always in float32."""
     keep: Literal["last", "best"] = "last"
     """Which weights `model.safetensors` holds: the last, or those of the lowest validation loss."""
     validate_every: Annotated[int, Field(ge=0)] = 0

@@ -6,43 +6,54 @@ import time
 import warnings
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from atm.alignment import Alignment
 from atm.base.config import save
 from atm.base.errors import InputError
 from atm.base.progress import progress_bar
-from atm.base.storage import atomic, load_state, save_model
+from atm.base.storage import atomic, load_state
 from atm.interface import Batch
-from atm.models import find_spec
+from atm.models import save_trained
 from atm.training.checkpoint import MovingAverage, read_checkpoint, save_checkpoint
 from atm.training.config import TrainConfig
-from atm.training.distributed import Team
-from atm.training.optimise import Optimisation, step_generator, to_device
+from atm.training.distributed import gathered, true_anywhere
 from atm.training.record import RunFolder
+from atm.training.step import Losses, Trainer, quick_attention, step_generator
+
+if TYPE_CHECKING:
+    from lightning.fabric import Fabric
 
 BAD_STEPS_LIMIT = 20
 """Steps in a row without a finite loss after which a run gives up."""
 VALIDATION_BATCHES = 8
 
 
+GRADIENT_RATIO_LIMIT = 5.0
+"""|weighted alignment gradient| / |own gradient| above which a run warns: the losses then fool the space instead of
+improving the motion (our trial of the losses)."""
+
+
 @dataclass(frozen=True)
-class Outcome:
+class TrainResult:
     """How a call of `train` ended."""
 
     step: int
     steps: int
     interrupted: bool
+    rank: int = 0
+    """Of the process, where several train together: the first, 0, speaks for all."""
 
     @property
     def finished(self) -> bool:
+        """Return whether the run has all its steps."""
         return self.step >= self.steps
 
 
@@ -56,9 +67,9 @@ def train(
     validation: Callable[[int], Batch] | None = None,
     minutes: float | None = None,
     resume: bool = False,
-    team: Team | None = None,
+    fabric: "Fabric | None" = None,
     show_progress: bool = True,
-) -> Outcome:
+) -> TrainResult:
     """Train `model` into a run folder, to `config.steps` or until the time is over.
 
     Every random number of step s comes from (seed, s), so a run that was stopped and resumed has the loss curve of
@@ -73,36 +84,37 @@ def train(
         validation: batches for the validation loss, where `config.validate_every` asks for one.
         minutes: stop after this time (and leave a checkpoint and a model); None: no limit.
         resume: go on from the folder's checkpoint.
-        team: the processes that train together, all of which call this; None: this one alone. A step then takes as
-            many batches as there are processes, one for each. The first writes all files; what it logs is of its rows.
+        fabric: the engine, launched; None: this process alone. A step takes as many batches as there are processes,
+            one for each, all of which call this. The first writes all files; what it logs is of its rows.
         show_progress: a bar on standard error.
 
     Raises:
         InputError: nothing to resume, the losses ask for a motion that the model does not give, or twenty steps in a
             row had no finite loss.
     """
-    optimisation = Optimisation(config, model, alignment, team)
-    team = optimisation.team
-    optimizer = optimisation.optimizer
+    trainer = Trainer(config, model, alignment, fabric)
+    fabric, optimizer = trainer.fabric, trainer.optimizer
     average = MovingAverage(model, config.ema) if config.ema else None
     state: dict[str, Any] = {"step": 0, "seconds": 0.0, "best": math.inf, "pending": {}, "skipped": {}}
+    first = fabric.is_global_zero
     if resume:
         state = _restore(run, model, optimizer, average)
-        if team.first:
+        if first:
             run.drop_metrics_after(state["step"])
-    elif team.first:
+    elif first:
         run.create()
         with atomic(run.config) as part:
             save(config, part)
-        run.write_record(seed=config.seed, data=config.data, processes=team.size)
+        run.write_record(seed=config.seed, data=config.data, processes=fabric.world_size)
 
     step, begun = state["step"], time.monotonic()
     best, already = state["best"], state["seconds"]
-    journal = _Journal(run if team.first else None, pending=state["pending"], skipped=state["skipped"])
+    journal = _Journal(run if first else None, pending=state["pending"], skipped=state["skipped"])
+    ratios = _GradientRatios(config, model)
     bad_in_a_row = 0
 
     def checkpoint() -> None:
-        if not team.first:
+        if not first:
             return
         seconds = already + time.monotonic() - begun
         save_checkpoint(
@@ -114,7 +126,7 @@ def train(
                 "model": model.state_dict(),
                 "optimizer": optimizer.state_dict(),
                 "average": average.average if average else {},
-                "pending": journal.pending,
+                "pending": journal.numbers(),
                 "skipped": journal.skipped,
             },
         )
@@ -123,32 +135,36 @@ def train(
         run.write_record(step=step, steps=config.steps, minutes=round(seconds / 60, 2), skipped_rows=journal.skipped)
 
     with (
-        optimisation.attention(),
+        quick_attention(fabric.device),
         _stop_on_interrupt() as interrupted,
         ThreadPoolExecutor(1) as ahead,
         closing(journal),
-        progress_bar(show=show_progress and team.first) as bar,
+        progress_bar(show=show_progress and first) as bar,
     ):
         ends = None if minutes is None else begun + minutes * 60
         task = bar.add_task("training", total=config.steps, completed=step, note="", ends=ends)
 
         def draw(at: int) -> Future[Batch]:
-            return ahead.submit(sampler, at * team.size + team.rank)
+            return ahead.submit(sampler, at * fabric.world_size + fabric.global_rank)
 
         def is_over() -> bool:
             late = ends is not None and time.monotonic() > ends
-            return team.any(late or interrupted())
+            return true_anywhere(fabric, late or interrupted())
 
         coming = draw(step)
         while step < config.steps and not is_over():
             batch = coming.result()
             coming = draw(step + 1)
-            stepped = optimisation.step(batch, step)
-            if stepped.skipped is None:
+            losses = trainer.forward(batch, step)
+            log = ratios.measure(losses, step) if alignment is not None else {}
+            norm = trainer.backward(losses.loss, step)
+            if torch.isfinite(norm):
                 bad_in_a_row = 0
+                journal.add(log | _numbers_of(losses, norm, with_details=(step + 1) % config.log_every == 0))
             else:
                 bad_in_a_row += 1
-                journal.skip(stepped.skipped)
+                finite = torch.isfinite(losses.step.loss).tolist()
+                journal.skip(gathered(fabric, [i for i, fine in zip(batch.ids, finite, strict=True) if not fine]))
                 if bad_in_a_row == BAD_STEPS_LIMIT:
                     raise InputError(
                         f"no finite loss or gradient in {bad_in_a_row} steps in a row, up to step {step + 1}: lower "
@@ -157,13 +173,12 @@ def train(
             step += 1
             if average:
                 average.update(step)
-            journal.add(stepped.log)
             if step % config.log_every == 0 or step == config.steps:
                 line = journal.write(step, already + time.monotonic() - begun)
                 bar.update(task, note=f"loss {line.get('loss', math.nan):.4f}")
             bar.update(task, completed=step)
-            if team.first and validation is not None and config.validate_every and step % config.validate_every == 0:
-                loss_val = validation_loss(model, validation, config.seed, optimisation.device, average)
+            if first and validation is not None and config.validate_every and step % config.validate_every == 0:
+                loss_val = validation_loss(fabric, model, validation, config.seed, average)
                 journal.run.append_metrics({"step": step, "validation_loss": loss_val})
                 if config.keep == "best" and loss_val < best:
                     best = loss_val
@@ -172,29 +187,67 @@ def train(
                 checkpoint()
         checkpoint()
         coming.cancel()
-    return Outcome(step, config.steps, interrupted())
+    return TrainResult(step, config.steps, interrupted(), fabric.global_rank)
+
+
+def _numbers_of(losses: Losses, norm: Tensor, *, with_details: bool) -> dict[str, Tensor | float]:
+    """Return what the log says of a step; the details of the alignment only where a line is written."""
+    log = {"loss": losses.step.loss.detach().mean(), **losses.step.parts}
+    if losses.aligned is not None and with_details:
+        log |= {f"alignment/{name}": value for name, value in losses.aligned.log.items()}
+    return log | {"gradient_norm": norm, "total": losses.loss.detach()}
+
+
+class _GradientRatios:
+    """Norms of both gradients on the weights, every so often; warns once where alignment dwarfs the own loss."""
+
+    def __init__(self, config: TrainConfig, model: nn.Module):
+        self._every = config.gradient_log_every
+        self._weights = [p for p in model.parameters() if p.requires_grad]
+        self._warned = False
+
+    def measure(self, losses: Losses, number: int) -> dict[str, float]:
+        if not self._every or number % self._every:
+            return {}
+        own, aligned = (self._norm(loss) for loss in (losses.step.loss.mean(), losses.aligned.total))
+        ratio = aligned / max(own, 1e-12)
+        if ratio > GRADIENT_RATIO_LIMIT and not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"at step {number} the gradient of the weighted alignment losses is {ratio:.1f} times that of the "
+                "model's own loss: lower alignment.inter.weight and alignment.intra.weight",
+                stacklevel=2,
+            )
+        return {"gradient/own": own, "gradient/alignment": aligned, "gradient/ratio": ratio}
+
+    def _norm(self, loss: Tensor) -> float:
+        gradients = torch.autograd.grad(loss, self._weights, retain_graph=True, allow_unused=True)
+        found = [g for g in gradients if g is not None]
+        return torch.stack(torch._foreach_norm(found)).norm().item() if found else 0.0
 
 
 @torch.no_grad()
 def validation_loss(
+    fabric: "Fabric",
     model: nn.Module,
     sampler: Callable[[int], Batch],
     seed: int,
-    device: torch.device,
     average: MovingAverage | None = None,
 ) -> float:
-    """Mean loss over the same few batches and noise each time, in eval mode, of the averaged weights if there are."""
-    if average:
-        average.swap()
-    model.eval()
+    """Return the mean loss over the same few batches and noise each time, in eval mode, of the averaged weights."""
     losses = []
-    for step in range(VALIDATION_BATCHES):
-        batch = to_device(sampler(step), device)
-        losses.append(model.training_step(batch, step_generator(seed + 1, step)).loss.mean().item())
-    model.train()
-    if average:
-        average.swap()
+    with _averaged(average):
+        model.eval()
+        for step in range(VALIDATION_BATCHES):
+            batch = sampler(step).to(fabric.device)
+            with fabric.autocast():
+                losses.append(model.training_step(batch, step_generator(seed + 1, step)).loss.mean().item())
+        model.train()
     return float(np.mean(losses))
+
+
+def _averaged(average: MovingAverage | None) -> AbstractContextManager[None]:
+    return average.in_place() if average else nullcontext()
 
 
 def _restore(run: RunFolder, model: nn.Module, optimizer, average: MovingAverage | None) -> dict[str, Any]:
@@ -207,19 +260,14 @@ def _restore(run: RunFolder, model: nn.Module, optimizer, average: MovingAverage
 
 
 def _save_averaged(path: Path, model: nn.Module, average: MovingAverage | None, config: TrainConfig) -> None:
-    if average:
-        average.swap()
-    try:
-        save_model(path, model, config.model, find_spec(config.model.name).kind)
-    finally:
-        if average:
-            average.swap()
+    with _averaged(average):
+        save_trained(path, model, config.model)
 
 
 class _Journal:
     """Means of what the steps logged, into metrics.jsonl and TensorBoard; and the rows that had no finite loss."""
 
-    def __init__(self, run: RunFolder | None, *, pending: dict[str, list[float]], skipped: dict[str, int]):
+    def __init__(self, run: RunFolder | None, *, pending: dict[str, list[Tensor | float]], skipped: dict[str, int]):
         """`run` None: nothing is written."""
         from torch.utils.tensorboard import SummaryWriter
 
@@ -229,9 +277,19 @@ class _Journal:
         self.skipped = dict(skipped)
         self._board = SummaryWriter(str(run.path / "tensorboard")) if run is not None else None
 
-    def add(self, log: dict[str, float]) -> None:
+    def add(self, log: dict[str, Tensor | float]) -> None:
         for name, value in log.items():
             self.pending.setdefault(name, []).append(value)
+
+    def numbers(self) -> dict[str, list[float]]:
+        """Return what is pending as numbers, with one transfer from the device."""
+        tensors = [value for values in self.pending.values() for value in values if isinstance(value, Tensor)]
+        read = iter(torch.stack([value.double() for value in tensors]).tolist() if tensors else ())
+        self.pending = {
+            name: [next(read) if isinstance(value, Tensor) else value for value in values]
+            for name, values in self.pending.items()
+        }
+        return self.pending
 
     def skip(self, ids: list[str]) -> None:
         for clip_id in ids:
@@ -240,8 +298,8 @@ class _Journal:
 
     def write(self, step: int, seconds: float) -> dict[str, float]:
         line = {"step": step, "seconds": round(seconds, 2)}
-        line |= {name: float(np.mean(values)) for name, values in self.pending.items()}
-        self.pending.clear()
+        line |= {name: float(np.mean(values)) for name, values in self.numbers().items()}
+        self.pending = {}
         if self.run is None:
             return line
         self.run.append_metrics(line)
@@ -257,7 +315,7 @@ class _Journal:
 
 @contextmanager
 def _stop_on_interrupt():
-    """Ctrl-C ends the loop after the running step; a second one ends the process as usual."""
+    """Give ctrl-C ends the loop after the running step; a second one ends the process as usual."""
     stopped = False
 
     def stop(_number, _frame) -> None:

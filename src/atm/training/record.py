@@ -37,7 +37,7 @@ class RunFolder:
             raise InputError(f"cannot make the run folder {self.path}: {error.strerror}") from None
 
     def holds_something(self) -> bool:
-        """Whether a new run would overwrite what was trained, or a file that no run wrote."""
+        """Return whether a new run would overwrite what was trained, or a file that no run wrote."""
         foreign = self.config.exists() and not self.record.exists()
         return foreign or self.checkpoint.exists() or self.model.exists()
 
@@ -53,7 +53,7 @@ class RunFolder:
             part.write_text(json.dumps({**known, **facts}, indent=1) + "\n")
 
     def read_record(self) -> dict[str, Any]:
-        """The facts of record.json."""
+        """Return the facts of record.json."""
         return json.loads(self.record.read_text())
 
     def append_metrics(self, line: dict[str, Any]) -> None:
@@ -61,7 +61,7 @@ class RunFolder:
             file.write(json.dumps(line) + "\n")
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """Every line, oldest first; a line cut off by a crash is left out."""
+        """Return every line, oldest first; a line cut off by a crash is left out."""
         if not self.metrics.is_file():
             return []
         lines = []
@@ -80,7 +80,7 @@ class RunFolder:
 
 
 def provenance(diff_file: Path | None = None) -> dict[str, Any]:
-    """Commit, whether the tree differed from it, versions of what computes, and the class of machine."""
+    """Return commit, whether the tree differed from it, versions of what computes, and the class of machine."""
     here = Path(__file__).parent
     commit = _git(here, "rev-parse", "HEAD")
     diff = _git(here, "diff", "HEAD", "--", ".")
@@ -97,7 +97,7 @@ def provenance(diff_file: Path | None = None) -> dict[str, Any]:
 
 
 def machine_class() -> str:
-    """Processor, cores and GPU, without names of hosts or people."""
+    """Return processor, cores and GPU, without names of hosts or people."""
     gpu = f", {torch.cuda.get_device_name(0)}" if torch.cuda.is_available() else ", no GPU"
     return f"{platform.machine()}, {os.cpu_count()} cores{gpu}"
 

@@ -6,7 +6,7 @@ from atm.training.config import TrainConfig
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:
-    """The rate of optimiser step number `step`, counted from 0.
+    """Return the rate of optimiser step number `step`, counted from 0.
 
     Args:
         config: its warm-up, milestones and cosine decay multiply.

@@ -60,6 +60,18 @@ def test_a_caption_finds_its_own_motion_first(folder):
             assert cosines == sorted(cosines, reverse=True) and len(cosines) == 5
 
 
+def test_a_part_that_two_captions_describe_is_found_once(folder):
+    """Frames 10 to 52 twice: two entries of the data set, and one motion to look at."""
+    with (folder / "texts" / "000000.txt").open("a") as file:
+        file.write("one#one/NUM#0.5#2.6\ntwo#two/NUM#0.5#2.6\n")
+    index, _ = searched(folder)
+    assert len(index.dataset) == 20
+    found = index.motions_like("two", top=20)
+    assert [hit.item.id for hit in found].count("000000@10-52") == 1
+    assert found[0].item.id == "000000@10-52"
+    assert len(found) == 19
+
+
 def test_a_motion_finds_its_own_captions_first(folder):
     index, _ = searched(folder)
     for item in index.dataset.items:

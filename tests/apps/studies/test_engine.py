@@ -1,17 +1,18 @@
 """Rows as jobs: nothing runs twice, a crash is tried once more, the dead are taken over."""
 
-import json
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from fakes import calls, plan, run_fake, small_study
 
-from atm.apps.studies import lease as claims
+from atm.apps.studies import lease as leases
 from atm.apps.studies.jobs import JobFolder, plan_jobs
 from atm.apps.studies.launch import Cluster, Here, Processes, run_jobs
-from atm.apps.studies.lease import claimed, is_claimed
+from atm.apps.studies.lease import claimed
 from atm.apps.studies.study import Row, needs
 from atm.apps.studies.work import work
 from atm.base.errors import InputError
@@ -98,10 +99,10 @@ def test_an_interrupted_row_is_left_open_and_not_claimed(tmp_path):
 def test_a_claimed_row_is_not_run_by_another(tmp_path):
     folder = folder_of(tmp_path, "none-0")
     with claimed(folder.path) as mine:
-        assert mine and is_claimed(folder.path)
+        assert mine and folder.claimed
         work(folder.path, run_fake)
         assert calls(tmp_path, "none-0") == 0
-    assert not is_claimed(folder.path)
+    assert not folder.claimed
     work(folder.path, run_fake)
     assert folder.finished
 
@@ -126,36 +127,63 @@ def test_of_many_who_want_a_row_at_once_one_gets_it(tmp_path):
     assert sorted(got) == [False] * 15 + [True]
 
 
-def test_the_claim_of_a_dead_process_is_taken_over_at_once(tmp_path):
-    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
-    claim = {"machine": claims._machine(), "pid": int(dead.stdout)}
-    (tmp_path / "claim-0001.json").write_text(json.dumps(claim))
-    assert not is_claimed(tmp_path)
-    (tmp_path / "claim-0001.json").write_text(json.dumps(claim | {"pid": os.getpid()}))
-    assert is_claimed(tmp_path)
-    (tmp_path / "claim-0001.json").write_text(json.dumps(claim))
+HOLD = """
+import sys, time
+from pathlib import Path
+from atm.apps.studies import lease
+lease.DEAD_AFTER_SECONDS, lease.BEAT_SECONDS = 1.0, 0.2
+with lease.claimed(Path(sys.argv[1])) as mine:
+    print(mine, flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    """Another process that holds the row in tmp_path, and would be dead after a second without a sign of life."""
+    monkeypatch.setattr(leases, "DEAD_AFTER_SECONDS", 1.0)
+    monkeypatch.setattr(leases, "BEAT_SECONDS", 0.2)
+    holder = subprocess.Popen([sys.executable, "-c", HOLD, tmp_path], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout.readline() == "True\n"
+    yield holder
+    holder.kill()
+    holder.wait()
+
+
+def test_the_claim_of_a_dead_process_is_taken_over_at_once(tmp_path, elsewhere):
+    folder = JobFolder(tmp_path)
+    assert folder.claimed
+    elsewhere.kill()
+    elsewhere.wait()
+    with claimed(tmp_path) as mine:
+        assert mine
+    assert not folder.claimed
+
+
+def test_the_claim_of_another_machine_is_dead_when_its_heart_stops(tmp_path, elsewhere, monkeypatch):
+    """The process lives here, but its file says another machine: only touches can show that it lives."""
+    monkeypatch.setattr("filelock._identity.socket.gethostname", lambda: "another")
+    watch = JobFolder(tmp_path)
+    assert watch.claimed
+    time.sleep(1.5)
+    assert watch.claimed
+    elsewhere.send_signal(signal.SIGSTOP)  # as if the machine had gone: no touch any more
+    deadline = time.monotonic() + 10
+    while watch.claimed and time.monotonic() < deadline:
+        time.sleep(0.2)
     with claimed(tmp_path) as mine:
         assert mine
 
 
-def test_the_claim_of_another_machine_is_dead_when_its_heart_stops(tmp_path):
-    path = tmp_path / "claim-0001.json"
-    path.write_text(json.dumps({"machine": "elsewhere", "pid": 1}))
-    assert is_claimed(tmp_path)
-    long_ago = path.stat().st_mtime - claims.DEAD_AFTER_SECONDS - 1
-    os.utime(path, (long_ago, long_ago))
-    assert not is_claimed(tmp_path)
-
-
 def test_a_holder_shows_that_it_lives(tmp_path, monkeypatch):
-    monkeypatch.setattr(claims, "BEAT_SECONDS", 0.05)
+    monkeypatch.setattr(leases, "BEAT_SECONDS", 0.05)
     with claimed(tmp_path):
-        path = tmp_path / "claim-0001.json"
+        path = tmp_path / "claim.lock"
         os.utime(path, (0, 0))
         for _ in range(100):
             if path.stat().st_mtime > 0:
                 break
-            claims.threading.Event().wait(0.05)
+            time.sleep(0.05)
         assert path.stat().st_mtime > 0
 
 

@@ -8,7 +8,7 @@ import pytest
 from fakes import plan, run_fake, small_study
 from PIL import Image
 
-from atm.apps.studies.figure import draw, svg
+from atm.apps.studies.figure import draw
 from atm.apps.studies.jobs import Result
 from atm.apps.studies.page import report
 from atm.apps.studies.registry import find_study
@@ -16,6 +16,7 @@ from atm.apps.studies.results import Outcome
 from atm.apps.studies.run import Engine, run_study
 from atm.apps.studies.tables import QUICK_NOTE, comma_separated, markdown
 from atm.base.errors import InputError
+from atm.pages.charts import figure_svg
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +80,7 @@ def test_a_quick_study_says_everywhere_that_it_means_nothing():
     assert QUICK_NOTE in markdown(quick)
     assert all(QUICK_NOTE in line for line in comma_separated(quick).splitlines()[1:])
     assert QUICK_NOTE in report(quick, "")
-    assert "these figures mean nothing" in svg(draw(quick))
+    assert "these figures mean nothing" in figure_svg(draw(quick), page=True)
     assert 'class="best"' not in report(quick, "")
 
 

@@ -99,7 +99,7 @@ def bench_data(
     build: bool = False,
     show_progress: bool = True,
 ) -> Report:
-    """Measure how a data folder is read.
+    """Return measure how a data folder is read.
 
     Args:
         folder: a HumanML3D or KIT-ML folder.
@@ -139,7 +139,8 @@ def bench_data(
 
 
 def ways_to_read(dataset: MotionDataset, folder: Path) -> dict[str, Way]:
-    """How rows of an item can be read: from the store, and from one file per clip as the field's loaders keep them."""
+    """Return how rows of an item can be read: from the store, and from one file per clip as the field's loaders keep
+    them."""
     clips = find_layout(folder).clips
     return {
         STORE: lambda item, first, frames: dataset.features(item)[first : first + frames],
@@ -181,12 +182,12 @@ def _run_all(sampler: BatchSampler, steps: range) -> None:
 
 
 def _file(item: Item) -> str:
-    return f"{item.id.partition('@')[0]}.npy"
+    return f"{item.clip}.npy"
 
 
 def _rows_of(clip: np.ndarray, item: Item, first: int, frames: int) -> np.ndarray:
     """Of a whole clip, where the item may be a part of it."""
-    start = first + int(item.id.partition("@")[2].partition("-")[0] or 0)
+    start = item.first + first
     return clip[start : start + frames]
 
 
@@ -226,7 +227,7 @@ def _draw_from_memory(folder: Path, split: str) -> dict[str, np.ndarray]:
 
 
 def _memory(work: Callable[[Path, str], Any], folder: Path, split: str) -> float | None:
-    """Megabytes that a process of its own needs for some work, beside what the libraries need."""
+    """Return megabytes that a process of its own needs for some work, beside what the libraries need."""
     if not _STATUS.is_file():
         return None
     context = multiprocessing.get_context("spawn")

@@ -38,7 +38,7 @@ def answer_prompts(
     guidance_scale: float | None = None,
     show_progress: bool = True,
 ) -> list[Answer]:
-    """Every model's motions for every prompt, prompt by prompt, then noise by noise, then model by model.
+    """Return every model's motions for every prompt, prompt by prompt, then noise by noise, then model by model.
 
     Args:
         models: by the name that they are shown by.

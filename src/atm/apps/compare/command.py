@@ -4,15 +4,13 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
 from atm.apps.compare.answers import Answer, answer_prompts
 from atm.apps.compare.prompts import SECONDS, packaged_prompts, read_prompts
 from atm.apps.compare.sections import SECTIONS, motion_section, prompt_section, score_section
+from atm.apps.resources import open_generator
 from atm.base.errors import InputError
 from atm.base.packaged import packaged
 from atm.base.storage import atomic, find_model
-from atm.models import load_generator
 from atm.pages.page import contents, page
 
 
@@ -46,9 +44,8 @@ def compare_models(
         raise InputError(f"a comparison is a page: expected a path that ends in .html, got {out}")
     asked = packaged_prompts() if prompts is None else read_prompts(prompts, seconds=seconds)
     files = {name: find_model(path) for name, path in _named(models or [packaged("generator")]).items()}
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     answers = answer_prompts(
-        {name: load_generator(file).to(device) for name, file in files.items()},
+        {name: open_generator(file).generator for name, file in files.items()},
         asked, samples=samples, seed=seed, guidance_scale=guidance_scale, show_progress=show_progress,
     )  # fmt: skip
     html = page(
@@ -70,7 +67,7 @@ def compare_models(
 
 
 def _as_data(answer: Answer) -> dict:
-    """An answer without its motion."""
+    """Return an answer without its motion."""
     prompt, examined = answer.prompt, answer.examined
     return {
         "prompt": prompt.text,
@@ -86,7 +83,7 @@ def _as_data(answer: Answer) -> dict:
 
 
 def _named(paths: Sequence[Path]) -> dict[str, Path]:
-    """A short name for each: the last part of its path, with as many before it as tell it from the others."""
+    """Return a short name for each: the last part of its path, with as many before it as tell it from the others."""
     names = {}
     every = [path.resolve().with_suffix("").parts for path in paths]
     for place, (path, parts) in enumerate(zip(paths, every, strict=True)):

@@ -24,7 +24,7 @@ class Prompt:
 
 
 def packaged_prompts() -> list[Prompt]:
-    """Sentences that ask for counts, sides and directions, with the two that the paper's figure 9 shows failing.
+    """Return sentences that ask for counts, sides and directions, with the two that the paper's figure 9 shows failing.
 
     They are worded by hand; none is a caption of the scripted data.
     """
@@ -32,7 +32,7 @@ def packaged_prompts() -> list[Prompt]:
 
 
 def read_prompts(file: Path, *, seconds: float = SECONDS) -> list[Prompt]:
-    """The prompts of a file.
+    """Return the prompts of a file.
 
     A `.json` file holds a list of sentences, or of objects with `text` and, where wanted, `seconds` and `program` (the
     actions as in a scripted data set's programs.json, for a sentence that is not understood). Any other file holds one

@@ -16,7 +16,7 @@ MOST_MOTIONS = 120
 
 
 def scores(answers: Sequence[Answer]) -> dict[str, dict[str, dict[str, float]]]:
-    """Oracle scores of each model, over all its motions that were judged."""
+    """Return oracle scores of each model, over all its motions that were judged."""
     models = dict.fromkeys(answer.model for answer in answers)
     verdicts = {
         model: [one.examined.verdict for one in answers if one.model == model and one.examined] for model in models
@@ -25,7 +25,7 @@ def scores(answers: Sequence[Answer]) -> dict[str, dict[str, dict[str, float]]]:
 
 
 def score_rows(answers: Sequence[Answer]) -> list[tuple[str, list[str | None]]]:
-    """Each model with its right ones of those asked, for each of `ATTRIBUTES`: "7 of 12"."""
+    """Return each model with its right ones of those asked, for each of `ATTRIBUTES`: "7 of 12"."""
     rows = []
     for model, found in scores(answers).items():
         counts = {name: found.get(name) for name in ATTRIBUTES}
@@ -34,7 +34,7 @@ def score_rows(answers: Sequence[Answer]) -> list[tuple[str, list[str | None]]]:
 
 
 def score_section(answers: Sequence[Answer]) -> str:
-    """How many motions of each model did what was asked, by attribute."""
+    """Return how many motions of each model did what was asked, by attribute."""
     rows = [Row(model, cells) for model, cells in score_rows(answers)]
     return section(
         SECTIONS[0],
@@ -63,7 +63,7 @@ def prompt_section(answers: Sequence[Answer]) -> str:
 
 
 def motion_section(answers: Sequence[Answer]) -> str:
-    """The motions themselves, prompt by prompt; the page holds at most `MOST_MOTIONS`."""
+    """Return the motions themselves, prompt by prompt; the page holds at most `MOST_MOTIONS`."""
     shown, parts = 0, []
     for prompt, own in _by_prompt(answers):
         if shown + len(own) > MOST_MOTIONS:
@@ -84,7 +84,7 @@ def motion_section(answers: Sequence[Answer]) -> str:
 
 
 def answer_view(answers: Sequence[Answer], labels: Mapping[str, str] | None = None) -> str:
-    """The motions of one prompt, in step: a column for each model, a row for each noise.
+    """Return the motions of one prompt, in step: a column for each model, a row for each noise.
 
     Args:
         answers: to one prompt.

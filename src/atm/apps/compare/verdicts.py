@@ -43,7 +43,7 @@ class Examined(NamedTuple):
 
     @property
     def seen(self) -> tuple[str, ...]:
-        """What was done and not asked for: it is told and not judged."""
+        """Return what was done and not asked for: it is told and not judged."""
         return tuple(
             _phrase(Action(one.verb, one.count, one.side, one.direction, one.path, one.degrees, one.speed or "normal"))
             for one in self.verdict.extra
@@ -57,7 +57,7 @@ class Examined(NamedTuple):
 
 
 def examine(joints: Float[ndarray, "T J 3"], asked: Asked) -> Examined | None:
-    """Compares a motion with what its sentence asks for, action by action.
+    """Compare a motion with what its sentence asks for, action by action.
 
     Args:
         joints: in metres, y up, 20 frames a second, 22 joints; one clip without padding.
@@ -97,7 +97,7 @@ def examine(joints: Float[ndarray, "T J 3"], asked: Asked) -> Examined | None:
 
 
 def _per_action(checks: Sequence[Check]) -> list[list[Check]]:
-    """The checks of each action: those of one begin with whether it occurs."""
+    """Return the checks of each action: those of one begin with whether it occurs."""
     groups: list[list[Check]] = []
     for check in checks:
         if check.attribute == "occurs":
@@ -108,7 +108,7 @@ def _per_action(checks: Sequence[Check]) -> list[list[Check]]:
 
 
 def _many_times(action: Action, checks: Sequence[Check], verdict: Verdict) -> tuple[Action, list[Check]]:
-    """An action that is asked several times over, as one with a count; what was done beyond that counts, too."""
+    """Return an action that is asked several times over, as one with a count; what was done beyond that counts, too."""
     occurred = [check for check in checks if check.attribute == "occurs"]
     made = sum(check.made for check in occurred) + sum(
         one.count or 1 for one in verdict.extra if one.verb == action.verb
@@ -135,7 +135,7 @@ def _finding(action: Action, checks: Sequence[Check]) -> Finding:
 
 
 def _phrase(action: Action) -> str:
-    """What is asked: "5 steps backwards quickly", "wave with the left hand"."""
+    """Return what is asked: "5 steps backwards quickly", "wave with the left hand"."""
     what = action.verb.removesuffix("_arms").replace("_", " ")
     counted = action.count is not None and action.verb in _COUNTED
     if counted:
@@ -151,7 +151,7 @@ def _phrase(action: Action) -> str:
 
 
 def _said(verb: str, ways: dict[str, Any]) -> str:
-    """Attributes in words; what is None has none."""
+    """Return attributes in words; what is None has none."""
     words = {
         "path": lambda path: _PATHS[path],
         "direction": lambda direction: _WAYS[direction],

@@ -14,6 +14,7 @@ from atm.pages.charts import line_chart
 from atm.pages.page import (
     Interval,
     Row,
+    bullets,
     contents,
     figure,
     note,
@@ -30,7 +31,7 @@ SECTIONS = ("The verdict", "What they do", "The table", "How they learned", "One
 
 
 def write_report(result: DemoResult) -> str:
-    """The page as one self-contained HTML text."""
+    """Return the page as one self-contained HTML text."""
     parts = [
         contents(SECTIONS),
         section(SECTIONS[0], *_verdict(result)),
@@ -54,7 +55,7 @@ def write_report(result: DemoResult) -> str:
 
 
 def _verdict(result: DemoResult) -> list[str]:
-    """What the numbers say, whichever way they point."""
+    """Return what the numbers say, whichever way they point."""
     baseline, aligned = (result.reports[arm].estimates(result.reports[arm].name) for arm in ARMS)
     lines, better, worse = [], 0, 0
     for metric in metrics_of({"baseline": baseline, "aligned": aligned}):
@@ -86,7 +87,7 @@ def _verdict(result: DemoResult) -> list[str]:
         "A short protocol on a short training: an impression, not a result. The aligned model makes fewer steps in "
         "the same time, since the losses cost some. Real figures are in docs/results.",
     )
-    return [head, "<ul>" + "".join(f"<li>{line}</li>" for line in lines) + "</ul>", caution]
+    return [head, bullets(lines), caution]
 
 
 def _figures(answers: Sequence[Answer]) -> list[str]:
@@ -150,7 +151,7 @@ def _curves(runs: dict[str, RunFolder]) -> list[str]:
 
 
 def _smooth(lines: list[dict], key: str, window: int = 5) -> tuple[list[float], list[float]]:
-    """A running mean over lines that have the key, against seconds."""
+    """Return a running mean over lines that have the key, against seconds."""
     points = [(line["seconds"], line[key]) for line in lines if key in line]
     seconds, values = np.array(points).T
     window = max(1, min(window, len(values)))

@@ -143,7 +143,8 @@ def _train(
 
 
 def _explain(out: Path, data: Path, space: Path, seed: int) -> Explanation:
-    """A batch that the model was not trained on, at the end of the baseline's training: what is still confused."""
+    """Return a batch that the model was not trained on, at the end of the baseline's training: what is still
+    confused."""
     dataset = open_dataset(data, "test")
     encoder = CachedTextEncoder(load_text_encoder("minilm"))
     encoder.prepare(dataset.captions(), progress=False)

@@ -104,7 +104,7 @@ def explain_model(
 
 
 def _write_strips(explanation: Explanation, out: Path) -> list[Path]:
-    """Film strips beside the page: of the motions and, where there are clips, of these."""
+    """Return film strips beside the page: of the motions and, where there are clips, of these."""
     sheets = {"motions": motion_strips(explanation)}
     if explanation.intra is not None:
         sheets["clips"] = clip_strips(explanation.intra, explanation.stand_in)

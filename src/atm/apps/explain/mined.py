@@ -57,7 +57,7 @@ class Shown:
 
     @property
     def place(self) -> str:
-        """Where the clip lies, in seconds; empty where the whole motion is meant."""
+        """Return where the clip lies, in seconds; empty where the whole motion is meant."""
         if self.span is None:
             return ""
         return " to ".join(f"{frame / self.skeleton.fps:.1f}" for frame in self.span) + " s"
@@ -175,7 +175,7 @@ def explain_batch(
 def _estimates(
     generator: Stepping, batch: Batch, rng: torch.Generator, most: float
 ) -> tuple[Motion, Float[Tensor, "B"] | None]:
-    """The model's estimates of all motions, and their noise levels."""
+    """Return the model's estimates of all motions, and their noise levels."""
     step = generator.training_step(batch, rng)
     if step.motion is None:
         raise InputError("this model's training step gives no motion: there is nothing to explain")
@@ -195,7 +195,7 @@ def _estimates(
 
 
 def _rows(batch: Batch, rows: list[int]) -> Batch:
-    """What a training step reads of these rows."""
+    """Return what a training step reads of these rows."""
     return Batch(
         batch.motion[rows], [batch.text[row] for row in rows], batch.sentence[rows], [batch.ids[row] for row in rows]
     )
@@ -211,7 +211,7 @@ def explain_motions(
     noise_level: Float[Tensor, "B"] | None = None,
     stand_in: str | None = None,
 ) -> Explanation:
-    """What the losses mine for one of these motions.
+    """Return what the losses mine for one of these motions.
 
     Args:
         generated: row for row as in the batch.
@@ -262,7 +262,7 @@ class _Facts:
         self.alike = 1 - row_distance(self.z_generated, self.z_real, "cosine")
 
     def most_telling(self) -> int:
-        """The row that `explain_motions` takes by itself."""
+        """Return the row that `explain_motions` takes by itself."""
         inter, intra = self.of_motions.loss, self.of_clips.loss * (self.alike < self.config.intra.gamma)
         valid = self.of_motions.counts[:, 0]
         both = valid & (inter > 0) & (intra > 0)
@@ -290,7 +290,7 @@ class _Facts:
         )
 
     def _negatives(self, row: int) -> list[Candidate]:
-        """The best candidates by the rule, and the best of those that epsilon bars."""
+        """Return the best candidates by the rule, and the best of those that epsilon bars."""
         chosen = self.of_motions.mined.index[row][self.of_motions.counts[row]].tolist()
         result = []
         for barred, count in ((False, SHOWN_CANDIDATES), (True, SHOWN_BARRED)):
@@ -338,7 +338,7 @@ class _Facts:
         )  # fmt: skip
 
     def _proxies(self, mined: MinedClips, anchor: int, place: int) -> list[list[Candidate]]:
-        """The best candidates for both proxies."""
+        """Return the best candidates for both proxies."""
         intra, clips = self.config.intra, mined.clips
         candidate = torch.ones(1, len(clips.owner), dtype=torch.bool, device=mined.z_real.device)
         if intra.proxies_from == "motion":
@@ -364,7 +364,7 @@ class _Facts:
     def _measured(
         self, z_generated: Float[Tensor, "N E"], z_real: Float[Tensor, "N E"], anchor: int, others: list[int]
     ) -> list[tuple[float, float, float]]:
-        """Generated distance, real distance and ratio of the anchor to each of the others."""
+        """Return generated distance, real distance and ratio of the anchor to each of the others."""
         generated, real = (
             pair_distances(z[anchor : anchor + 1], z[others], self.config.distance)[0] for z in (z_generated, z_real)
         )
@@ -384,5 +384,5 @@ class _Facts:
 
 
 def _listed(chosen: list[int], mined: Mined, row: int) -> list[int]:
-    """What was chosen, and what came next."""
+    """Return what was chosen, and what came next."""
     return list(dict.fromkeys(chosen + mined.index[row][mined.valid[row]].tolist()))

@@ -37,17 +37,17 @@ SECTIONS = ("The motion and its hard negative", "Its least aligned clip and the 
 
 
 def explanation_html(explanation: Explanation) -> str:
-    """The explanation as sections of a page."""
+    """Return the explanation as sections of a page."""
     return "\n".join([_inter_section(explanation), _intra_section(explanation)])
 
 
 def motion_strips(explanation: Explanation) -> list[Strip]:
-    """The motion, its hard negative, and the real pair, as strips."""
+    """Return the motion, its hard negative, and the real pair, as strips."""
     return [_strip(figure) for figure in _four(explanation)]
 
 
 def clip_strips(intra: IntraExample, stand_in: str | None = None) -> list[Strip]:
-    """The clip and its proxies, generated and real, as strips."""
+    """Return the clip and its proxies, generated and real, as strips."""
     return [_strip(figure) for figure in _six(intra, stand_in)]
 
 
@@ -178,7 +178,7 @@ def _barred_by(config: AlignmentConfig) -> str:
 
 
 def _hinge(near: float, far: float, margin: float, loss: float, count: int, what: str) -> str:
-    """The loss as a sum that can be followed."""
+    """Return the loss as a sum that can be followed."""
     one = max(0.0, near - far + margin)
     text = f"Loss: max(0, {near:.3f} − {far:.3f} {'+' if margin >= 0 else '−'} {abs(margin):.3f}) = {one:.3f}."
     return text if count == 1 else f"{text} Of {count} {what} the first is shown; the mean over all is {loss:.3f}."
@@ -239,7 +239,7 @@ def _four(explanation: Explanation) -> list[_Figure]:
 
 
 def _six(intra: IntraExample, stand_in: str | None) -> list[_Figure]:
-    """Generated ones first."""
+    """Return generated ones first."""
 
     def caption(shown: Shown, generated: bool) -> str:
         """Of a stand-in, its own: clips of the motion itself have the sentence that was asked for."""
@@ -254,7 +254,7 @@ def _six(intra: IntraExample, stand_in: str | None) -> list[_Figure]:
 
 
 def _clip_view(intra: IntraExample, stand_in: str | None) -> MotionView:
-    """Generated above, real below; the motions are shifted in time so that the clips play together."""
+    """Return generated above, real below; the motions are shifted in time so that the clips play together."""
     figures = _six(intra, stand_in)
     begin = [figure.shown.span[0] / figure.shown.skeleton.fps for figure in figures]
     panes = [_pane(figure, begins=max(begin) - own) for figure, own in zip(figures, begin, strict=True)]

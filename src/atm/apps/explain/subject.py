@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from atm.alignment import Alignment, AlignmentConfig
 from atm.apps.explain.mined import NOISE, Explanation, explain_batch, explain_motions
 from atm.apps.generate import row_seed, sample_rows
+from atm.apps.resources import device, open_space
 from atm.base.config import changed, load, validate
 from atm.base.errors import InputError
 from atm.base.packaged import packaged
@@ -25,7 +26,7 @@ from atm.meaning import MeaningReader, differs, parse_meaning
 from atm.models import find_spec, load_generator
 from atm.motion import Motion, padded
 from atm.motion.layers import Normaliser
-from atm.space import SpaceConfig, find_space
+from atm.space import SpaceConfig
 from atm.text import OFFLINE, CachedTextEncoder, load_text_encoder
 from atm.training.config import TrainConfig
 from atm.training.record import RunFolder
@@ -57,10 +58,10 @@ class Subject:
     run: TrainConfig | None
     """None: a model file, which knows nothing of its training."""
     metrics: list[dict[str, Any]]
-    device: str
+    device: torch.device
 
     def batch(self, index: int | None, seed: int) -> tuple[Batch, int | None]:
-        """A batch drawn by the seed, with this motion of the data set in it, and the row of that motion.
+        """Return a batch drawn by the seed, with this motion of the data set in it, and the row of that motion.
 
         Raises:
             InputError: no such motion, or one that is shorter than the windows that the run is trained on.
@@ -91,14 +92,14 @@ class Subject:
         sampled: bool = False,
         show_progress: bool = True,
     ) -> Explanation:
-        """What is mined for this row: among a training step's estimates of motions noised to `noise` at most, or with
-        `sampled` among motions sampled in full."""
+        """Return what is mined for this row: among a training step's estimates of motions noised to `noise` at most, or
+        with `sampled` among motions sampled in full."""
         if not sampled:
             return explain_batch(self.generator, self.alignment, batch, seed=seed, row=row, noise=noise)
         return explain_motions(self._sampled(batch, seed, show_progress), self.alignment, batch, row=row)
 
     def explain_sentence(self, text: str, seed: int, *, show_progress: bool) -> Explanation:
-        """What is mined for a motion sampled for a sentence of nobody's, in a batch made for it."""
+        """Return what is mined for a motion sampled for a sentence of nobody's, in a batch made for it."""
         picked = self._most_alike(text, show_progress)
         items = [item for item, _ in picked]
         motion = padded([self.dataset.features(item)[: _whole_units(item.frames)] for item in items])
@@ -109,7 +110,8 @@ class Subject:
         )
 
     def _most_alike(self, text: str, show_progress: bool) -> list[tuple[Item, str]]:
-        """Motions of the data set, each with its most alike caption: the first stands in, the others fill the batch.
+        """Return motions of the data set, each with its most alike caption: the first stands in, the others fill the
+        batch.
 
         Of the most alike ones that stands in which contradicts the sentence least: a language model barely hears a
         number or a side.
@@ -134,7 +136,7 @@ class Subject:
         return [stand_in, *(one for one in picked if one is not stand_in)]
 
     def _likeness(self, text: list[str]) -> Float[Tensor, "B S"]:
-        """Unit vectors whose products are compared with epsilon."""
+        """Return unit vectors whose products are compared with epsilon."""
         if self.alignment.config.similarity != "space":
             return F.normalize(self.sentences(text).sentence.cpu(), dim=-1)
         with torch.no_grad():
@@ -158,7 +160,7 @@ class Subject:
 
 
 def open_subject(model: Path | None, *, data: Path | None, space: Path | None, split: str) -> Subject:
-    """A model from its run folder or file, with the losses, data and log of the run.
+    """Return a model from its run folder or file, with the losses, data and log of the run.
 
     Args:
         model: None: the packaged generator.
@@ -176,12 +178,11 @@ def open_subject(model: Path | None, *, data: Path | None, space: Path | None, s
     if data is None:
         raise InputError(f"{file} does not say what it was trained on: give --data DIR")
     dataset = open_dataset(data, split)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     encoder_of = _encoders()
-    generator = _load(file, encoder_of).to(device)
+    generator = _load(file, encoder_of).to(device())
     own = None if run is None else run.alignment
     width = dataset.skeleton.feature_width
-    measured_in = find_space(space or (own and own.space), width=width, encoder_of=encoder_of).to(device)
+    measured_in = open_space(space or (own and own.space), width=width, encoder_of=encoder_of)
     config, losses = _losses(own, measured_in.config)
     return Subject(
         name=(model or file).name,
@@ -193,12 +194,12 @@ def open_subject(model: Path | None, *, data: Path | None, space: Path | None, s
         losses=losses,
         run=run,
         metrics=folder.read_metrics() if run is not None else [],
-        device=device,
+        device=device(),
     )
 
 
 def _losses(own: AlignmentConfig | None, space: SpaceConfig) -> tuple[AlignmentConfig, str]:
-    """The losses to explain by, and what to say of them."""
+    """Return the losses to explain by, and what to say of them."""
     if own is None:
         known = {"epsilon": space.epsilon, "sentence_encoder": space.sentence_encoder}
         paper = changed(AlignmentConfig(), {"inter.weight": 1.0, "intra.weight": 1.0, **known})
@@ -216,7 +217,7 @@ def _losses(own: AlignmentConfig | None, space: SpaceConfig) -> tuple[AlignmentC
 
 
 def _load(file: Path, encoder_of: Callable[[str], TextEncoder]) -> nn.Module:
-    """A generator, or the stage of one: the losses of token models act on their tokeniser."""
+    """Return a generator, or the stage of one: the losses of token models act on their tokeniser."""
     stored = read_model(file)
     encoder = encoder_of(stored.config.get("text_encoder", OFFLINE))
     if stored.kind != "stage":
@@ -229,7 +230,7 @@ def _load(file: Path, encoder_of: Callable[[str], TextEncoder]) -> nn.Module:
 
 
 def _encoders() -> Callable[[str], CachedTextEncoder]:
-    """Language models by name, each loaded once."""
+    """Return language models by name, each loaded once."""
     loaded: dict[str, CachedTextEncoder] = {}
 
     def encoder_of(name: str) -> CachedTextEncoder:
@@ -241,5 +242,5 @@ def _encoders() -> Callable[[str], CachedTextEncoder]:
 
 
 def _whole_units(frames: int) -> int:
-    """Frames of a motion that stands in: as training crops them."""
+    """Return frames of a motion that stands in: as training crops them."""
     return min(frames // UNIT * UNIT, MAX_FRAMES) or frames

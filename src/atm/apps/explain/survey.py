@@ -74,7 +74,7 @@ class Survey:
 
 
 def actions_of(text: str) -> str:
-    """The kinds of action that a sentence names, in order, each once: "walk, sit"."""
+    """Return the kinds of action that a sentence names, in order, each once: "walk, sit"."""
     actions = dict.fromkeys(event.action.replace("_", " ") for event in parse_meaning(text).events if event.known)
     return ", ".join(actions) or "something else"
 
@@ -105,7 +105,7 @@ def survey(
 
 
 def training_html(metrics: Sequence[dict[str, Any]], settings: str) -> str:
-    """The run's log as a section with curves.
+    """Return the run's log as a section with curves.
 
     Args:
         metrics: lines of `metrics.jsonl`.
@@ -149,7 +149,7 @@ def training_html(metrics: Sequence[dict[str, Any]], settings: str) -> str:
 
 
 def survey_html(found: Survey) -> str:
-    """What was mined now as a section."""
+    """Return what was mined now as a section."""
     shares = {_SHARES[name]: f"{100 * share:.0f} %" for name, share in found.shares.items()}
     parts = [
         paragraph(
@@ -194,7 +194,7 @@ def survey_html(found: Survey) -> str:
 
 
 def _pairs(output: AlignmentOutput, batch: Batch) -> list[Pair]:
-    """The first hard negative of each row that has one, with its numbers."""
+    """Return the first hard negative of each row that has one, with its numbers."""
     result, seen = output.inter_result, output.embedded
     rows = result.counts[:, 0].nonzero()[:, 0]
     others = result.mined.index[rows, 0]
@@ -209,7 +209,7 @@ def _quantiles(name: str) -> dict[str, str]:
 
 
 def _chart(lines: Sequence[dict], names: dict[str, str], y_label: str, title: str, *, log_y: bool = False) -> str:
-    """Curves of these keys over the steps; empty where no line has one."""
+    """Return curves of these keys over the steps; empty where no line has one."""
     series = {}
     for name, label in names.items():
         points = [(line["step"], line[f"alignment/{name}"]) for line in lines if f"alignment/{name}" in line]

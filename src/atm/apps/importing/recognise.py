@@ -14,7 +14,7 @@ DATA_SETS = {263: "humanml3d", 251: "kit"}
 
 
 def recognised(config: Config, features: int, presets: Sequence[Callable[[], Config]]) -> str:
-    """The published model that a config comes nearest to, and what differs.
+    """Return the published model that a config comes nearest to, and what differs.
 
     Args:
         config: of what was read.
@@ -40,7 +40,7 @@ def recognised(config: Config, features: int, presets: Sequence[Callable[[], Con
 
 
 def looks_like(files: Sequence[Path], releases: dict[str, Release]) -> list[str]:
-    """Names of the systems whose keys are in the files; unreadable ones tell nothing."""
+    """Return names of the systems whose keys are in the files; unreadable ones tell nothing."""
     keys: set[str] = set()
     for file in files:
         try:
@@ -63,7 +63,7 @@ def _leaves(config: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]
 
 
 def _keys(content: Any) -> Iterator[str]:
-    """Names in a file: of its tables, and of the weights in them."""
+    """Give names in a file: of its tables, and of the weights in them."""
     if isinstance(content, dict):
         for key, value in content.items():
             if isinstance(key, str):

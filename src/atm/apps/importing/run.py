@@ -90,7 +90,7 @@ def _read(row: System, source: Path, stats: Path | None, given: dict[str, Path],
 
 
 def _others(row: System, source: Path) -> list[str]:
-    """Systems that a file which is no `row.name`'s may belong to."""
+    """Return systems that a file which is no `row.name`'s may belong to."""
     try:
         files = row.release.weight_files(source)
     except InputError:

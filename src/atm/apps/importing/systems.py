@@ -36,7 +36,7 @@ _OTHERS: dict[str, Callable[[], System]] = {"tmr": _tmr, "evaluator": _evaluator
 
 
 def systems() -> Iterator[System]:
-    """All of them: generators first."""
+    """Give all of them: generators first."""
     for name, entry in all_generators():
         if entry.release is not None:
             yield System(name, entry.release, save_generator)
@@ -45,7 +45,7 @@ def systems() -> Iterator[System]:
 
 
 def find_system(name: str) -> System:
-    """The system of this name; an unknown name is answered with the nearest."""
+    """Return the system of this name; an unknown name is answered with the nearest."""
     known = {system.name: system for system in systems()}
     if name not in known:
         raise unknown("system", name, known)
@@ -53,7 +53,7 @@ def find_system(name: str) -> System:
 
 
 def list_systems() -> str:
-    """What can be imported, for a terminal: names, licences, files, variants."""
+    """Return what can be imported, for a terminal: names, licences, files, variants."""
     lines = []
     for name, release, _ in systems():
         lines += [

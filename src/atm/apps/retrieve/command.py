@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from atm.apps.resources import device, open_space
 from atm.apps.retrieve.index import Hit, build_index
 from atm.base.errors import InputError
 from atm.base.packaged import packaged
@@ -17,7 +18,6 @@ from atm.export import MotionFile, load_motion
 from atm.motion import Motion, features_from_joints
 from atm.pages.page import Column, Row, page, paragraph, quoted, table
 from atm.pages.viewer import MotionView, Pane, viewer_html
-from atm.space import find_space
 
 MOST = 60
 """Results of a page, so that it stays below 5 MB."""
@@ -62,10 +62,9 @@ def retrieve(
         raise InputError(f"the results are a page: expected a path that ends in .html, got {out}")
     asked = _read(query)
     dataset = open_dataset(data, split)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    searched = find_space(space, width=dataset.skeleton.feature_width).to(device)
+    searched = open_space(space, width=dataset.skeleton.feature_width)
     weights = packaged("space") if space is None else find_model(space)
-    index = build_index(searched, weights, dataset, device=device, show_progress=show_progress)
+    index = build_index(searched, weights, dataset, device=device(), show_progress=show_progress)
     if isinstance(asked, str):
         hits = index.motions_like(asked, top)
     else:
@@ -93,7 +92,7 @@ def _read(query: str) -> str | MotionFile:
 
 
 def _features(motion: MotionFile, name: str) -> Float[np.ndarray, "T D"]:
-    """The motion's own features, or those of its joints."""
+    """Return the motion's own features, or those of its joints."""
     if motion.features is not None:
         return motion.features
     if len(motion.joints) < 2:
@@ -118,7 +117,7 @@ def _parts(found: Found) -> list[str]:
 
 
 def _panes(found: Found) -> list[Pane]:
-    """The query, where it is a motion, and the motions of the results, each once, at its best place."""
+    """Return the query, where it is a motion, and the motions of the results, each once, at its best place."""
     panes, shown = [], set()
     if isinstance(found.query, MotionFile):
         caption = quoted(found.query.text) if found.query.text else ""

@@ -51,28 +51,32 @@ class Index:
     z_motion: Float[Tensor, "N E"]
     """Unit vectors, one for each item of the data set."""
     captions: list[tuple[str, Item]]
-    """Every caption with its motion; each pair once."""
+    """Every caption with its entry; each pair once."""
     z_text: Float[Tensor, "C E"]
     """Unit vectors, one for each of these."""
-    device: str = "cpu"
+    device: torch.device | str = "cpu"
     """Where the space is; the vectors are on the CPU."""
 
     @torch.no_grad()
     def motions_like(self, text: str, top: int) -> list[Hit]:
-        """The motions nearest to a sentence, best first; of equal ones in the data set's order."""
+        """Return the motions nearest to a sentence, best first; of equal ones in the data set's order.
+
+        Entries of the same frames, which differ in their captions alone, are one motion here.
+        """
         query = F.normalize(self.space.encode_text([text]).float().cpu(), dim=-1)[0]
-        nearest: dict[str, tuple[float, str]] = {}
+        nearest: dict[tuple[int, int], tuple[float, str]] = {}
         for (caption, item), cosine in zip(self.captions, (self.z_text @ query).tolist(), strict=True):
-            nearest[item.id] = max(nearest.get(item.id, (-2.0, "")), (cosine, caption))
-        cosines = self.z_motion @ query
-        return [
-            Hit(self.dataset.items[row], nearest[self.dataset.items[row].id][1], cosines[row].item())
-            for row in _best(cosines, top)
-        ]
+            frames = item.start, item.frames
+            nearest[frames] = max(nearest.get(frames, (-2.0, "")), (cosine, caption))
+        first = {(item.start, item.frames): row for row, item in reversed(list(enumerate(self.dataset.items)))}
+        rows = sorted(first.values())
+        cosines = self.z_motion[rows] @ query
+        best = [(self.dataset.items[rows[place]], cosines[place].item()) for place in _best(cosines, top)]
+        return [Hit(item, nearest[item.start, item.frames][1], cosine) for item, cosine in best]
 
     @torch.no_grad()
     def captions_like(self, features: Float[np.ndarray, "T D"], top: int) -> list[Hit]:
-        """The captions nearest to a motion, best first, each sentence once.
+        """Return the captions nearest to a motion, best first, each sentence once.
 
         Raises:
             InputError: features of another width than the space reads.
@@ -93,10 +97,10 @@ def build_index(
     weights: Path,
     dataset: MotionDataset,
     *,
-    device: str = "cpu",
+    device: torch.device | str = "cpu",
     show_progress: bool = True,
 ) -> Index:
-    """The data set in the space, from the cache folder as far as it is there.
+    """Return the data set in the space, from the cache folder as far as it is there.
 
     Args:
         space: in evaluation mode.
@@ -139,7 +143,7 @@ def _embedded(
     what: str,
     show_progress: bool,
 ) -> Float[Tensor, "N E"]:
-    """Unit vectors of all rows, piece by piece, read where they are kept and else embedded and kept."""
+    """Return unit vectors of all rows, piece by piece, read where they are kept and else embedded and kept."""
     pieces = [rows[start : start + PIECE] for start in range(0, len(rows), PIECE)]
     files = [
         cache_folder() / "retrieval" / f"{hashlib.sha256(of_space + key_of(piece)).hexdigest()[:24]}.npy"
@@ -156,7 +160,7 @@ def _embedded(
 
 
 def _read(file: Path, rows: int) -> Float[Tensor, "N E"] | None:
-    """A kept piece; None: there is none, or a damaged one."""
+    """Return a kept piece; None: there is none, or a damaged one."""
     try:
         kept = np.load(file, allow_pickle=False)
     except (OSError, ValueError, EOFError):

@@ -38,7 +38,7 @@ class Comparison(NamedTuple):
 
 
 def comparisons(outcome: Outcome) -> list[Comparison]:
-    """Every row and metric that the paper says something of, where we have figures of both rows."""
+    """Return every row and metric that the paper says something of, where we have figures of both rows."""
     found = []
     for metric in outcome.study.metrics:
         for row in outcome.rows:
@@ -58,8 +58,8 @@ def comparisons(outcome: Outcome) -> list[Comparison]:
 
 
 def said_by_paper(row: Row, against: Row, metric: str, *, first: bool) -> Said | None:
-    """What the paper says of a row against another: by its figures on the first data set that it has both of, or in
-    words, which are about the first metric."""
+    """Return what the paper says of a row against another: by its figures on the first data set that it has both of, or
+    in words, which are about the first metric."""
     for data, figures in row.published.items():
         other = against.published.get(data, {})
         if metric in figures and metric in other and figures[metric] != other[metric]:
@@ -68,7 +68,7 @@ def said_by_paper(row: Row, against: Row, metric: str, *, first: bool) -> Said |
 
 
 def in_words(found: list[Comparison]) -> list[str]:
-    """A sentence for each metric."""
+    """Return a sentence for each metric."""
     lines = []
     for metric in dict.fromkeys(one.metric for one in found):
         of_metric = [one for one in found if one.metric == metric]

@@ -13,8 +13,8 @@ import torch
 from atm.apps.studies.jobs import Job, JobFolder, Result, run_config
 from atm.apps.train import prepare
 from atm.base.progress import progress_bar
-from atm.training.optimise import Optimisation
 from atm.training.record import provenance
+from atm.training.step import Trainer, quick_attention
 
 WARM_UP_STEPS, ROUNDS, STEPS_A_ROUND = 5, 20, 5
 QUICK_STEPS = 1, 3, 1
@@ -23,7 +23,7 @@ MS_AN_HOUR = 3.6e6
 
 
 def time_steps(job: Job, folder: JobFolder, *, show_progress: bool = True) -> Result:
-    """Milliseconds of one step of each row, a value for each round; and hours of all its steps."""
+    """Return milliseconds of one step of each row, a value for each round; and hours of all its steps."""
     warm_up, rounds, steps = QUICK_STEPS if job.plan.quick else (WARM_UP_STEPS, ROUNDS, STEPS_A_ROUND)
     configs = {row: run_config(job, row, folder.path.parent) for row in job.configs}
     # Gradient norms are measured every so often for the log; here they would fall on some rounds and not on others.
@@ -53,18 +53,18 @@ def time_steps(job: Job, folder: JobFolder, *, show_progress: bool = True) -> Re
 
 
 def _timer(ready) -> Callable[[int], float]:
-    """Takes that many steps and gives their milliseconds."""
-    optimisation = Optimisation(ready.config, ready.model, ready.alignment)
+    """Take that many steps and gives their milliseconds."""
+    trainer = Trainer(ready.config, ready.model, ready.alignment)
     numbers = itertools.count()
 
     def take(steps: int) -> float:
         drawn = [(number, ready.sampler(number)) for number in itertools.islice(numbers, steps)]
-        with optimisation.attention():
-            _wait(optimisation.device)
+        with quick_attention(trainer.fabric.device):
+            _wait(trainer.fabric.device)
             begun = time.perf_counter()
             for number, batch in drawn:
-                optimisation.step(batch, number)
-            _wait(optimisation.device)
+                trainer.backward(trainer.forward(batch, number).loss, number)
+            _wait(trainer.fabric.device)
         return (time.perf_counter() - begun) * 1000
 
     return take

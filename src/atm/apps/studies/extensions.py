@@ -10,7 +10,7 @@ tenth of theirs, as measured on a trained generator."""
 
 
 def meaning() -> Study:
-    """Numbers, sides and directions: the limit that the paper names, and what is done about it here."""
+    """Return numbers, sides and directions: the limit that the paper names, and what is done about it here."""
     return Study(
         name="meaning",
         title="Do the losses hear numbers, sides and directions?",

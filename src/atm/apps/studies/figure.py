@@ -1,6 +1,5 @@
 """The figure of a study: what was measured, beside what the paper prints, each on an axis of its own."""
 
-import io
 import itertools
 from typing import TYPE_CHECKING
 
@@ -9,17 +8,18 @@ import numpy as np
 from atm.apps.studies.results import Outcome, column_of
 from atm.apps.studies.tables import Printed, judged_metrics, with_printed
 from atm.evaluation.report import REAL
+from atm.pages.charts import INK, SERIES_COLOURS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-INK, OURS, PAPER = "#232120", "#c25a2c", "#2e7fa3"
+OURS, PAPER = SERIES_COLOURS[1:3]
 
 
 def draw(outcome: Outcome) -> "Figure | None":
-    """A panel for each metric, the paper's beside ours, with 95 % intervals; a line where the rows are values of one
-    quantity.
+    """Return a panel for each metric, the paper's beside ours, with 95 % intervals; a line where the rows are values of
+    one quantity.
 
     Returns:
         None while there is no figure to draw.
@@ -45,17 +45,6 @@ def draw(outcome: Outcome) -> "Figure | None":
     if outcome.plan.quick:
         figure.suptitle("quick study: these figures mean nothing", color="#b23b36", fontsize=11)
     return figure
-
-
-def svg(figure: "Figure", *, ink: str = INK) -> str:
-    """The figure as SVG text. `ink`: colour of words and axes; `currentColor` takes that of the page."""
-    import matplotlib
-
-    out = io.StringIO()
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "atm"}):
-        figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})
-    text = out.getvalue()
-    return text[text.index("<svg") :].replace(INK, ink)
 
 
 def _panel(axes: "Axes", outcome: Outcome, panel: str | Printed, *, upright: bool) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from atm.apps.studies.lease import is_claimed
+from atm.apps.studies.lease import DEAD_AFTER_SECONDS, is_free, lease
 from atm.apps.studies.study import Study, needs, referring
 from atm.base.config import Config, load, override, validate
 from atm.base.errors import InputError
@@ -99,6 +99,7 @@ class JobFolder:
         self.result = path / "result.json"
         self.error = path / "error.txt"
         self.log = path / "log.txt"
+        self._lease = lease(path)
 
     @property
     def finished(self) -> bool:
@@ -110,8 +111,8 @@ class JobFolder:
 
     @property
     def claimed(self) -> bool:
-        """Whether somebody runs it now."""
-        return is_claimed(self.path)
+        """Return whether somebody runs it now; one who died elsewhere is seen as such after a minute of looks."""
+        return not is_free(self._lease)
 
     def prepare(self, job: Job) -> None:
         """Write down what is to be done, and forget an earlier failure.
@@ -123,21 +124,22 @@ class JobFolder:
                 running now.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        claimed = self.claimed
-        if self.definition.is_file():
-            other = _differences(_decisive(self.job()), _decisive(job))
-            if other and (claimed or not other.keys() <= EVALUATION):
-                named = "; ".join(f"{key} {known}, now {asked}" for key, (known, asked) in list(other.items())[:3])
-                raise InputError(f"{self.path} was made with other settings ({named}): give another --out")
-            if other:
-                self.result.unlink(missing_ok=True)
+        other = _differences(_decisive(self.job()), _decisive(job)) if self.definition.is_file() else {}
+        again = bool(other) and other.keys() <= EVALUATION
+        # A holder that lives shows it within this time; one that died elsewhere does not.
+        claimed = not is_free(self._lease, wait=DEAD_AFTER_SECONDS + 1 if again else 0.0)
+        if other and (claimed or not again):
+            named = "; ".join(f"{key} {known}, now {asked}" for key, (known, asked) in list(other.items())[:3])
+            raise InputError(f"{self.path} was made with other settings ({named}): give another --out")
+        if again:
+            self.result.unlink(missing_ok=True)
         if not claimed:
             self.error.unlink(missing_ok=True)
             with atomic(self.definition) as part:
                 part.write_text(job.model_dump_json(indent=1))
 
     def job(self) -> Job:
-        """What `prepare` wrote."""
+        """Return what `prepare` wrote."""
         return load(Job, self.definition)
 
     def succeed(self, result: "Result") -> None:
@@ -149,7 +151,7 @@ class JobFolder:
             part.write_text(reason.strip() + "\n", encoding="utf-8")
 
     def outcome(self) -> "Result":
-        """What a finished job found."""
+        """Return what a finished job found."""
         return validate(Result, json.loads(self.result.read_text()), source=str(self.result))
 
 
@@ -167,7 +169,7 @@ def job_name(row: str, seed: int) -> str:
 
 
 def plan_jobs(study: Study, plan: Plan, *settings: str) -> list[Job]:
-    """The jobs of a study, in the order in which they are begun: every row with the first seed, then the next.
+    """Return the jobs of a study, in the order in which they are begun: every row with the first seed, then the next.
 
     Args:
         study: its rows.
@@ -196,7 +198,8 @@ def plan_jobs(study: Study, plan: Plan, *settings: str) -> list[Job]:
 
 
 def _start(plan: Plan, config: TrainConfig | None) -> str | None:
-    """The user's model; of a quick study on scripted motions, what the package brings, where that is the row's."""
+    """Return the user's model; of a quick study on scripted motions, what the package brings, where that is the
+    row's."""
     if config is None:
         return None
     if plan.quick and plan.from_model is None and plan.scripted and config.model == preset("mdm_small").model:
@@ -205,7 +208,7 @@ def _start(plan: Plan, config: TrainConfig | None) -> str | None:
 
 
 def run_folder(job: Job, row: str, jobs: Path) -> Path:
-    """The run folder of another row of the job's seed.
+    """Return the run folder of another row of the job's seed.
 
     Args:
         job: whose row names the other one.
@@ -216,20 +219,20 @@ def run_folder(job: Job, row: str, jobs: Path) -> Path:
 
 
 def run_config(job: Job, row: str, jobs: Path) -> TrainConfig:
-    """The config that a row is trained by: earlier rows that it names have become their run folders."""
+    """Return the config that a row is trained by: earlier rows that it names have become their run folders."""
     config = job.configs[row]
     return referring(config, {name: run_folder(job, name, jobs) for name in needs(config)})
 
 
 def _decisive(job: Job) -> dict[str, Any]:
-    """What decides a job's figures: other seeds of the same study do not."""
+    """Return what decides a job's figures: other seeds of the same study do not."""
     data = job.model_dump(mode="json")
     del data["plan"]["seeds"]
     return data
 
 
 def _differences(known: Any, asked: Any, key: str = "") -> dict[str, tuple[Any, Any]]:
-    """What was and what is asked of every leaf that differs, by its dotted key."""
+    """Return what was and what is asked of every leaf that differs, by its dotted key."""
     if isinstance(known, dict) and isinstance(asked, dict):
         keys = dict.fromkeys([*known, *asked])
         found = [_differences(known.get(name), asked.get(name), f"{key}.{name}" if key else name) for name in keys]

@@ -1,7 +1,7 @@
 """The report of a study: one self-contained HTML page."""
 
 from atm.apps.studies.agreement import HOW, comparisons, in_words
-from atm.apps.studies.figure import draw, svg
+from atm.apps.studies.figure import draw
 from atm.apps.studies.results import Outcome, column_of
 from atm.apps.studies.study import Row as StudyRow
 from atm.apps.studies.tables import (
@@ -18,11 +18,12 @@ from atm.apps.studies.tables import (
     with_printed,
 )
 from atm.evaluation.report import REAL
+from atm.pages.charts import figure_svg
 from atm.pages.page import Column, Interval, Row, contents, figure, note, page, paragraph, section, table
 
 
 def report(outcome: Outcome, command: str) -> str:
-    """The page.
+    """Return the page.
 
     Args:
         outcome: what there is so far.
@@ -72,7 +73,7 @@ def _figure(outcome: Outcome) -> list[str]:
     if any(row.published for row in outcome.rows):
         caption += ", the paper's own figures in blue"
     caption += "; each on an axis of its own."
-    return [figure(svg(drawn, ink="currentColor"), caption)]
+    return [figure(figure_svg(drawn, page=True, label=outcome.study.title), caption)]
 
 
 def _main_table(outcome: Outcome) -> str:
@@ -141,7 +142,7 @@ def _runs(outcome: Outcome, command: str) -> list[str]:
 
 
 def _made_of(outcome: Outcome, row: StudyRow) -> str:
-    """Base and settings of a row, or the rows that it is put together from."""
+    """Return base and settings of a row, or the rows that it is put together from."""
     if row.assembles is not None:
         return f"{row.assembles} of {', '.join(row.of)}"
     base = row.base or outcome.study.base

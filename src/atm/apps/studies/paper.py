@@ -24,7 +24,7 @@ SECOND_HAND = "Its figures are second-hand."
 
 
 def losses() -> Study:
-    """Table 3: each loss alone, and both."""
+    """Return table 3: each loss alone, and both."""
     return Study(
         name="losses",
         title="Which of the two losses helps?",
@@ -41,7 +41,7 @@ def losses() -> Study:
 
 
 def margins() -> Study:
-    """Table 4: fixed margins against the adaptive one."""
+    """Return table 4: fixed margins against the adaptive one."""
     fixed = [
         Row(name=f"{margin}", what="a fixed margin", settings=_margins(f"{margin}"), said="worse")
         for margin in (0.1, 0.2, 0.3, 0.4, 0.5)
@@ -58,7 +58,7 @@ def margins() -> Study:
 
 
 def metric_losses() -> Study:
-    """Table 5: the inter-motion loss against plain metric losses."""
+    """Return table 5: the inter-motion loss against plain metric losses."""
     rows = (("triplet", "triplet", 0.420), ("contrastive", "contrastive", 0.473), ("inter", "hard_negative", 0.502))
     return Study(
         name="metric-losses",
@@ -74,7 +74,7 @@ def metric_losses() -> Study:
 
 
 def examples() -> Study:
-    """Table 6: more than one hard negative, more than one proxy pair."""
+    """Return table 6: more than one hard negative, more than one proxy pair."""
     rows = (
         ("one", "one hard negative, one proxy pair", (), 0.434, 0.354),
         ("negatives-3", "3 hard negatives", ("alignment.inter.negatives=3",), 0.421, 0.366),
@@ -95,7 +95,7 @@ def examples() -> Study:
 
 
 def rules() -> Study:
-    """Table 7: what hard negatives and proxies are chosen by."""
+    """Return table 7: what hard negatives and proxies are chosen by."""
     printed = {
         "negative": ((0.463, 0.879), (0.435, 1.263)),
         "positive-proxy": ((0.383, 0.936), (0.492, 1.195)),
@@ -117,7 +117,7 @@ def rules() -> Study:
 
 
 def cost() -> Study:
-    """Table 8: what the losses cost."""
+    """Return table 8: what the losses cost."""
     rows = (
         ("baseline", "the model's own loss alone", "alignment=none", 97.9, 10.9),
         ("inter", "+ L_inter", "alignment.intra.weight=0", 111.2, 12.7),
@@ -145,7 +145,7 @@ def cost() -> Study:
 
 
 def weight() -> Study:
-    """Figure 6: lambda."""
+    """Return figure 6: lambda."""
     values = ("0.001", "0.003", "0.01", "0.03", "0.1")
     return _sweep(
         "weight", "How much do the losses weigh?", "Figure 6 of the paper: λ is best at 0.01.", "λ", values, "0.01",
@@ -155,7 +155,7 @@ def weight() -> Study:
 
 
 def batch() -> Study:
-    """Figure 6: batch size."""
+    """Return figure 6: batch size."""
     return _sweep(
         "batch", "How large a batch?", "Figure 6 of the paper: no gain above a batch of 64.", "batch size",
         ("16", "32", "64", "128"), "64", lambda value: (f"batch_size={value}",), said=[None, None, None, "no better"],
@@ -163,7 +163,7 @@ def batch() -> Study:
 
 
 def clip() -> Study:
-    """Figure 6: clip duration."""
+    """Return figure 6: clip duration."""
     return _sweep(
         "clip", "How long a clip?", "Figure 6 of the paper: clips of 2 s are best.", "clip, seconds",
         ("1", "1.5", "2", "2.5", "3"), "2", lambda value: (f"alignment.intra.clip_seconds={value}",),
@@ -175,7 +175,7 @@ _COSINES = ("0.70", "0.75", "0.80", "0.85", "0.90", "0.95")
 
 
 def epsilon() -> Study:
-    """Figure 7: epsilon."""
+    """Return figure 7: epsilon."""
     about = (
         "Figure 7 of the paper: ε is best at 0.85, a raw cosine of its sentence encoder. In another encoder the same "
         "number means another thing, see docs/results/epsilon.md."
@@ -187,7 +187,7 @@ def epsilon() -> Study:
 
 
 def gamma() -> Study:
-    """Figure 7: gamma."""
+    """Return figure 7: gamma."""
     return _sweep(
         "gamma", "When is a motion good enough for L_intra to rest?", "Figure 7 of the paper: γ is best at 0.8.", "γ",
         _COSINES, "0.80", lambda value: (f"alignment.intra.gamma={value}",),
@@ -196,7 +196,7 @@ def gamma() -> Study:
 
 
 def generators() -> Study:
-    """Tables 1 and 2: each generator without the losses and with them."""
+    """Return tables 1 and 2: each generator without the losses and with them."""
     stages = [
         Row(name="mld_vae", what="MLD's first stage", base="mld_vae_small", settings=WITHOUT, measured=False),
         Row(name="remodiffuse_database", base="remodiffuse_small", settings=WITHOUT, measured=False, database=True),
@@ -240,12 +240,12 @@ def generators() -> Study:
 
 
 def _margins(value: str) -> tuple[str, ...]:
-    """One margin for every loss."""
+    """Return one margin for every loss."""
     return tuple(f"alignment.{loss}.margin={value}" for loss in ("inter", "intra", "counterfactual"))
 
 
 def _beside(row: Row, printed: dict[str, tuple[float, float]]) -> Row:
-    """The row with what the paper prints, compared with the same generator without the losses."""
+    """Return the row with what the paper prints, compared with the same generator without the losses."""
     published = {data: {"r_precision_1": top, "fid": fid} for data, (top, fid) in printed.items()}
     against = row.name.removesuffix("_atm") if row.measured and row.name.endswith("_atm") else None
     return row.model_copy(update={"published": published, "against": against})
@@ -266,6 +266,6 @@ def _sweep(
     *,
     said: Sequence[Said | None],
 ) -> Study:
-    """One quantity in several sizes; the paper prints a curve and names the best."""
+    """Return one quantity in several sizes; the paper prints a curve and names the best."""
     rows = [Row(name=value, settings=settings(value), said=word) for value, word in zip(values, said, strict=True)]
     return Study(name=name, title=title, about=about, x_label=x_label, against=against, rows=tuple(rows))

@@ -26,7 +26,7 @@ STUDIES: dict[str, Callable[[], Study]] = {
 
 
 def find_study(name: str) -> Study:
-    """The study of this name; an InputError names the nearest."""
+    """Return the study of this name; an InputError names the nearest."""
     if name not in STUDIES:
         raise unknown("study", name, STUDIES)
     return STUDIES[name]()

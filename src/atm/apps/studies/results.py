@@ -61,7 +61,7 @@ class Outcome:
         return found
 
     def metrics(self, rows: Iterable[str]) -> list[str]:
-        """What any of these rows has a value of, in the order of evaluations."""
+        """Return what any of these rows has a value of, in the order of evaluations."""
         of_rows = [
             result.values.get(row, {}) for row in rows for results in self.results.values() for result in results
         ]
@@ -83,7 +83,7 @@ class Outcome:
         return Figure(mean, half if len(values) > 1 else None, len(values))
 
     def difference(self, row: str, against: str, metric: str) -> tuple[float, float | None] | None:
-        """How much a row's figure is above another's, and half of the 95 % interval of that.
+        """Return how much a row's figure is above another's, and half of the 95 % interval of that.
 
         Rows of one seed see the same batches and are evaluated on the same draws, so they are compared in pairs: seed
         by seed, or with one seed replication by replication. Of a cost study: the medians, with the interval of the
@@ -118,7 +118,8 @@ def gather(study: Study, plan: Plan, folders: Sequence[JobFolder]) -> Outcome:
 
 
 def mean_and_half(values: Sequence[float]) -> tuple[float, float | None]:
-    """Mean, and half of its 95 % interval by Student's t: a handful of seeds has wide ones, one value has none."""
+    """Return the mean, and half of its 95 % interval by Student's t: a handful of seeds has wide ones, one value has
+    none."""
     from scipy.special import stdtrit
 
     values = np.asarray(values, dtype=float)
@@ -129,7 +130,7 @@ def mean_and_half(values: Sequence[float]) -> tuple[float, float | None]:
 
 
 def column_of(metric: str) -> Column:
-    """How a metric is printed."""
+    """Return how a metric is printed."""
     return COST_COLUMNS[metric] if metric in COST_COLUMNS else evaluation_column(metric)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from atm.apps.studies.agreement import comparisons, in_words
-from atm.apps.studies.figure import draw, svg
+from atm.apps.studies.figure import draw
 from atm.apps.studies.jobs import QUICK_LIMIT, QUICK_REPEATS, Job, JobFolder, Plan, plan_jobs
 from atm.apps.studies.launch import Cluster, Here, Launcher, Processes, run_jobs
 from atm.apps.studies.page import report
@@ -24,6 +24,7 @@ from atm.base.packaged import packaged
 from atm.base.storage import atomic, find_model, read_model
 from atm.data.humanml3d import open_dataset
 from atm.evaluation.metrics import RANKED_WITHIN
+from atm.pages.charts import figure_svg
 from atm.scripted.write import write_scripted
 
 CLIPS, QUICK_CLIPS = 6000, 240
@@ -42,7 +43,7 @@ class Engine:
     """Of `slurm`: submitit's parameters."""
 
     def start(self, runner: Runner, out: Path) -> Launcher:
-        """The launcher."""
+        """Return the launcher."""
         if self.launcher == "slurm":
             return Cluster(runner, (out / "slurm").resolve(), self.submit)
         return Here(runner) if self.jobs == 1 else Processes(runner, self.jobs)
@@ -124,11 +125,11 @@ def run_study(
 
 
 def write_files(outcome: Outcome, out: Path, command: str) -> Path:
-    """The tables, the figure and the page of a study as it stands now; gives the path of the page."""
+    """Return the tables, the figure and the page of a study as it stands now; gives the path of the page."""
     _write_tables(outcome, out)
     drawn = draw(outcome)
     if drawn is not None:
-        _write(out / "figure.svg", svg(drawn))
+        _write(out / "figure.svg", figure_svg(drawn, page=False))
         with atomic(out / "figure.png") as part:
             drawn.savefig(part, format="png", dpi=200, facecolor="white")
     _write(out / "report.html", report(outcome, command))
@@ -161,7 +162,7 @@ def _lines(outcome: Outcome, job: Job) -> list[str]:
 
 
 def _data(plan: Plan, out: Path, show_progress: bool) -> Path:
-    """The data folder: the user's, a few of its clips for a quick study, or scripted motions written here."""
+    """Return the data folder: the user's, a few of its clips for a quick study, or scripted motions written here."""
     if not plan.data:
         clips = QUICK_CLIPS if plan.quick else CLIPS
         return write_scripted(out / "data", clips=clips, seed=0, progress=show_progress)

@@ -88,14 +88,14 @@ class Study(Config):
         return self
 
     def row(self, name: str) -> Row:
-        """The row of this name; an InputError names the nearest."""
+        """Return the row of this name; an InputError names the nearest."""
         for row in self.rows:
             if row.name == name:
                 return row
         raise unknown("row", name, [row.name for row in self.rows])
 
     def config(self, row: Row, *more: str, from_model: Path | None = None) -> TrainConfig | None:
-        """The whole config of a row, None where it is put together.
+        """Return the whole config of a row, None where it is put together.
 
         Args:
             row: one of the study's.
@@ -114,7 +114,7 @@ class Study(Config):
         return override(base, [*self.settings, *more, *row.settings])
 
     def needs(self, row: Row, *settings: str) -> set[str]:
-        """The rows whose run folders a row builds on; `settings` are `key=value` changes to every row."""
+        """Return the rows whose run folders a row builds on; `settings` are `key=value` changes to every row."""
         config = self.config(row, *settings)
         return set(row.of) | (needs(config) if config else set())
 
@@ -129,7 +129,7 @@ class Study(Config):
             before.add(row.name)
 
     def on(self, base: str) -> "Study":
-        """The study on another preset. Rows that have a base of their own take the one of the same data set.
+        """Return the study on another preset. Rows that have a base of their own take the one of the same data set.
 
         Args:
             base: a preset; where every row has a base of its own, also `small`, `humanml3d` or `kit`.
@@ -188,7 +188,7 @@ class Study(Config):
             )
 
     def only(self, names: list[str]) -> "Study":
-        """The study with these rows and the stages that they build on."""
+        """Return the study with these rows and the stages that they build on."""
         chosen = {self.row(name).name for name in names}
         for row in reversed(self.rows):
             if row.name in chosen:
@@ -203,23 +203,23 @@ class Study(Config):
 
 
 def as_config(base: str | TrainConfig) -> TrainConfig:
-    """A preset by its name, or the config itself."""
+    """Return a preset by its name, or the config itself."""
     return preset(base) if isinstance(base, str) else base
 
 
 def _of_size(preset_name: str, size: str) -> str:
-    """The same system's preset for another data set."""
+    """Return the same system's preset for another data set."""
     sizes = {"small": "scripted"} if preset_name.startswith(("space_", "evaluator_")) else {}
     return re.sub(r"_(small|scripted|humanml3d|kit)(?=_|$)", f"_{sizes.get(size, size)}", preset_name)
 
 
 def needs(config: TrainConfig) -> set[str]:
-    """The rows whose run folders a config names."""
+    """Return the rows whose run folders a config names."""
     return {_parted(value)[0] for value in _strings(config.model_dump(mode="json"))}
 
 
 def referring(config: TrainConfig, folder_of: dict[str, Path]) -> TrainConfig:
-    """The config with `run:NAME` replaced by the run folder of that row."""
+    """Return the config with `run:NAME` replaced by the run folder of that row."""
 
     def replaced(value: Any) -> Any:
         if isinstance(value, dict):
@@ -235,7 +235,7 @@ def referring(config: TrainConfig, folder_of: dict[str, Path]) -> TrainConfig:
 
 
 def _parted(reference: str) -> tuple[str, str]:
-    """Row and file of `run:NAME/FILE`."""
+    """Return row and file of `run:NAME/FILE`."""
     name, _, rest = reference.removeprefix(REFERENCE).partition("/")
     return name, rest
 
@@ -249,7 +249,8 @@ def _strings(value: Any) -> list[str]:
 
 
 def as_yaml(study: Study) -> str:
-    """The study as a file that can be edited and given back; presets are written out, so that every value shows."""
+    """Return the study as a file that can be edited and given back; presets are written out, so that every value
+    shows."""
     data = study.model_dump(mode="json", exclude_defaults=True)
     shown = {"name": study.name, "title": study.title, "about": study.about, "kind": study.kind}
     shown["base"] = as_config(study.base).model_dump(mode="json")
@@ -261,7 +262,7 @@ def as_yaml(study: Study) -> str:
 
 
 def read_study(path: Path) -> Study:
-    """What `as_yaml` wrote, or a user did.
+    """Return what `as_yaml` wrote, or a user did.
 
     Raises:
         InputError: no such file, no YAML, an unknown key, or rows that do not fit together.
@@ -275,5 +276,5 @@ def read_study(path: Path) -> Study:
 
 
 def is_file_name(name: str) -> bool:
-    """Whether the user named a file rather than one of the paper's studies."""
+    """Return whether the user named a file rather than one of the paper's studies."""
     return re.search(r"\.ya?ml$", name) is not None

@@ -11,7 +11,7 @@ CLIPS = {"train": 160, "val": 16, "test": 64}
 
 
 def write_subset(source: Path, out: Path) -> Path:
-    """The first clips of each split of `source`, linked where the file system can, else copied.
+    """Return the first clips of each split of `source`, linked where the file system can, else copied.
 
     Args:
         source: a data folder.

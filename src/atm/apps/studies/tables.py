@@ -32,24 +32,24 @@ class Printed(NamedTuple):
 
 
 def main_metrics(outcome: Outcome) -> list[str]:
-    """The metrics of the first table."""
+    """Return the metrics of the first table."""
     known = outcome.metrics([row.name for row in outcome.rows])
     return [metric for metric in dict.fromkeys((*MAIN, *outcome.study.metrics)) if metric in known]
 
 
 def judged_metrics(outcome: Outcome) -> list[str]:
-    """What the order of rows is judged by, and what no training can fool."""
+    """Return what the order of rows is judged by, and what no training can fool."""
     known = main_metrics(outcome)
     return [metric for metric in dict.fromkeys((*outcome.study.metrics, *BESIDE)) if metric in known]
 
 
 def all_metrics(outcome: Outcome) -> list[str]:
-    """All metrics, in the order of evaluations."""
+    """Return all metrics, in the order of evaluations."""
     return outcome.metrics([REAL, *(row.name for row in outcome.rows)])
 
 
 def with_printed(outcome: Outcome, metrics: list[str]) -> list[str | Printed]:
-    """Metrics, each with what the paper prints of it behind it."""
+    """Return metrics, each with what the paper prints of it behind it."""
     sets = list(dict.fromkeys(data for row in outcome.rows for data in row.published))
     columns: list[str | Printed] = []
     for metric in metrics:
@@ -61,7 +61,7 @@ def with_printed(outcome: Outcome, metrics: list[str]) -> list[str | Printed]:
 
 
 def cautions(outcome: Outcome) -> list[str]:
-    """What a reader has to know before the figures."""
+    """Return what a reader has to know before the figures."""
     notes = [QUICK_NOTE] if outcome.plan.quick else []
     if outcome.study.kind == "cost":
         return [*notes, "Median over rounds ± half of the range between the quartiles."]
@@ -99,7 +99,7 @@ IN_PAIRS = (
 
 
 def differences(outcome: Outcome) -> list[tuple[str, dict[str, tuple[float, float | None]]]]:
-    """How much each row is above the one that it is compared with, by `main_metrics`; see `Outcome.difference`.
+    """Return how much each row is above the one that it is compared with, by `main_metrics`; see `Outcome.difference`.
     Not of a cost study, whose main table says it."""
     found = []
     for row in outcome.finished if outcome.study.kind != "cost" else ():
@@ -123,7 +123,8 @@ def difference_text(metric: str, gap: tuple[float, float | None] | None) -> str:
 
 
 def terminal_table(outcome: Outcome, *, width: int) -> Table:
-    """Rows down; across the judged metrics and two beside, and what the paper prints where `width` has room for it."""
+    """Return rows down; across the judged metrics and two beside, and what the paper prints where `width` has room for
+    it."""
     metrics = judged_metrics(outcome)
     columns = with_printed(outcome, metrics) if width >= WIDE else metrics
     notes = "\n".join(cautions(outcome))
@@ -138,7 +139,7 @@ def terminal_table(outcome: Outcome, *, width: int) -> Table:
 
 
 def markdown(outcome: Outcome) -> str:
-    """The study as a page of Markdown: notes, agreement, the main table, all metrics, failures."""
+    """Return the study as a page of Markdown: notes, agreement, the main table, all metrics, failures."""
     study, lines_of = outcome.study, names(outcome)
     parts = [f"# {study.title}", study.about, *(f"**{note}**" for note in cautions(outcome))]
     words = in_words(comparisons(outcome))
@@ -167,7 +168,7 @@ def markdown(outcome: Outcome) -> str:
 
 
 def comma_separated(outcome: Outcome) -> str:
-    """Every figure in one long table: a line for each row, metric and seed, and one over all seeds."""
+    """Return every figure in one long table: a line for each row, metric and seed, and one over all seeds."""
     out = io.StringIO()
     sets = list(dict.fromkeys(data for row in outcome.rows for data in row.published))
     writer = csv.writer(out, lineterminator="\n")
@@ -187,7 +188,7 @@ def comma_separated(outcome: Outcome) -> str:
 
 
 def row_line(outcome: Outcome, job: str, seed: int, row: str) -> str:
-    """One line for a job that has just ended, for the terminal."""
+    """Return one line for a job that has just ended, for the terminal."""
     if job in outcome.failures:
         return f"{row:24} seed {seed}  failed: {outcome.failures[job].splitlines()[0]}"
     part = _of_seed(outcome, seed)
@@ -208,7 +209,7 @@ def figure_text(outcome: Outcome, row: str, metric: str) -> str:
 
 
 def published_text(outcome: Outcome, name: str, one: Printed) -> str:
-    """What the paper prints of a row, or nothing."""
+    """Return what the paper prints of a row, or nothing."""
     if name == REAL:
         return ""
     value = outcome.study.row(name).published.get(one.data, {}).get(one.metric)
@@ -233,7 +234,7 @@ def _title(one: str | Printed) -> str:
 
 
 def names(outcome: Outcome) -> list[str]:
-    """Names of the table's lines; real motions first, where there are any."""
+    """Return names of the table's lines; real motions first, where there are any."""
     return [*([REAL] if outcome.metrics([REAL]) else []), *(row.name for row in outcome.rows)]
 
 

@@ -55,13 +55,13 @@ class Text:
 
 
 def read_lines(file: Path) -> Text:
-    """The captions of a file, in whatever encoding."""
+    """Return the captions of a file, in whatever encoding."""
     content, encoding = decoded(file)
     return Text(tuple(parse(line.strip()) for line in content.splitlines() if line.strip()), encoding)
 
 
 def decoded(file: Path) -> tuple[str, str]:
-    """A text file's content, and its encoding: `utf-8`, or what it was read as since it is none."""
+    """Return a text file's content, and its encoding: `utf-8`, or what it was read as since it is none."""
     content = read_text(file)
     if content is not None:
         return content, "utf-8"
@@ -71,7 +71,7 @@ def decoded(file: Path) -> tuple[str, str]:
 
 
 def parse(raw: str) -> Line:
-    """A line's fields; of one in another form, what can be made out."""
+    """Return a line's fields; of one in another form, what can be made out."""
     parts = raw.split("#")
     if len(parts) == 4:
         times = [_seconds(part) for part in parts[2:]]
@@ -87,7 +87,7 @@ def parse(raw: str) -> Line:
 
 
 def line_faults(line: Line, frames: int) -> Iterator[LineFault]:
-    """What is wrong with a line that belongs to a clip of this many frames."""
+    """Give what is wrong with a line that belongs to a clip of this many frames."""
     if not line.well_formed:
         yield "form"
     if not line.text:
@@ -112,7 +112,7 @@ def line_faults(line: Line, frames: int) -> Iterator[LineFault]:
 
 
 def cut(line: Line, frames: int) -> tuple[int, int] | None:
-    """First row of a line's part of the clip, and the row behind its last; None: it lies outside of the clip."""
+    """Return first row of a line's part of the clip, and the row behind its last; None: it lies outside of the clip."""
     if not (line.start or line.end):
         return 0, frames
     start, end = int(line.start * SUB_CAPTION_RATE), int(line.end * SUB_CAPTION_RATE)
@@ -120,7 +120,8 @@ def cut(line: Line, frames: int) -> tuple[int, int] | None:
 
 
 def mended(line: Line, frames: int) -> Line | None:
-    """The line as a reader wants it: well-formed, with its own words, and inside the clip. None: no caption is left."""
+    """Return the line as a reader wants it: well-formed, with its own words, and inside the clip. None: no caption is
+    left."""
     text = " ".join(_GARBLED.sub(" ", line.text).replace("#", " ").split())
     line = replace(line, text=text)
     faults = set(line_faults(line, frames))
@@ -145,7 +146,7 @@ def _is_token(token: str) -> bool:
 
 
 def _recognised(line: Line) -> bool:
-    """Whether the tokens are those of the caption, by their first letters or as this package would tag them."""
+    """Return whether the tokens are those of the caption, by their first letters or as this package would tag them."""
     spoken = {word[:_STEM] for word in re.findall("[a-z]+|[0-9]+", line.text.lower().replace("-", ""))}
     tokens = [token.partition("/")[0].lower() for token in line.words]
     if _share(tokens, {*spoken}) >= _OWN:

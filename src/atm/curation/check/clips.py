@@ -46,7 +46,7 @@ class Clip:
 
 
 def look_at(file: Path, joints_file: Path | None, skeleton: Skeleton) -> tuple[Clip, Float[np.ndarray, "T D"] | None]:
-    """A clip and its features, None where they cannot be used."""
+    """Return a clip and its features, None where they cannot be used."""
     features, fault = read_clip(file, skeleton.feature_width)
     if fault is not None:
         return Clip(_frames_of(file), fault), None
@@ -67,7 +67,7 @@ def look_at(file: Path, joints_file: Path | None, skeleton: Skeleton) -> tuple[C
 
 
 def poses_of(features: Float[np.ndarray, "T D"], skeleton: Skeleton) -> UInt64[np.ndarray, "P"]:
-    """The different poses of a clip as numbers, in rising order.
+    """Return the different poses of a clip as numbers, in rising order.
 
     Equal poses have equal numbers; a clip that was stored in another precision keeps nearly all of its numbers.
     """
@@ -77,7 +77,7 @@ def poses_of(features: Float[np.ndarray, "T D"], skeleton: Skeleton) -> UInt64[n
 
 
 def _strange(features: Float[np.ndarray, "T D"], skeleton: Skeleton) -> str | None:
-    """What is wrong with the columns that positions and velocities say nothing of."""
+    """Return what is wrong with the columns that positions and velocities say nothing of."""
     contacts = features[:, skeleton.columns["contacts"]]
     if np.minimum(np.abs(contacts), np.abs(contacts - 1)).max() > _NO_CONTACT:
         return f"has contacts from {contacts.min():.3g} to {contacts.max():.3g}, expected 0 or 1"
@@ -91,7 +91,7 @@ def _strange(features: Float[np.ndarray, "T D"], skeleton: Skeleton) -> str | No
 
 
 def _compare(file: Path, joints: Float[Tensor, "T J 3"], skeleton: Skeleton) -> str | None:
-    """How a file of joint positions differs from those that the features hold, `joints` (metres)."""
+    """Return how a file of joint positions differs from those that the features hold, `joints` (metres)."""
     if not file.is_file():
         return "is missing"
     try:

@@ -66,7 +66,7 @@ class Report:
             part.write_text(json.dumps(self.to_json(), indent=1, ensure_ascii=False), encoding="utf-8")
 
     def tables(self) -> list[Table]:
-        """What is there, and what is wrong."""
+        """Return what is there, and what is wrong."""
         facts = Table(title=self.folder, show_header=False)
         for name, value in self.facts.items():
             facts.add_row(name, f"{value:,}" if isinstance(value, int) else str(value))

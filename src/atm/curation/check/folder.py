@@ -21,7 +21,7 @@ _ORDER: dict[Severity, int] = {"error": 0, "warning": 1, "note": 2}
 
 
 def check_folder(folder: Path, *, show_progress: bool = True) -> Report:
-    """What is there of a HumanML3D or KIT-ML folder, what is wrong with it and what that means.
+    """Return what is there of a HumanML3D or KIT-ML folder, what is wrong with it and what that means.
 
     Raises:
         InputError: no folder, or none that holds clips.
@@ -30,7 +30,7 @@ def check_folder(folder: Path, *, show_progress: bool = True) -> Report:
 
 
 def report_of(scan: Scan) -> Report:
-    """The report on a folder that was read."""
+    """Return the report on a folder that was read."""
     findings = [
         *motion_findings(scan),
         *_statistics_findings(scan),
@@ -44,7 +44,8 @@ def report_of(scan: Scan) -> Report:
 
 
 def verdict_of(scan: Scan, *selections: Moments) -> Verdict | None:
-    """What the folder's statistics are, of these selections of clips or else of those that statistics are made of.
+    """Return what the folder's statistics are, of these selections of clips or else of those that statistics are made
+    of.
 
     None: they cannot be read, or there is nothing to compare them with.
     """
@@ -91,7 +92,7 @@ def _facts(scan: Scan) -> dict[str, str | int | float]:
 
 
 def _normalised(scan: Scan) -> bool:
-    """Whether the clips have mean 0 and deviation 1, as models see them, and not as they are stored."""
+    """Return whether the clips have mean 0 and deviation 1, as models see them, and not as they are stored."""
     if not scan.moments["all"].frames:
         return False
     _, std = scan.moments["all"].statistics()
@@ -154,7 +155,7 @@ def _statistics_findings(scan: Scan) -> Iterator[Finding]:
 
 
 def _names_findings(scan: Scan) -> Iterator[Finding]:
-    """Whether a part is there under both names that circulate."""
+    """Give whether a part is there under both names that circulate."""
     there = {path.name for path in scan.layout.folder.iterdir()}
     both = [f"{names[0]}, not {names[1]}" for names in (CLIPS, MEAN, STD) if there.issuperset(names)]
     if both:
@@ -165,7 +166,7 @@ def _names_findings(scan: Scan) -> Iterator[Finding]:
 
 
 def programs_findings(scan: Scan) -> Iterator[Finding]:
-    """Whether what scripted clips do can be read."""
+    """Give whether what scripted clips do can be read."""
     try:
         for actions in read_programs(scan.layout.folder, list(scan.clips)).values():
             Program.from_json(actions)

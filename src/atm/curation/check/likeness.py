@@ -29,7 +29,7 @@ class Pair(NamedTuple):
 
 
 def equal_motions(scan: Scan) -> list[tuple[str, ...]]:
-    """Groups of clips whose features are the same numbers."""
+    """Return groups of clips whose features are the same numbers."""
     groups: dict[bytes, list[str]] = {}
     for clip_id, clip in scan.clips.items():
         if clip.fault is None:
@@ -38,14 +38,14 @@ def equal_motions(scan: Scan) -> list[tuple[str, ...]]:
 
 
 def equal_across(scan: Scan, left: Iterable[str], right: Iterable[str]) -> list[Pair]:
-    """Clips of `left` that are clips of `right`, number for number."""
+    """Return clips of `left` that are clips of `right`, number for number."""
     of = {scan.clips[clip_id].digest: clip_id for clip_id in right if scan.usable(clip_id)}
     same = [(clip_id, of.get(scan.clips[clip_id].digest)) for clip_id in left if scan.usable(clip_id)]
     return [Pair(one, other, "is") for one, other in same if other is not None and other != one]
 
 
 def similar_across(scan: Scan, left: Iterable[str], right: Iterable[str]) -> list[Pair]:
-    """Clips of `left` that share most of their poses with one of `right`, and are not equal to it."""
+    """Return clips of `left` that share most of their poses with one of `right`, and are not equal to it."""
     sides = [[clip_id for clip_id in dict.fromkeys(side) if scan.usable(clip_id)] for side in (left, right)]
     clips = sides[0] + sides[1]
     if not all(sides):
@@ -72,7 +72,7 @@ def similar_across(scan: Scan, left: Iterable[str], right: Iterable[str]) -> lis
 
 
 def mirrored_across(scan: Scan, left: Iterable[str], right: Iterable[str]) -> list[Pair]:
-    """Clips of `left` whose mirror image, by its name, is in `right`."""
+    """Return clips of `left` whose mirror image, by its name, is in `right`."""
     right = set(right)
     return [
         Pair(clip_id, partner, "is the mirror image of")
@@ -82,10 +82,10 @@ def mirrored_across(scan: Scan, left: Iterable[str], right: Iterable[str]) -> li
 
 
 def mirror_of(clip_id: str) -> str:
-    """The name of a clip's mirror image: M000021 for 000021, and the other way round."""
+    """Return the name of a clip's mirror image: M000021 for 000021, and the other way round."""
     return clip_id[1:] if clip_id.startswith("M") else f"M{clip_id}"
 
 
 def family(clip_id: str) -> str:
-    """One name for a clip and its mirror image."""
+    """Return one name for a clip and its mirror image."""
     return clip_id.removeprefix("M")

@@ -47,7 +47,7 @@ _KINDS = {
 
 
 def motion_findings(scan: Scan) -> Iterator[Finding]:
-    """Findings about files, lengths, movement and joint positions."""
+    """Give findings about files, lengths, movement and joint positions."""
     usable = {clip_id: clip for clip_id, clip in scan.clips.items() if clip.fault is None}
     for kind, (what, meaning) in _KINDS.items():
         found = [f"{clip_id} {clip.fault.said}" for clip_id, clip in scan.clips.items() if _fault(clip) == kind]
@@ -90,12 +90,12 @@ def _lengths(scan: Scan, usable: dict[str, Clip]) -> Iterator[Finding]:
             severity, then = "error", "No clip is left to train on: cut them, or prepare them at the right frame rate."
         else:
             severity = "warning" if len(found) > _MANY * len(usable) else "note"
-            then = "By the published rule they take no part as a whole; parts of them with captions of their own may."
+            then = "By the published rule they take no part, and neither do parts of them with captions of their own."
         yield Finding(severity, name, what, then, tuple(found))
 
 
 def _columns(usable: dict[str, Clip]) -> Iterator[Finding]:
-    """Whether the columns of a clip agree with one another."""
+    """Give whether the columns of a clip agree with one another."""
     off = [
         f"{clip_id} (by velocities a way of {clip.movement.column_pace:.2f} times that of positions)"
         for clip_id, clip in usable.items()
@@ -116,7 +116,7 @@ def _columns(usable: dict[str, Clip]) -> Iterator[Finding]:
 
 
 def _pace(scan: Scan, usable: dict[str, Clip]) -> Iterator[Finding]:
-    """Whether time runs as the frame rate says."""
+    """Give whether time runs as the frame rate says."""
     moving = {clip_id: clip.movement for clip_id, clip in usable.items()}
     fast = [
         f"{clip_id} ({movement.peak_speed:.0f} m/s)"
@@ -203,7 +203,7 @@ def _frame_rate(scan: Scan, moving: dict[str, Movement]) -> Iterator[Finding]:
 
 
 def _unit(scan: Scan, usable: dict[str, Clip]) -> Finding | None:
-    """Whether bodies are as large as people."""
+    """Return whether bodies are as large as people."""
     legs = [clip.movement.leg for clip in usable.values()]
     if not legs or _LEGS[0] < (typical := float(np.median(legs))) < _LEGS[1]:
         return None

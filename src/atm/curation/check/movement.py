@@ -52,7 +52,7 @@ class Movement:
 
 
 def movement_of(features: Float[np.ndarray, "T D"], joints: Float[Tensor, "T J 3"], skeleton: Skeleton) -> Movement:
-    """How a clip moves; `joints` are those of its features, in metres."""
+    """Return how a clip moves; `joints` are those of its features, in metres."""
     if not torch.isfinite(joints).all():
         return Movement(float("inf"), float("inf"), None, (), None, 0.0, 0.0)
     local = joints - joints[:, :1]
@@ -72,7 +72,7 @@ def movement_of(features: Float[np.ndarray, "T D"], joints: Float[Tensor, "T J 3
 
 
 def falls(joints: Float[Tensor, "T J 3"], fps: float) -> list[float]:
-    """Downward acceleration of the pelvis in each jump, in m/s².
+    """Return downward acceleration of the pelvis in each jump, in m/s².
 
     A jump is a span in which every joint is off the ground and the pelvis goes up and down again. In the air a body
     falls at 9.8 m/s², so this is a clock that comes with the motion: at half the true frame rate it reads a quarter.
@@ -95,7 +95,7 @@ def falls(joints: Float[Tensor, "T J 3"], fps: float) -> list[float]:
 
 
 def walk_ratio(features: Float[np.ndarray, "T D"], skeleton: Skeleton) -> float | None:
-    """Length of a step over steps per second, in metre seconds; None where fewer than four steps go anywhere.
+    """Return length of a step over steps per second, in metre seconds; None where fewer than four steps go anywhere.
 
     People change both together: strolling, striding and running have the same ratio, 0.3 to 0.5. So this is a clock
     that comes with the motion: at half the true frame rate it reads twice as much.

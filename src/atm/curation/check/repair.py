@@ -83,7 +83,7 @@ def _refuse(folder: Path, findings: list[Finding]) -> None:
 
 
 def plan_of(scan: Scan, report: Report) -> Plan:
-    """What of a folder can be kept."""
+    """Return what of a folder can be kept."""
     dropped: list[tuple[str, str, str]] = []
     lines: dict[str, list[Line]] = {}
     resampled = _places(report, "clips_resampled")
@@ -145,7 +145,7 @@ def _share_out(scan: Scan, listed: dict[str, list[str]], clips: list[str]) -> It
 
 
 def _drawn(clips: list[str]) -> dict[str, list[str]]:
-    """The same split for the same ids; a clip and its mirror image stand together."""
+    """Return the same split for the same ids; a clip and its mirror image stand together."""
     families = sorted({family(clip_id) for clip_id in clips})
     np.random.default_rng(0).shuffle(families)
     home, start = dict.fromkeys(families, "train"), 0
@@ -157,7 +157,7 @@ def _drawn(clips: list[str]) -> dict[str, list[str]]:
 
 
 def _places(report: Report, name: str) -> set[str]:
-    """The clips of a finding."""
+    """Return the clips of a finding."""
     return {place.split(" ")[0] for finding in report.findings if finding.name == name for place in finding.where}
 
 

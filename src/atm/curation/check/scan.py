@@ -39,16 +39,16 @@ class Scan:
         return {name: [self.file_id(line) for line in self.listed[name]] for name in SPLITS if name in self.listed}
 
     def file_id(self, line: str) -> str:
-        """The clip that a line of a list means, where the line spells it in another way."""
+        """Return the clip that a line of a list means, where the line spells it in another way."""
         return next((spelling for spelling in spellings(line) if spelling in self.clips), line)
 
     def usable(self, clip_id: str) -> bool:
-        """Whether a clip is there and can be read."""
+        """Return whether a clip is there and can be read."""
         return clip_id in self.clips and self.clips[clip_id].fault is None
 
 
 def spellings(line: str) -> list[str]:
-    """The names that a line of a list may stand for, the line itself first.
+    """Return the names that a line of a list may stand for, the line itself first.
 
     `000001.npy` and `new_joint_vecs/000001.npy` are 000001, and so is `1`, as spreadsheets leave of it; `m000001` is
     M000001; KIT's raw names `3_1_gt` and `M_03950_gt` are 31 and M03950, as the published features are named.
@@ -98,7 +98,7 @@ def scan_folder(folder: Path, *, show_progress: bool = True) -> Scan:
 
 
 def _files(folder: Path | None, suffix: str) -> list[Path]:
-    """What readers take for a clip, a text or a list; hidden files are what file managers leave behind."""
+    """Return what readers take for a clip, a text or a list; hidden files are what file managers leave behind."""
     if folder is None or not folder.is_dir():
         return []
     found = (file for file in folder.glob(f"*{suffix}") if not file.name.startswith("."))
@@ -129,5 +129,5 @@ def _width(file: Path) -> int | None:
 
 
 def _lists_clips(lines: list[str], names: set[str]) -> bool:
-    """Whether a text file beside the splits is a list of clips, too, and no read-me."""
+    """Return whether a text file beside the splits is a list of clips, too, and no read-me."""
     return sum(any(name in names for name in spellings(line)) for line in lines) * 2 > len(lines)

@@ -13,7 +13,7 @@ _LEARNT = "The test counts what was learnt by heart. In a published split, leave
 
 
 def split_findings(scan: Scan) -> Iterator[Finding]:
-    """Findings about the lists, and about motions that are there twice."""
+    """Give findings about the lists, and about motions that are there twice."""
     yield from _lists(scan)
     yield from _members(scan)
     yield from _leaks(scan)
@@ -76,7 +76,7 @@ def _lists(scan: Scan) -> Iterator[Finding]:
 
 
 def _members(scan: Scan) -> Iterator[Finding]:
-    """Whether lists and files go together."""
+    """Give whether lists and files go together."""
     fileless = [
         f"{name}.txt: {clip_id}"
         for name, lines in scan.listed.items()
@@ -130,7 +130,7 @@ class Leak(NamedTuple):
 
 
 def leaks(scan: Scan) -> dict[str, list[Leak]]:
-    """Motions of val and test that are in train, and of test that are in val, by how they are alike."""
+    """Return motions of val and test that are in train, and of test that are in val, by how they are alike."""
     found: dict[str, list[Leak]] = {"equal": [], "similar": [], "mirrored": []}
     for early, late in (("train", "test"), ("train", "val"), ("val", "test")):
         later = scan.splits.get(late, [])

@@ -48,12 +48,12 @@ class Verdict(NamedTuple):
 
     @property
     def certain(self) -> bool:
-        """Whether the deviations are of this kind, and not only nearest to it."""
+        """Return whether the deviations are of this kind, and not only nearest to it."""
         return self.std_off < _HALF_A_BIAS
 
 
 def read_row(file: Path | None, skeleton: Skeleton) -> tuple[Float[np.ndarray, "D"] | None, str]:
-    """A file of statistics, or what is wrong with it."""
+    """Return a file of statistics, or what is wrong with it."""
     if file is None:
         return None, "is missing"
     try:
@@ -70,7 +70,7 @@ def read_row(file: Path | None, skeleton: Skeleton) -> tuple[Float[np.ndarray, "
 def judge(
     mean: Float[np.ndarray, "D"], std: Float[np.ndarray, "D"], moments: Sequence[Moments], skeleton: Skeleton
 ) -> Verdict:
-    """What given statistics are.
+    """Return what given statistics are.
 
     Args:
         mean, std: as the folder has them; deviations > 0.

@@ -50,7 +50,7 @@ _FAULTS: dict[LineFault, tuple[Severity, str, str, str]] = {
 
 
 def text_findings(scan: Scan) -> Iterator[Finding]:
-    """Findings about text files, caption lines, and captions that several clips have."""
+    """Give findings about text files, caption lines, and captions that several clips have."""
     without = [clip_id for clip_id in scan.clips if clip_id not in scan.texts]
     if without:
         yield Finding(
@@ -101,7 +101,8 @@ def _line_findings(scan: Scan) -> Iterator[Finding]:
                 continue
             if part[1] > frames:
                 beyond.append(f"{place} ({line.start:g} to {line.end:g} s of {frames} frames)")
-            if not least <= min(part[1], frames) - part[0] < FRAMES_LIMIT:
+            # Of a clip that takes no part itself the finding about its length says so.
+            if least <= frames < FRAMES_LIMIT and not least <= min(part[1], frames) - part[0]:
                 short.append(place)
     for fault, (severity, what, meaning, repair) in _FAULTS.items():
         if found[fault]:
@@ -112,7 +113,7 @@ def _line_findings(scan: Scan) -> Iterator[Finding]:
         )
     if short:
         yield Finding(
-            "note", "captions_part_length", f"captions of parts that have not {least} to {FRAMES_LIMIT - 1} frames",
+            "note", "captions_part_length", f"captions of parts of under {least} frames",
             "By the published rule these parts take no part.", tuple(short),
         )  # fmt: skip
     if long:
@@ -123,7 +124,7 @@ def _line_findings(scan: Scan) -> Iterator[Finding]:
 
 
 def _shared(scan: Scan) -> Iterator[Finding]:
-    """Captions of several clips: what retrieval can at most reach."""
+    """Give captions of several clips: what retrieval can at most reach."""
     owners: dict[str, set[str]] = defaultdict(set)
     lines: dict[str, int] = Counter()
     for clip_id in scan.clips:
@@ -151,7 +152,7 @@ def _shared(scan: Scan) -> Iterator[Finding]:
 
 
 def _meetings(scan: Scan) -> float:
-    """Chance that a test caption stands among 31 others drawn at random."""
+    """Return chance that a test caption stands among 31 others drawn at random."""
     counts = Counter(_said(line.text) for line in _lines_of(scan, "test"))
     total = sum(counts.values())
     shares = [count / total for count in counts.values()]
@@ -164,5 +165,5 @@ def _lines_of(scan: Scan, split: str) -> list[Line]:
 
 
 def _said(text: str) -> str:
-    """A caption as far as it says something: without case, full stop and double blanks."""
+    """Return a caption as far as it says something: without case, full stop and double blanks."""
     return " ".join(text.lower().strip(" .").split())

@@ -56,7 +56,7 @@ class Bvh:
 
     @cached_property
     def rest(self) -> Float[np.ndarray, "J 3"]:
-        """Where the joints are while all rotations are zero."""
+        """Return where the joints are while all rotations are zero."""
         places = self.offsets.copy()
         for joint, parent in enumerate(self.parents):
             if parent >= 0:
@@ -67,7 +67,7 @@ class Bvh:
         return [child for child, parent in enumerate(self.parents) if parent == joint]
 
     def way_up(self, joint: int) -> list[int]:
-        """A joint, its parent, and so on to the root."""
+        """Return a joint, its parent, and so on to the root."""
         way = [joint]
         while self.parents[way[-1]] >= 0:
             way.append(self.parents[way[-1]])
@@ -85,7 +85,7 @@ class Poses:
 
 
 def read_bvh(path: Path) -> Bvh:
-    """A BVH file, checked.
+    """Return a BVH file, checked.
 
     Raises:
         InputError: not a BVH file, cut short, or with numbers that are none.
@@ -111,7 +111,7 @@ def read_bvh(path: Path) -> Bvh:
 
 
 def joint_names(path: Path) -> tuple[str, ...]:
-    """Names of all joints, from the hierarchy alone; an empty tuple where there is none to be read."""
+    """Return names of all joints, from the hierarchy alone; an empty tuple where there is none to be read."""
     with path.open("rb") as file:
         head = b""
         while b"MOTION" not in head and (part := file.read(1 << 16)):
@@ -132,7 +132,7 @@ def first_frame(bvh: Bvh, joints: list[int]) -> int:
 
 
 def sample(bvh: Bvh, joints: list[int], times: Float[np.ndarray, "N"]) -> Poses:
-    """Positions and turns of some joints at some times.
+    """Return positions and turns of some joints at some times.
 
     Between the frames of the file runs a cubic curve through the local rotations (as quaternions, made unit again) and
     positions: joint positions themselves would shorten bones, straight lines would shake where 30 frames become 20.
@@ -171,7 +171,7 @@ def _forward(bvh: Bvh, needed: list[int], turns: np.ndarray, places: np.ndarray)
 def _local(
     bvh: Bvh, needed: list[int], frames: Int[np.ndarray, "T"]
 ) -> tuple[Float[np.ndarray, "T K 4"], Float[np.ndarray, "T K 3"]]:
-    """Rotations as quaternions without jumps of sign, and positions, relative to the parent."""
+    """Return rotations as quaternions without jumps of sign, and positions, relative to the parent."""
     values = bvh.values[frames]
     turns = np.zeros((len(frames), len(needed), 4))
     turns[..., 3] = 1.0
@@ -196,7 +196,7 @@ def _local(
 
 
 def _flipped(turns: Float[np.ndarray, "T K 4"]) -> Bool[np.ndarray, "T K"]:
-    """q and -q are one rotation; which quaternions to negate so that each is near the one before."""
+    """Return q and -q are one rotation; which quaternions to negate so that each is near the one before."""
     away = (turns[1:] * turns[:-1]).sum(-1) < 0
     return np.concatenate([np.zeros((1, turns.shape[1]), bool), np.cumsum(away, axis=0) % 2 == 1])
 
@@ -270,8 +270,8 @@ def _is_number(word: str) -> bool:
 
 
 def _frame_time(word: str, source: str) -> float:
-    """Seconds per frame; a rounded fraction such as 0.008333 is taken for the whole number of frames per second that
-    it stands for, else a minute of 120 frames per second would be off by a frame's third."""
+    """Return seconds per frame; a rounded fraction such as 0.008333 is taken for the whole number of frames per second
+    that it stands for, else a minute of 120 frames per second would be off by a frame's third."""
     try:
         time = float(word)
     except ValueError:

@@ -41,8 +41,8 @@ class Described:
 
 
 def read_captions_file(path: Path) -> list[Described]:
-    """A CSV file with a header, or JSON lines, with the columns or keys `file` and `caption`, and where wanted `start`
-    and `end` (seconds of the file), `split` (train, val or test) and `take`.
+    """Return a CSV file with a header, or JSON lines, with the columns or keys `file` and `caption`, and where wanted
+    `start` and `end` (seconds of the file), `split` (train, val or test) and `take`.
 
     Several lines about the same file, with or without `.bvh`, and the same seconds are several captions of one clip.
 

@@ -134,7 +134,7 @@ def write_folder(
     jobs: int | None = None,
     progress: bool = True,
 ) -> Summary:
-    """Makes clips of all sources and writes features, joints, texts, statistics and splits.
+    """Make clips of all sources and writes features, joints, texts, statistics and splits.
 
     Beside the layout's own files: `index.csv` (id, source, seconds, frames, split), `skipped.txt` (what was left out,
     and why), `dataset.json` (what this folder is).
@@ -187,7 +187,8 @@ def write_folder(
 
 
 def drawn_splits(entries: list[Entry], *, seed: int) -> dict[str, list[str]]:
-    """Splits of about 80, 5 and 15 percent of the clips, groups undivided; a split that was asked for is kept."""
+    """Return splits of about 80, 5 and 15 percent of the clips, groups undivided; a split that was asked for is
+    kept."""
     size = Counter(entry.group for entry in entries)
     split_of = {entry.group: entry.split for entry in entries if entry.split is not None}
     free = sorted(group for group in size if group not in split_of)
@@ -206,7 +207,7 @@ def drawn_splits(entries: list[Entry], *, seed: int) -> dict[str, list[str]]:
 
 
 def _take_over(out: Path) -> None:
-    """Makes the folder, or checks that it is one of ours."""
+    """Make the folder, or checks that it is one of ours."""
     if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / RECORDS).is_dir())):
         raise InputError(f"{out} is not empty and was not made by `atm data prepare`: give a new folder")
     try:
@@ -224,7 +225,7 @@ def _made(
     jobs: int | None,
     show: bool,
 ) -> Iterator[Outcome]:
-    """The outcomes of all sources, in their order: from the records, or made now."""
+    """Give the outcomes of all sources, in their order: from the records, or made now."""
     keys = [_key(source, about) for source in sources]
     known = {
         source.name: record
@@ -247,7 +248,7 @@ def _made(
 
 
 def _make(out: Path, read: Callable[[Source], Reading], mirror: bool, work: tuple[Source, str]) -> Outcome:
-    """Clips of one source, written; a record last, so that what a killed process left is made anew."""
+    """Return clips of one source, written; a record last, so that what a killed process left is made anew."""
     source, key = work
     remove_clips(out, load_record(out, source.name))
     entries: list[Entry] = []
@@ -298,7 +299,7 @@ def _write_clip(out: Path, source: Source, clip: Clip, mirror: bool) -> tuple[En
 
 
 def _write_splits(out: Path, entries: list[Entry], lists: dict[str, list[str]], mirror: bool) -> dict[str, list[str]]:
-    """The lists of ids, mirrored copies with their originals, and index.csv."""
+    """Return the lists of ids, mirrored copies with their originals, and index.csv."""
     split_of = {clip: split for split, ids in lists.items() for clip in ids}
     lists = {**lists, "train_val": [*lists["train"], *lists["val"]], "all": [entry.id for entry in entries]}
     if mirror:

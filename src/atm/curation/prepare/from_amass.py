@@ -71,7 +71,7 @@ def prepare_amass(
     jobs: int | None = None,
     progress: bool = True,
 ) -> Summary:
-    """Writes HumanML3D from AMASS archives.
+    """Write HumanML3D from AMASS archives.
 
     Frames by leaving out (every int(rate / 20)-th is kept), male or female body, ten shape parameters, cuts at the
     start of some data sets, frames of the index, axes turned, features, mirrored copies, statistics. HumanAct12 (which
@@ -126,7 +126,7 @@ def prepare_amass(
 def cut_and_turn(
     joints: Float[np.ndarray, "T J 3"], source_path: str, start: int, end: int
 ) -> Float[np.ndarray, "N J 3"]:
-    """The frames of a clip, with the body's left on its left.
+    """Return the frames of a clip, with the body's left on its left.
 
     Args:
         joints: a recording at 20 frames per second with y and z exchanged, or HumanAct12's joints.
@@ -141,7 +141,7 @@ def cut_and_turn(
 
 
 def joints_of_archive(file: Path, body_model: Callable[[str], Path]) -> Float[np.ndarray, "T 52 3"]:
-    """A recording at 20 frames per second, in metres, y and z exchanged (which mirrors it).
+    """Return a recording at 20 frames per second, in metres, y and z exchanged (which mirrors it).
 
     Args:
         file: an AMASS archive.
@@ -198,7 +198,7 @@ def _read(body_models: Path, source: Source) -> Reading:
 
 
 def read_index(index: Path, texts: Path) -> dict[str, list[_Row]]:
-    """Clips of each recording."""
+    """Return clips of each recording."""
     try:
         with index.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file))
@@ -240,7 +240,7 @@ def _sources(folder: Path, clips: dict[str, list[_Row]]) -> tuple[list[Source], 
 
 
 def _find(folder: Path, source_path: str) -> Path | None:
-    """The archive of a recording, which the index names by the place of a file of joints."""
+    """Return the archive of a recording, which the index names by the place of a file of joints."""
     parts = [part for part in PurePosixPath(source_path).parts if part not in (".", "pose_data")]
     if parts[0] == _NOT_AMASS:
         tried = [Path(*parts), Path(*parts[1:])]
@@ -259,7 +259,7 @@ def _split_folder(places: list[Path]) -> Path | None:
 
 
 def _listed_splits(folder: Path, mirror: bool, entries: list[Entry]) -> dict[str, list[str]]:
-    """The published splits of what was written; what they do not list stays out of all of them."""
+    """Return the published splits of what was written; what they do not list stays out of all of them."""
     written = {mark + entry.id for entry in entries for mark in ("", MIRRORED)[: 1 + mirror]}
     return {
         split: [clip for clip in read_split(folder, split) if clip in written] for split in ("train", "val", "test")

@@ -59,7 +59,7 @@ def prepare_bvh(
     jobs: int | None = None,
     progress: bool = True,
 ) -> Summary:
-    """Writes BVH files as a data folder in HumanML3D's layout, on HumanML3D's body.
+    """Write BVH files as a data folder in HumanML3D's layout, on HumanML3D's body.
 
     A second call goes on where the first one stopped, and makes anew what has changed since.
 
@@ -120,7 +120,7 @@ def prepare_bvh(
 
 
 def _read(options: _Options, source: Source) -> Reading:
-    """The clips of one file."""
+    """Return the clips of one file."""
     wanted: _Wanted = source.wanted
     bvh = read_bvh(source.file)
     roles = find_roles(bvh, dict(options.mapping), source.name)
@@ -145,7 +145,7 @@ def _read(options: _Options, source: Source) -> Reading:
 
 
 def _times(bvh: Bvh, part: Part, first: int, options: _Options) -> np.ndarray:
-    """Seconds of the frames to write. They start on a frame of the file, so that most need no interpolation."""
+    """Return seconds of the frames to write. They start on a frame of the file, so that most need no interpolation."""
     start = max(round(part.start / bvh.frame_time), first) * bvh.frame_time
     end = bvh.seconds if part.end is None else min(part.end, bvh.seconds)
     count = int(np.floor((end - start) * options.fps + 1e-6)) + 1
@@ -186,7 +186,7 @@ def _files_of(folder: Path, described: list[Described]) -> tuple[list[tuple[Desc
 
 
 def _bases(files: list[str], mirror: bool) -> dict[str, str]:
-    """An id for each file, made of its name; not one of a hidden file."""
+    """Return an id for each file, made of its name; not one of a hidden file."""
     bases = {file: re.sub(r"[^\w.-]+", "_", _without_suffix(file)).lstrip(".") for file in files}
     owners: dict[str, str] = {}
     for file, base in bases.items():

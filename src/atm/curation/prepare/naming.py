@@ -70,7 +70,7 @@ class Roles:
 
 
 def find_roles(bvh: Bvh, mapping: dict[str, str], source: str) -> Roles:
-    """Finds a body in a file.
+    """Find a body in a file.
 
     Args:
         bvh: the file.
@@ -110,7 +110,7 @@ def find_roles(bvh: Bvh, mapping: dict[str, str], source: str) -> Roles:
 
 
 def read_mapping(path: Path | None) -> dict[str, str]:
-    """A mapping file: YAML, one line for each joint, `left_knee: Name In The File`.
+    """Return a mapping file: YAML, one line for each joint, `left_knee: Name In The File`.
 
     Raises:
         InputError: not such a file, or a joint that HumanML3D does not have.
@@ -130,7 +130,7 @@ def read_mapping(path: Path | None) -> dict[str, str]:
 
 
 def by_name(names: Sequence[str]) -> dict[str, int]:
-    """HumanML3D's names of limbs and head -> indices of the names that stand for them."""
+    """Return HumanML3D's names of limbs and head -> indices of the names that stand for them."""
     found: dict[tuple[str, str], int] = {}
     for index, (side, part) in enumerate(_sides_and_parts(names)):
         found.setdefault((side, part), index)
@@ -155,7 +155,7 @@ def _sides_and_parts(names: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def _in_most(words: list[list[str]], end: int) -> str | None:
-    """The first or last word of more than half of the names, sides apart."""
+    """Return the first or last word of more than half of the names, sides apart."""
     counts = Counter(word[end] for word in words if len(word) > 1 and word[end] not in _MARKS).most_common(1)
     return counts[0][0] if counts and counts[0][1] > 0.5 * len(words) else None
 
@@ -181,14 +181,15 @@ def _side_and_part(words: list[str]) -> tuple[str, str]:
 
 
 def _same_body(names: Sequence[str]) -> tuple[int, ...] | None:
-    """HumanML3D's joints in its order, where a file names all of them so (with `L_` or `left_`, with any prefix)."""
+    """Return HumanML3D's joints in its order, where a file names all of them so (with `L_` or `left_`, with any
+    prefix)."""
     index = {side_and_part: index for index, side_and_part in reversed(list(enumerate(_sides_and_parts(names))))}
     wanted = [(next((s for s in _SIDES if name.startswith(s)), ""), part) for name, part in _SAME_BODY.items()]
     return tuple(index[joint] for joint in wanted) if all(joint in index for joint in wanted) else None
 
 
 def _spine(bvh: Bvh, named: dict[str, int], pairs: dict[str, tuple[int, int]], source: str) -> tuple[int, ...]:
-    """The joints from pelvis to chest; a mapping may name all or some of them."""
+    """Return the joints from pelvis to chest; a mapping may name all or some of them."""
     pelvis = named.get("pelvis", _common(bvh, *pairs["hip"], source))
     chest = named.get("spine3", _common(bvh, *pairs["shoulder"], source))
     if chest not in bvh.way_up(named["head"]):
@@ -213,7 +214,7 @@ def _check_limbs(bvh: Bvh, named: dict[str, int], source: str) -> None:
 
 
 def _common(bvh: Bvh, one: int, other: int, source: str) -> int:
-    """The joint on which both hang."""
+    """Return the joint on which both hang."""
     above = bvh.way_up(other)
     for joint in bvh.way_up(one):
         if joint in above:
@@ -222,13 +223,13 @@ def _common(bvh: Bvh, one: int, other: int, source: str) -> int:
 
 
 def _between(bvh: Bvh, above: int, joint: int) -> list[int]:
-    """The joints on the way from `above` to `joint`, without both."""
+    """Return the joints on the way from `above` to `joint`, without both."""
     way = bvh.way_up(joint)
     return list(reversed(way[1 : way.index(above)])) if above in way else []
 
 
 def _tip_of(bvh: Bvh, joint: int) -> int | None:
-    """The farthest joint or end site directly below a joint."""
+    """Return the farthest joint or end site directly below a joint."""
     return max(bvh.children(joint), key=lambda child: float((bvh.offsets[child] ** 2).sum()), default=None)
 
 

@@ -78,7 +78,7 @@ def _read(path: Path) -> Outcome:
 
 
 def forget_others(out: Path, names: Sequence[str]) -> None:
-    """Removes clips of an earlier call whose source is no longer asked for."""
+    """Remove clips of an earlier call whose source is no longer asked for."""
     current = {record_file(out, name) for name in names}
     for path in (out / RECORDS).glob("*.npz"):
         if path not in current:

@@ -75,7 +75,7 @@ class Body(NamedTuple):
 
 
 def measure_body(poses: Poses, bvh: Bvh, roles: Roles, up: str | None = None) -> Body:
-    """Size and axes of a captured body.
+    """Return size and axes of a captured body.
 
     Args:
         poses: some frames of the file, the more different the better.
@@ -106,7 +106,7 @@ def measure_body(poses: Poses, bvh: Bvh, roles: Roles, up: str | None = None) ->
 
 
 def retarget(poses: Poses, body: Body) -> Float[np.ndarray, "T 22 3"]:
-    """The motion on HumanML3D's body, in metres, y up; not yet in canonical place.
+    """Return the motion on HumanML3D's body, in metres, y up; not yet in canonical place.
 
     Args:
         poses: positions and turns at the target's frame rate.
@@ -129,7 +129,7 @@ def retarget(poses: Poses, body: Body) -> Float[np.ndarray, "T 22 3"]:
 
 
 def find_up(positions: Float[np.ndarray, "T J 3"], bvh: Bvh, roles: Roles) -> str:
-    """The upward axis of a file.
+    """Return the upward axis of a file.
 
     The axis along which the body mostly stands, unless the floor speaks for another: who lies all the time stands
     along some axis, too, but the floor of most files is at 0. A rest pose that stands decides where these do not.
@@ -159,7 +159,7 @@ def _axis_name(direction: Float[np.ndarray, "3"]) -> str:
 
 
 def _rotation_to_y(up: str) -> Float[np.ndarray, "3 3"]:
-    """A rotation (no reflection) that takes an axis to y."""
+    """Return a rotation (no reflection) that takes an axis to y."""
     axis = "xyz".index(up[-1])
     towards = np.zeros(3)
     towards[axis] = -1.0 if up[0] == "-" else 1.0
@@ -180,7 +180,7 @@ def _leg_length(positions: np.ndarray, roles: Roles) -> float:
 
 
 def _unit_of(leg: float) -> str:
-    """The unit in which a leg is most nearly as long as the target's."""
+    """Return the unit in which a leg is most nearly as long as the target's."""
     name = min(UNITS, key=lambda unit: abs(np.log(leg * UNITS[unit] / _LEG)))
     metres = leg * UNITS[name]
     return name if 0.55 < metres / _LEG < 1.6 else f"none known (a leg is {leg:.4g} long), sized by the legs"
@@ -242,7 +242,7 @@ def _standing_rest(rest: Float[np.ndarray, "J 3"], roles: Roles) -> Float[np.nda
 
 @cache
 def _axis_frames() -> Float[np.ndarray, "24 3 3"]:
-    """All frames of a joint's own axes: the 24 rotations of a cube."""
+    """Return all frames of a joint's own axes: the 24 rotations of a cube."""
     frames = [
         np.eye(3)[list(order)] * np.array(signs)
         for order, signs in product(permutations(range(3)), product((1, -1), repeat=3))
@@ -258,7 +258,7 @@ def _nearest_axes(left: Float[np.ndarray, "3"], up: Float[np.ndarray, "3"]) -> F
 def _axes_by_motion(
     positions: np.ndarray, turns: np.ndarray, joint: int, tip: int | None, reference: Float[np.ndarray, "T 3 3"]
 ) -> Float[np.ndarray, "3 3"]:
-    """The frame of a joint's own axes that follows a reference most nearly; up is the axis along its bone."""
+    """Return the frame of a joint's own axes that follows a reference most nearly; up is the axis along its bone."""
     frames = _axis_frames()
     if tip is not None:
         bone = _seen_from(turns[:, joint], positions[:, tip] - positions[:, joint])
@@ -275,7 +275,8 @@ def _hanging_collars(
     roles: Roles,
     otherwise: Float[np.ndarray, "2 3"],
 ) -> Float[np.ndarray, "2 3"]:
-    """Where the collar bones point while the arms hang, seen from the chest; `otherwise` where an arm never hangs."""
+    """Return where the collar bones point while the arms hang, seen from the chest; `otherwise` where an arm never
+    hangs."""
     collars = otherwise.copy()
     for i, (collar, shoulder, elbow) in enumerate(zip(roles.collar, roles.shoulder, roles.elbow, strict=True)):
         if collar is not None:
@@ -287,7 +288,7 @@ def _hanging_collars(
 
 
 def _bone_up(positions: np.ndarray, turn: np.ndarray, below: np.ndarray, above: tuple[int, ...]) -> np.ndarray:
-    """Direction to the first joint above that lies apart from `below`, as the joint sees it."""
+    """Return direction to the first joint above that lies apart from `below`, as the joint sees it."""
     for other in above:
         bone = _seen_from(turn, positions[:, other] - below)
         if bone.any():
@@ -296,7 +297,7 @@ def _bone_up(positions: np.ndarray, turn: np.ndarray, below: np.ndarray, above: 
 
 
 def _seen_from(turn: Float[np.ndarray, "T 3 3"], vectors: Float[np.ndarray, "T 3"]) -> Float[np.ndarray, "3"]:
-    """Mean direction in a joint's own axes; zero where there is none."""
+    """Return the mean direction in a joint's own axes; zero where there is none."""
     return _unit(np.einsum("tji,tj->ti", turn, vectors).mean(0))
 
 
@@ -307,7 +308,7 @@ def _blend(start: Float[np.ndarray, "T 3 3"], end: Float[np.ndarray, "T 3 3"], s
 
 
 def _along_spine(trunk: dict[int, np.ndarray], roles: Roles, share: float) -> Float[np.ndarray, "T 3 3"]:
-    """The trunk's turn at a share of the way from pelvis to chest, counted in joints."""
+    """Return the trunk's turn at a share of the way from pelvis to chest, counted in joints."""
     place = share * (len(roles.spine) - 1)
     below = min(int(place), max(len(roles.spine) - 2, 0))
     if place == below:
@@ -339,7 +340,7 @@ def _shoulder(
 
 
 def _swing(before: Float[np.ndarray, "T 3"], after: Float[np.ndarray, "T 3"]) -> Rotation:
-    """The smallest rotation from each direction to the other; none where one has no length."""
+    """Return the smallest rotation from each direction to the other; none where one has no length."""
     u, v = _unit(before), _unit(after)
     axis = np.cross(u, v)
     sine = np.linalg.norm(axis, axis=-1, keepdims=True)
@@ -348,13 +349,13 @@ def _swing(before: Float[np.ndarray, "T 3"], after: Float[np.ndarray, "T 3"]) ->
 
 
 def _follow(joints: np.ndarray, ours: tuple[int, ...], positions: np.ndarray, theirs: tuple[int, ...]) -> None:
-    """Sets a limb's joints from its first one: captured directions, the target's lengths."""
+    """Set a limb's joints from its first one: captured directions, the target's lengths."""
     for (inner, outer), (a, b) in zip(pairwise(ours), pairwise(theirs), strict=True):
         joints[:, outer] = joints[:, inner] + _unit(positions[:, b] - positions[:, a]) * BONES[outer]
 
 
 def _place_by_feet(joints: Float[np.ndarray, "T 22 3"], ankles: Float[np.ndarray, "T 2 3"]) -> Float[np.ndarray, "T 3"]:
-    """Where the body is: the way that brings its ankles to the captured ones (scaled), the lower foot above all.
+    """Return where the body is: the way that brings its ankles to the captured ones (scaled), the lower foot above all.
 
     Thigh and shank share out the leg differently in every skeleton; if the pelvis kept its place, feet would slide
     and sink while the knees bend.

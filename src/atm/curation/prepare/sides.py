@@ -8,7 +8,7 @@ _SWAPPED = re.compile(f"{_LEFT_RIGHT}|{_TURNS}", re.IGNORECASE)
 
 
 def swap_sides(text: str) -> str:
-    """The sentence with its sides exchanged; capitals stay.
+    """Return the sentence with its sides exchanged; capitals stay.
 
     Source: our rule. The published data give the mirrored captions as files and the examples left -> right and
     clockwise -> counterclockwise. "left" is exchanged as a verb, too.
@@ -17,7 +17,7 @@ def swap_sides(text: str) -> str:
 
 
 def swap_sides_of_line(line: str) -> str:
-    """A line `caption#word/CLASS ...#from#to` of a text file, its words exchanged with the caption."""
+    """Return a line `caption#word/CLASS ...#from#to` of a text file, its words exchanged with the caption."""
     caption, words, *times = line.split("#")
     pairs = [word.rpartition("/") for word in words.split()]
     swapped = swap_sides(" ".join(word for word, _, _ in pairs)).split()

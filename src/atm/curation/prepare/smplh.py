@@ -39,7 +39,7 @@ class BodyModel:
     def pose(
         self, betas: Float[np.ndarray, "B"], poses: Float[np.ndarray, "T P"], root: Float[np.ndarray, "T 3"]
     ) -> Float[np.ndarray, "T J 3"]:
-        """Joint positions.
+        """Return joint positions.
 
         Args:
             betas: shape.
@@ -59,7 +59,7 @@ class BodyModel:
 
 
 def find_body_model(folder: Path, gender: str) -> Path:
-    """The model file of a gender.
+    """Return the model file of a gender.
 
     Raises:
         InputError: it is in none of the usual places.
@@ -76,7 +76,7 @@ def find_body_model(folder: Path, gender: str) -> Path:
 
 @functools.cache
 def load_body_model(file: Path) -> BodyModel:
-    """A body model of SMPL+H.
+    """Return a body model of SMPL+H.
 
     Raises:
         InputError: not such a file.

@@ -41,8 +41,8 @@ class BAMM(nn.Module):
         )
 
     def training_step(self, batch: Batch, rng: torch.Generator) -> StepOutput:
-        """The tokeniser's step, the one whose motion the alignment losses measure (ours: the ATM paper only compares
-        with BAMM). The other networks have no part in it: to train them, train their stages."""
+        """Return the tokeniser's step, the one whose motion the alignment losses measure (ours: the ATM paper only
+        compares with BAMM). The other networks have no part in it: to train them, train their stages."""
         return reconstruction_step(self.rvq, self.normaliser, batch, rng)
 
     @torch.no_grad()
@@ -57,7 +57,7 @@ class BAMM(nn.Module):
         keep: Bool[Tensor, "B T"] | None = None,
         progress: bool = False,
     ) -> Motion:
-        """One motion per text; what stands behind a length is what is left of its last token, and then zeros.
+        """Return one motion per text; what stands behind a length is what is left of its last token, and then zeros.
 
         Args:
             text: prompts.
@@ -106,7 +106,7 @@ class BAMM(nn.Module):
         return Motion(features if known is None else given.put_back(features), lengths)
 
     def _written(self, condition, tokens, generators, asked: float | None, progress: bool):
-        """Both passes: ids with END, and how many tokens each motion has."""
+        """Return both passes: ids with END, and how many tokens each motion has."""
         config, codes = self.config.transformer, self.config.rvq.codes
         noise = self._noise(generators, codes if tokens is not None else codes + 1)
         scale = self._scale(config.guidance_scale, asked)

@@ -16,12 +16,12 @@ from atm.interface import Preset
 
 
 def bamm_transformer_humanml3d() -> TransformerConfig:
-    """The released transformer."""
+    """Return the released transformer."""
     return TransformerConfig()
 
 
 def bamm_transformer_kit() -> TransformerConfig:
-    """KIT: the first pass at guidance 2; the second stays at 3."""
+    """Return KIT: the first pass at guidance 2; the second stays at 3."""
     return bamm_transformer_humanml3d().model_copy(update={"guidance_scale": 2.0})
 
 
@@ -33,19 +33,19 @@ def bamm_transformer_small() -> TransformerConfig:
 
 
 def bamm_humanml3d() -> BAMMConfig:
-    """The released networks together."""
+    """Return the released networks together."""
     return BAMMConfig(
         rvq=momask_rvq_humanml3d(), transformer=bamm_transformer_humanml3d(), residual=momask_residual_humanml3d()
     )
 
 
 def bamm_kit() -> BAMMConfig:
-    """The KIT networks together."""
+    """Return the KIT networks together."""
     return BAMMConfig(rvq=momask_rvq_kit(), transformer=bamm_transformer_kit(), residual=momask_residual_kit())
 
 
 def bamm_small() -> BAMMConfig:
-    """The small networks together."""
+    """Return the small networks together."""
     return BAMMConfig(rvq=momask_rvq_small(), transformer=bamm_transformer_small(), residual=momask_residual_small())
 
 

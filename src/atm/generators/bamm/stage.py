@@ -41,7 +41,7 @@ class TransformerStage(nn.Module):
 
 
 def build_stage(config: TransformerConfig, text_encoder: TextEncoder, _normaliser: Normaliser) -> TransformerStage:
-    """A new stage, with weights drawn from torch's global generator; its statistics are its tokeniser's.
+    """Return a new stage, with weights drawn from torch's global generator; its statistics are its tokeniser's.
 
     Raises:
         InputError: no tokeniser is named, or one that does not fit.

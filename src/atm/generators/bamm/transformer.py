@@ -73,7 +73,8 @@ class MaskedAutoregressiveTransformer(nn.Module):
     def forward(
         self, ids: Int[Tensor, "B N"], text: Float[Tensor, "B S"], fixed: Bool[Tensor, "B N"] | None = None
     ) -> Float[Tensor, "B N+1 K"]:
-        """Logits over the codes and END; entry k is about token k, so the last one is about what would come next.
+        """Return logits over the codes and END; entry k is about token k, so the last one is about what would come
+        next.
 
         Args:
             ids: codes, END or padding.
@@ -104,7 +105,8 @@ class MaskedAutoregressiveTransformer(nn.Module):
     def with_end(
         self, codes: Int[Tensor, "B N"], tokens: Int[Tensor, "B"]
     ) -> tuple[Int[Tensor, "B N+1"], Bool[Tensor, "B N+1"]]:
-        """Codes with END behind each motion and padding behind that; and where there is either a code or an END."""
+        """Return codes with END behind each motion and padding behind that; and where there is either a code or an
+        END."""
         slots = codes.shape[1] + 1
         own, and_end = length_mask(tokens, slots), length_mask(tokens + 1, slots)
         ids = torch.where(own, F.pad(codes, (0, 1)), self.end_id)
@@ -113,7 +115,7 @@ class MaskedAutoregressiveTransformer(nn.Module):
     def corrupt(
         self, ids: Int[Tensor, "B N"], draws: TransformerDraws
     ) -> tuple[Int[Tensor, "B N"], Bool[Tensor, "B N"]]:
-        """What a training step shows of the tokens, and which of them are fixed.
+        """Return what a training step shows of the tokens, and which of them are fixed.
 
         A fixed token may show a random code too; END never does, but may be fixed. Both as published.
         """
@@ -129,7 +131,7 @@ class MaskedAutoregressiveTransformer(nn.Module):
         mask: Bool[Tensor, "B N"],
         draws: TransformerDraws,
     ) -> tuple[Float[Tensor, "B"], dict[str, float]]:
-        """Cross entropy of a motion's tokens and its END, each motion's mean.
+        """Return cross entropy of a motion's tokens and its END, each motion's mean.
 
         Fixed tokens count as well, although what they show is visible where they are guessed: as published.
 
@@ -156,7 +158,7 @@ class MaskedAutoregressiveTransformer(nn.Module):
         scale: float,
         show_progress: bool = False,
     ) -> tuple[Int[Tensor, "B N+1"], Int[Tensor, "B"]]:
-        """The first pass: from the first token on, each from those before it.
+        """Return the first pass: from the first token on, each from those before it.
 
         Args:
             text: sentence vectors.
@@ -191,7 +193,7 @@ class MaskedAutoregressiveTransformer(nn.Module):
         redo: Bool[Tensor, "B N"] | None = None,
         show_progress: bool = False,
     ) -> Int[Tensor, "B N"]:
-        """The second pass: half of the tokens once more, now with the other half in sight, before and behind.
+        """Return the second pass: half of the tokens once more, now with the other half in sight, before and behind.
 
         While it goes on, fixed tokens are drawn as well: what lies behind is what was kept, what lies before is what
         was drawn. In the end the kept ones stand. So published.
@@ -219,7 +221,7 @@ class MaskedAutoregressiveTransformer(nn.Module):
         scale: float,
         show_progress: bool = False,
     ) -> Int[Tensor, "B N+1"]:
-        """Codes where some are known: one pass, in which the known ones and END stand all the time."""
+        """Return codes where some are known: one pass, in which the known ones and END stand all the time."""
         ids, _ = self.with_end(codes, tokens)
         fixed = F.pad(known, (0, 1)) | (ids == self.end_id)
         ids = torch.where(fixed, ids, self.pad_id)
@@ -250,7 +252,7 @@ class MaskedAutoregressiveTransformer(nn.Module):
 
 
 def may_look(fixed: Bool[Tensor, "B N"]) -> Bool[Tensor, "B N+1 N+1"]:
-    """Which places of the sequence (rows) see which (columns); place 0 is the text, place i + 1 is token i.
+    """Return which places of the sequence (rows) see which (columns); place 0 is the text, place i + 1 is token i.
 
     The text and the fixed tokens see one another. All others see those as well, and everything up to themselves.
     """
@@ -260,7 +262,7 @@ def may_look(fixed: Bool[Tensor, "B N"]) -> Bool[Tensor, "B N+1 N+1"]:
 
 
 def cut_at_end(ids: Int[Tensor, "B N"], end_id: int) -> tuple[Int[Tensor, "B N"], Int[Tensor, "B"]]:
-    """Padding behind each row's first END, and how many codes stand before it.
+    """Return padding behind each row's first END, and how many codes stand before it.
 
     Padding that comes first counts as an END. A row that begins with one gets code 0 in front: no motion is empty. A
     row of codes alone is taken for one code longer than there are places (as published; a last place of padding is
@@ -275,7 +277,7 @@ def cut_at_end(ids: Int[Tensor, "B N"], end_id: int) -> tuple[Int[Tensor, "B N"]
 
 
 def every_second(tokens: Int[Tensor, "B"], slots: int) -> Bool[Tensor, "B slots"]:
-    """Half of each motion's tokens, every second one: about what is fixed and what is not in training.
+    """Return half of each motion's tokens, every second one: about what is fixed and what is not in training.
 
     The published program takes the lower half of scores that are all equal, which leaves the choice to how a sort
     happens to order ties. The number is its: half, rounded to even, and at least one.
@@ -286,10 +288,10 @@ def every_second(tokens: Int[Tensor, "B"], slots: int) -> Bool[Tensor, "B slots"
 
 
 def without_end(ids: Int[Tensor, "B N"], end_id: int) -> Int[Tensor, "B N"]:
-    """Codes alone: `ABSENT` where END or padding stands."""
+    """Return codes alone: `ABSENT` where END or padding stands."""
     return ids.masked_fill(ids >= end_id, ABSENT)
 
 
 def _drawn(logits: Float[Tensor, "B K"], noise: Float[Tensor, "B K"]) -> Int[Tensor, "B"]:
-    """One class of each row: with Gumbel noise, a draw from softmax(logits)."""
+    """Return one class of each row: with Gumbel noise, a draw from softmax(logits)."""
     return (logits + noise).argmax(-1)

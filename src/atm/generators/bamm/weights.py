@@ -49,7 +49,7 @@ TABLES = ("t2m_transformer", "trans")
 def from_published(
     path: Path, normaliser: Normaliser | None = None, text_encoder: TextEncoder | None = None, *, trust: bool = False
 ) -> BAMM:
-    """A BAMM with published weights, in evaluation mode.
+    """Return a BAMM with published weights, in evaluation mode.
 
     Args:
         path: the folder that holds `log` and `checkpoints`, or a transformer's run or file in it.
@@ -68,7 +68,8 @@ def from_published(
 
 
 def read_published(path: Path, *, trust: bool = False) -> tuple[BAMMConfig, dict[str, Tensor]]:
-    """Config and weights of a published folder, under our keys; the statistics are there if the tokeniser has them."""
+    """Return config and weights of a published folder, under our keys; the statistics are there if the tokeniser has
+    them."""
     run = _only_run(path)
     said, folders = read_options(run / "opt.txt"), _network_folders(run)
     check_tokeniser_name("first-level", said, folders["rvq"])
@@ -84,7 +85,7 @@ def read_published(path: Path, *, trust: bool = False) -> tuple[BAMMConfig, dict
 
 
 def weight_files(path: Path) -> list[Path]:
-    """The files that are read: the transformer's, and those of MoMask's networks."""
+    """Return the files that are read: the transformer's, and those of MoMask's networks."""
     run = _only_run(path)
     others = [network_file(folder, network) for network, folder in _network_folders(run).items()]
     return [run / "model" / FILE, *others]
@@ -103,7 +104,7 @@ RELEASE = Release(
 
 
 def our_transformer(published: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The transformer's published state dict under our keys."""
+    """Return the transformer's published state dict under our keys."""
     return {f"transformer.{key}": v for key, v in published.items() if not key.startswith(WITHOUT_COUNTERPART)}
 
 
@@ -113,7 +114,7 @@ def _network_folders(run: Path) -> dict[str, Path]:
 
 
 def _only_run(path: Path) -> Path:
-    """The folder of the transformer's run that the path means."""
+    """Return the folder of the transformer's run that the path means."""
     path = path.absolute()
     root = next((place for place in (path, *path.parents) if (place / "log" / "t2m").is_dir()), path)
     runs = sorted(file.parents[1] for file in root.glob(f"log/t2m/*/*/model/{FILE}"))

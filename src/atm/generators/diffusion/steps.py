@@ -1,41 +1,81 @@
-"""Noise levels, and the way back through them: the schedulers of `diffusers`, driven the way motion models need it.
+"""Noise levels, noising, and the way back through them: DDPM and DDIM steps on a chain of levels.
 
-Two things stand between us and plain `scheduler.step` calls. Noise is drawn per row from the row's own seed, so that
-a motion does not depend on its neighbours in the batch; and a shortened run keeps evenly spread levels that are no
-multiple of one stride, which `DDIMScheduler` can only walk as a chain of its own (as Nichol and Dhariwal 2021 do it).
+Noise is drawn per row from the row's own seed, so that a motion does not depend on its neighbours in the batch; and a
+shortened run is a chain of its own over the levels that it keeps (as Nichol and Dhariwal 2021 do it), which need be no
+multiples of one stride.
+
+Ours and not a library's, because importing the library's scheduler took as long as importing torch; golden files of
+the published systems hold every number.
 """
 
+import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import accumulate
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from atm.base.progress import progress
-
-if TYPE_CHECKING:
-    from diffusers import DDIMScheduler
 
 NoiseSchedule = Literal["cosine", "linear"]
 Prediction = Literal["sample", "epsilon"]
 Draw = Callable[[], Tensor]
 
 
-class Chain(NamedTuple):
-    """The noise levels that a run visits."""
+@dataclass(frozen=True)
+class Chain:
+    """The noise levels that a run visits, from clean to noise."""
 
-    scheduler: "DDIMScheduler"
-    """Counts levels 0, 1, 2, ... within the chain, from clean to noise."""
+    alphas_cumprod: Float[Tensor, "steps"]
+    """Share of the clean signal's variance at each level."""
     levels: list[int]
     """The level of the full schedule that each stands for: what the network is told."""
+    predicts: Prediction
+    """What the network puts out, the clean sample or the noise."""
+    final_alpha_cumprod: float | Float[Tensor, ""] = 1.0
+    """Share of the signal behind the cleanest level: 1 ends at the clean sample."""
 
     @property
-    def alphas_cumprod(self) -> Float[Tensor, "steps"]:
-        """Share of the clean signal's variance at each level."""
-        return self.scheduler.alphas_cumprod
+    def betas(self) -> Float[Tensor, "steps"]:
+        """Variance of the noise that each level adds to the one before."""
+        before = torch.cat([self.alphas_cumprod.new_ones(1), self.alphas_cumprod[:-1]])
+        return 1 - self.alphas_cumprod / before
+
+    def add_noise(self, x0: Tensor, noise: Tensor, t: Int[Tensor, "B"]) -> Tensor:
+        r"""Return noise clean samples to levels of the chain.
+
+        .. math:: x_t = \sqrt{\bar\alpha_t} x_0 + \sqrt{1 - \bar\alpha_t} \epsilon
+
+        Source: Ho et al. 2020, eq. 4.
+        """
+        share = self.alphas_cumprod.to(x0.device, x0.dtype)[t].reshape(-1, *[1] * (x0.dim() - 1))
+        return share**0.5 * x0 + (1 - share) ** 0.5 * noise
+
+    def step(self, prediction: Tensor, level: int, x_t: Tensor, *, eta: float, noise: Tensor | None = None) -> Tensor:
+        """Go from one level of the chain to the one before.
+
+        Source: Song et al. 2021 (DDIM), eq. 12 and 16; eta 1 is DDPM's posterior with its small variance.
+
+        Args:
+            prediction: of the network, as `predicts` says.
+            level: place in the chain, 0 is the cleanest.
+            x_t: sample at that level.
+            eta: share of the posterior's noise, 0 to 1; 0 is deterministic.
+            noise: standard normal, of x_t's shape; needed where eta > 0.
+        """
+        share = self.alphas_cumprod[level]
+        before = self.alphas_cumprod[level - 1] if level > 0 else torch.as_tensor(self.final_alpha_cumprod)
+        if self.predicts == "epsilon":
+            eps, x0 = prediction, (x_t - (1 - share) ** 0.5 * prediction) / share**0.5
+        else:
+            eps, x0 = (x_t - share**0.5 * prediction) / (1 - share) ** 0.5, prediction
+        std = eta * ((1 - before) / (1 - share) * (1 - share / before)) ** 0.5
+        x = before**0.5 * x0 + (1 - before - std**2) ** 0.5 * eps
+        return x if noise is None or eta == 0 else x + std * noise
 
 
 def noise_chain(
@@ -45,7 +85,7 @@ def noise_chain(
     kept: int | list[int] | None = None,
     predicts: Prediction = "sample",
 ) -> Chain:
-    """The chain of a schedule, whole or shortened.
+    """Return the chain of a schedule, whole or shortened.
 
     Args:
         steps: noise levels of the full schedule N, as trained.
@@ -54,27 +94,22 @@ def noise_chain(
         kept: visit this many levels, evenly spread from the first to the last; or these, in rising order; None: all.
         predicts: what the network puts out, the clean motion or the noise.
     """
-    from diffusers import DDIMScheduler
-
-    options = {"clip_sample": False, "prediction_type": predicts}
     if schedule == "cosine":
-        scheduler = DDIMScheduler(steps, beta_schedule="squaredcos_cap_v2", **options)
+        betas = torch.tensor([min(1 - _cosine((i + 1) / steps) / _cosine(i / steps), 0.999) for i in range(steps)])
     else:
         start, end = (beta * 1000 / steps for beta in (1e-4, 0.02))
-        scheduler = DDIMScheduler(steps, beta_start=start, beta_end=end, beta_schedule="linear", **options)
+        betas = torch.linspace(start, end, steps)
     # In float32, one minus a product close to one keeps three digits at the cleanest levels.
-    alphas_cumprod = torch.cumprod(1 - scheduler.betas.double(), dim=0)
-
+    alphas_cumprod = torch.cumprod(1 - betas.double(), dim=0)
     if isinstance(kept, int):
         kept = kept_levels(steps, kept)
     levels = list(range(steps)) if kept is None else kept
-    if len(levels) < steps:
-        alphas_cumprod = alphas_cumprod[levels]
-        previous = torch.cat([alphas_cumprod.new_ones(1), alphas_cumprod[:-1]])
-        scheduler = DDIMScheduler(len(levels), trained_betas=(1 - alphas_cumprod / previous).tolist(), **options)
-    scheduler.alphas_cumprod = alphas_cumprod
-    scheduler.set_timesteps(len(levels))
-    return Chain(scheduler, levels)
+    return Chain(alphas_cumprod if len(levels) == steps else alphas_cumprod[levels], levels, predicts)
+
+
+def _cosine(time: float) -> float:
+    """Return the share of the signal's variance at a time from 0 to 1 (Nichol and Dhariwal 2021, eq. 17)."""
+    return math.cos((time + 0.008) / 1.008 * math.pi / 2) ** 2
 
 
 def kept_levels(steps: int, count: int) -> list[int]:
@@ -85,7 +120,8 @@ def kept_levels(steps: int, count: int) -> list[int]:
 
 
 def section_levels(steps: int, counts: Sequence[int]) -> list[int]:
-    """Levels of a chain that is denser in some parts: `counts[i]` of the i-th equal part, its ends among them."""
+    """Return levels of a chain that is denser in some parts: `counts[i]` of the i-th equal part, its ends among
+    them."""
     size, levels = steps // len(counts), []
     for part, count in enumerate(counts):
         if not 1 <= count <= size:
@@ -97,7 +133,7 @@ def section_levels(steps: int, counts: Sequence[int]) -> list[int]:
 
 
 def row_noise(seeds: list[int], frames: list[int], shape: tuple[int, int], device: torch.device) -> Draw:
-    """A function that draws (B, T, D) noise, row i from `seeds[i]` alone.
+    """Return a function that draws (B, T, D) noise, row i from `seeds[i]` alone.
 
     Drawn on the CPU, so that a seed gives the same motion on every device; and `frames[i]` rows at a time whatever
     the batch's length T, so that it gives the same motion in every batch. Behind `frames[i]` stand zeros.
@@ -132,7 +168,7 @@ def reverse(
     """From noise to a clean sample.
 
     Args:
-        predict: (x_t, level of the full schedule) to what the chain's scheduler expects: x0 or noise.
+        predict: (x_t, level of the full schedule) to what the chain says that the network predicts: x0 or noise.
         draw: gives noise; called once for the start and, unless eta is 0, once in every step.
         chain: the levels to visit.
         eta: 1 draws from the posterior (DDPM, variance "fixed small"), 0 is deterministic (DDIM); Song et al. 2021,
@@ -148,5 +184,5 @@ def reverse(
         if noise is not None and variance == "large" and step > 0:
             level, before = chain.alphas_cumprod[step], chain.alphas_cumprod[step - 1]
             noise = noise * ((1 - level) / (1 - before)).sqrt()  # the root of beta over the posterior's variance
-        x_t = chain.scheduler.step(prediction, step, x_t, eta=eta, variance_noise=noise).prev_sample
+        x_t = chain.step(prediction, step, x_t, eta=eta, noise=noise)
     return x_t

@@ -10,7 +10,7 @@ CM = 100
 
 
 def foot_loss(motion: Motion, real: Motion) -> Float[Tensor, "B"]:
-    """How far the joints of the feet step in the room while the real ones stand: mean square, (cm per frame)^2.
+    """Return how far the joints of the feet step in the room while the real ones stand: mean square, (cm per frame)^2.
 
     Source: MDM, eq. 4; its published text-to-motion models weigh it 0. A foot stands where the real motion's contact
     column says so.

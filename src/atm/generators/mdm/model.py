@@ -92,7 +92,8 @@ class MDM(nn.Module):
                 nn.init.xavier_uniform_(parameter)
 
     def training_step(self, batch: Batch, rng: torch.Generator) -> StepOutput:
-        """One denoising step per row at a random noise level; all its randomness but dropout comes from `rng`."""
+        """Return one denoising step per row at a random noise level; all its randomness but dropout comes from
+        `rng`."""
         x0, mask = self._normalised(batch.motion)
         prefix, x0, mask = self._split(x0, mask)
         device, rows = x0.device, len(x0)
@@ -100,7 +101,7 @@ class MDM(nn.Module):
         noise = torch.randn(x0.shape, generator=rng, device=rng.device).to(device)
         withheld = torch.rand(rows, generator=rng, device=rng.device).to(device) < self.config.condition_dropout
 
-        condition = self.condition(self._encode(batch.text)).withheld(withheld)
+        condition = self.condition(batch.said_by(self.text_encoder)).withheld(withheld)
         x0_hat = self(self.noised(x0, noise, t), t, condition, mask, prefix)
         whole = x0_hat if prefix is None else torch.cat([prefix, x0_hat], dim=1)
         features = self.normaliser.inverse(whole)[:, : batch.motion.features.shape[1]]
@@ -109,7 +110,7 @@ class MDM(nn.Module):
         return StepOutput(loss, motion, noise_level=t / max(self.config.diffusion_steps - 1, 1), parts=parts)
 
     def _loss(self, x0_hat, x0, mask, motion: Motion, real: Motion) -> tuple[Float[Tensor, "B"], dict[str, float]]:
-        """L_simple, and the geometric losses where the config weighs them."""
+        """Return l_simple, and the geometric losses where the config weighs them."""
         loss, parts = masked_mse(x0_hat, x0, mask), {}
         if self.config.velocity_weight:
             velocity = masked_mse(x0_hat.diff(dim=1), x0.diff(dim=1), mask[:, 1:])
@@ -134,7 +135,7 @@ class MDM(nn.Module):
         prefix: Motion | None = None,
         progress: bool = False,
     ) -> Motion:
-        """One motion per text; what stands behind a length is as the model left it.
+        """Return one motion per text; what stands behind a length is as the model left it.
 
         Args:
             text: prompts; "" is the text of no words, not the null condition (that is `guidance_scale=0`).
@@ -182,7 +183,7 @@ class MDM(nn.Module):
         mask: Bool[Tensor, "B T"],
         prefix: Float[Tensor, "B P D"] | None = None,
     ) -> Float[Tensor, "B T D"]:
-        """The estimate of the clean motion, normalised like its input.
+        """Return the estimate of the clean motion, normalised like its input.
 
         Args:
             x_t: noisy motions, normalised.
@@ -239,8 +240,8 @@ class MDM(nn.Module):
     def noised(
         self, x0: Float[Tensor, "B T D"], noise: Float[Tensor, "B T D"], t: Int[Tensor, "B"]
     ) -> Float[Tensor, "B T D"]:
-        """The motion at noise level t, and what `forward` starts from."""
-        return self._chain.scheduler.add_noise(x0, noise, t)
+        """Return the motion at noise level t, and what `forward` starts from."""
+        return self._chain.add_noise(x0, noise, t)
 
     def _trunk(
         self,
@@ -269,14 +270,14 @@ class MDM(nn.Module):
             return self.text_encoder(text)
 
     def _normalised(self, motion: Motion) -> tuple[Float[Tensor, "B T D"], Bool[Tensor, "B T"]]:
-        """The motions in the window that the network sees: zeros behind the lengths, after normalisation."""
+        """Return the motions in the window that the network sees: zeros behind the lengths, after normalisation."""
         frames = max(motion.features.shape[1], 0 if self.config.mask_frames else self.config.max_frames)
         return normalised_frames(motion, self.normaliser, "MDM", frames)
 
     def _split(
         self, x0: Float[Tensor, "B T D"], mask: Bool[Tensor, "B T"]
     ) -> tuple[Float[Tensor, "B P D"] | None, Float[Tensor, "B N D"], Bool[Tensor, "B N"]]:
-        """Context, motion, and the motion's mask."""
+        """Return context, motion, and the motion's mask."""
         context = self.config.context_frames
         return (x0[:, :context] if context else None), x0[:, context:], mask[:, context:]
 
@@ -298,7 +299,7 @@ class MDM(nn.Module):
     def _fixed(
         self, known: Motion, keep: Bool[Tensor, "..."], frames: int
     ) -> tuple[Float[Tensor, "B T D"], Bool[Tensor, "B T D"]]:
-        """The known motion, normalised, and where it stands, both `frames` long."""
+        """Return the known motion, normalised, and where it stands, both `frames` long."""
         check_width(known, self.normaliser, "MDM")
         given = known.features.shape[1]
         keep = keep if keep.dim() == 3 else keep[..., None]
@@ -322,7 +323,7 @@ class MDM(nn.Module):
 def masked_mse(
     x0_hat: Float[Tensor, "B T D"], x0: Float[Tensor, "B T D"], mask: Bool[Tensor, "B T"]
 ) -> Float[Tensor, "B"]:
-    """Mean squared error over a motion's own frames: each motion weighs the same whatever its length.
+    """Return the mean squared error over a motion's own frames: each motion weighs the same whatever its length.
 
     Source: the published code (eq. 2 of the paper leaves the reduction open).
     """

@@ -6,31 +6,32 @@ from atm.interface import Preset
 
 
 def mdm_humanml3d() -> MDMConfig:
-    """The paper's model: 1000 steps, CLIP, transformer encoder."""
+    """Return the paper's model: 1000 steps, CLIP, transformer encoder."""
     return MDMConfig()
 
 
 def mdm_humanml3d_50() -> MDMConfig:
-    """The authors' later and faster one: trained with 50 steps, padding masked. Its published weights are an EMA."""
+    """Return the authors' later and faster one: trained with 50 steps, padding masked. Its published weights are an
+    EMA."""
     return mdm_humanml3d().model_copy(update={"diffusion_steps": 50, "mask_frames": True})
 
 
 def mdm_humanml3d_distilbert() -> MDMConfig:
-    """The 50-step model whose frames attend to the token states of DistilBERT."""
+    """Return the 50-step model whose frames attend to the token states of DistilBERT."""
     return mdm_humanml3d_50().model_copy(
         update={"architecture": "trans_dec", "text_encoder": "distilbert", "condition": "tokens"}
     )
 
 
 def mdm_humanml3d_dip() -> MDMConfig:
-    """The authors' DiP: in 10 steps from a text and 20 frames to the next 40; guidance 7.5."""
+    """Return the authors' DiP: in 10 steps from a text and 20 frames to the next 40; guidance 7.5."""
     return mdm_humanml3d_distilbert().model_copy(
         update={"diffusion_steps": 10, "context_frames": 20, "max_frames": 40, "guidance_scale": 7.5}
     )
 
 
 def mdm_kit() -> MDMConfig:
-    """The paper's KIT model: the same, on 251 features at 12.5 fps."""
+    """Return the paper's KIT model: the same, on 251 features at 12.5 fps."""
     return mdm_humanml3d()
 
 

@@ -36,7 +36,7 @@ TEXT_ENCODERS = {"clip": ("clip_b32_22", "sentence"), "bert": ("distilbert", "to
 def from_published(
     path: Path, normaliser: Normaliser | None = None, text_encoder: TextEncoder | None = None, *, trust: bool = False
 ) -> MDM:
-    """An MDM with published weights, in evaluation mode.
+    """Return an MDM with published weights, in evaluation mode.
 
     Args:
         path: the checkpoint's folder (its last step is taken), or one `.pt` file in it.
@@ -56,7 +56,7 @@ def from_published(
 
 
 def read_published(path: Path, *, trust: bool = False) -> tuple[MDMConfig, dict[str, Tensor]]:
-    """Config and weights of a published checkpoint, under its own keys."""
+    """Return config and weights of a published checkpoint, under its own keys."""
     folder = path if path.is_dir() else path.parent
     options = _read_options(folder / "args.json")
     state = _read_weights(weight_files(path)[0], averaged=bool(options.get("use_ema", False)), trust=trust)
@@ -66,7 +66,7 @@ def read_published(path: Path, *, trust: bool = False) -> tuple[MDMConfig, dict[
 
 
 def weight_files(path: Path) -> list[Path]:
-    """The file that is read: the last step in a folder, or the one given."""
+    """Return the file that is read: the last step in a folder, or the one given."""
     if path.is_file():
         return [path]
     files = sorted(path.glob("model*.pt"))
@@ -88,7 +88,7 @@ RELEASE = Release(
 
 
 def _config(options: dict[str, Any], *, source: Path) -> MDMConfig:
-    """Options absent from old files take the published defaults."""
+    """Return options absent from old files take the published defaults."""
     unsupported = {
         "a GRU": options.get("arch") == "gru",
         "no text condition": options.get("unconstrained", False) or options.get("cond_mode", "text") != "text",

@@ -33,7 +33,7 @@ class LatentDenoiser(nn.Module):
         text: Float[Tensor, "B L S"],
         mask: Bool[Tensor, "B T"] | None = None,
     ) -> Float[Tensor, "B N W"]:
-        """The noise in `z_t`.
+        """Return the noise in `z_t`.
 
         Args:
             z_t: noisy latents.
@@ -68,7 +68,7 @@ class FrameDenoiser(nn.Module):
         text: Float[Tensor, "B L S"],
         mask: Bool[Tensor, "B T"],
     ) -> Float[Tensor, "B T D"]:
-        """The noise in `x_t`, zero where `mask` is False; frames see padding all the same.
+        """Return the noise in `x_t`, zero where `mask` is False; frames see padding all the same.
 
         Arguments as for `LatentDenoiser`, but noisy frames instead of latents, and where they are inside a motion.
         """
@@ -98,5 +98,5 @@ def time_sinusoid(t: Int[Tensor, "B"]) -> Float[Tensor, "B 768"]:
 
 
 def text_projection(text_width: int, width: int) -> nn.Sequential:
-    """Negative text features are cut off BEFORE the linear layer, as published."""
+    """Return negative text features are cut off BEFORE the linear layer, as published."""
     return nn.Sequential(nn.ReLU(), nn.Linear(text_width, width))

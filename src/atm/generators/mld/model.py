@@ -16,7 +16,7 @@ from atm.generators.mld.transformer import POSITIONS
 from atm.generators.mld.vae import MotionVAE
 from atm.generators.parts.inputs import check_rows, chosen_scale, keep_encoder
 from atm.generators.parts.padding import check_frames, evaluating, like_batch, normalised_frames
-from atm.interface import Batch, Capabilities, StepOutput, TextEncoder
+from atm.interface import Batch, Capabilities, StepOutput, TextEmbedding, TextEncoder
 from atm.motion import Motion
 from atm.motion.layers import Normaliser, length_mask
 from atm.text import embed_nothing
@@ -46,7 +46,8 @@ class MLD(nn.Module):
         self.train()
 
     def training_step(self, batch: Batch, rng: torch.Generator) -> StepOutput:
-        """One denoising step per row at a random noise level; all its randomness but dropout comes from `rng`."""
+        """Return one denoising step per row at a random noise level; all its randomness but dropout comes from
+        `rng`."""
         x0, mask = normalised_frames(batch.motion, self.normaliser, "MLD", self._window(batch.motion.lengths))
         rows = len(x0)
 
@@ -61,7 +62,7 @@ class MLD(nn.Module):
         noise = drawn(z0.shape)
         t = torch.randint(self.config.diffusion_steps, (rows,), generator=rng, device=rng.device).to(x0.device)
         withheld = torch.rand(rows, generator=rng, device=rng.device).to(x0.device) < self.config.condition_dropout
-        text = torch.where(withheld[:, None, None], self.null(rows), self.condition(batch.text))
+        text = torch.where(withheld[:, None, None], self.null(rows), self._read(batch.said_by(self.text_encoder)))
 
         z_t = self.noised(z0, noise, t)
         noise_hat = self.denoiser(z_t, t, text, mask)
@@ -82,7 +83,7 @@ class MLD(nn.Module):
         guidance_scale: float | None = None,
         progress: bool = False,
     ) -> Motion:
-        """One motion per text, by DDIM.
+        """Return one motion per text, by DDIM.
 
         Args:
             text: prompts.
@@ -120,7 +121,7 @@ class MLD(nn.Module):
         *,
         scale: float,
     ) -> Float[Tensor, "B N W"]:
-        """The noise under classifier-free guidance, both passes as one batch; at scales 0 and 1 one is enough.
+        """Return the noise under classifier-free guidance, both passes as one batch; at scales 0 and 1 one is enough.
 
         `mask` says where the motions are; only the variant without VAE needs it.
         """
@@ -133,12 +134,15 @@ class MLD(nn.Module):
         return unconditional + scale * (conditional - unconditional)
 
     def condition(self, text: list[str]) -> Float[Tensor, "B 1 S"]:
-        """What the denoiser is told about the texts: their sentence vectors, as the encoder gave them."""
+        """Return what the denoiser is told about the texts: their sentence vectors, as the encoder gave them."""
         with torch.no_grad():
-            return self.text_encoder(text).sentence[:, None].to(self.normaliser.mean.device)
+            return self._read(self.text_encoder(text))
+
+    def _read(self, said: TextEmbedding) -> Float[Tensor, "B 1 S"]:
+        return said.sentence[:, None].to(self.normaliser.mean.device)
 
     def null(self, rows: int) -> Float[Tensor, "B 1 S"]:
-        """What it is told where the text is withheld: that of the empty string, not zeros."""
+        """Return what it is told where the text is withheld: that of the empty string, not zeros."""
         with torch.no_grad():
             sentence = embed_nothing(self.text_encoder).sentence
         return sentence[:, None].expand(rows, -1, -1).to(self.normaliser.mean.device)
@@ -146,13 +150,13 @@ class MLD(nn.Module):
     def noised(
         self, z0: Float[Tensor, "B N W"], noise: Float[Tensor, "B N W"], t: Int[Tensor, "B"]
     ) -> Float[Tensor, "B N W"]:
-        """The latent at noise level t."""
-        return self._chain.scheduler.add_noise(z0, noise, t)
+        """Return the latent at noise level t."""
+        return self._chain.add_noise(z0, noise, t)
 
     def clean(
         self, z_t: Float[Tensor, "B N W"], noise: Float[Tensor, "B N W"], t: Int[Tensor, "B"]
     ) -> Float[Tensor, "B N W"]:
-        """The latent that `noise` was added to: `noised`, solved for it.
+        """Return the latent that `noise` was added to: `noised`, solved for it.
 
         Usable at every level, for the last one still holds 0.5 % of the signal's variance; but an error of the
         noise comes out 15 times as large there.
@@ -161,7 +165,7 @@ class MLD(nn.Module):
         return (z_t - (1 - share).sqrt() * noise) / share.sqrt()
 
     def train(self, mode: bool = True) -> "MLD":
-        """The frozen decoder never drops anything; whether the encoder does in training is `encoder_dropout`."""
+        """Return the frozen decoder never drops anything; whether the encoder does in training is `encoder_dropout`."""
         super().train(mode)
         if self.vae is not None:
             self.vae.eval()
@@ -179,7 +183,7 @@ class MLD(nn.Module):
         return z0 if self.vae is None else self.vae.decode(z0, mask)
 
     def _window(self, lengths: Int[Tensor, "B"]) -> int:
-        """Frames that the network sees."""
+        """Return frames that the network sees."""
         longest = POSITIONS if self.vae is None else self.vae.longest
         check_frames(lengths, longest, "this MLD")
         asked = int(lengths.max())
@@ -187,5 +191,5 @@ class MLD(nn.Module):
 
 
 def noise_loss(noise_hat: Float[Tensor, "B N W"], noise: Float[Tensor, "B N W"]) -> Float[Tensor, "B"]:
-    """Mean squared error of the noise (the published prior loss has weight 0 and is left out)."""
+    """Return the mean squared error of the noise (the published prior loss has weight 0 and is left out)."""
     return (noise_hat - noise).square().mean(dim=(1, 2))

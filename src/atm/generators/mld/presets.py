@@ -6,12 +6,12 @@ from atm.interface import Preset
 
 
 def mld_vae_humanml3d() -> MLDVAEConfig:
-    """The paper's VAE: one latent token."""
+    """Return the paper's VAE: one latent token."""
     return MLDVAEConfig()
 
 
 def mld_vae_kit() -> MLDVAEConfig:
-    """The same, on 251 features at 12.5 fps; joints in its loss are in metres (see `VAEStage.losses`)."""
+    """Return the same, on 251 features at 12.5 fps; joints in its loss are in metres (see `VAEStage.losses`)."""
     return mld_vae_humanml3d()
 
 
@@ -33,17 +33,17 @@ def mld_vae_small() -> MLDVAEConfig:
 
 
 def mld_humanml3d() -> MLDConfig:
-    """The paper's model: 1000 levels, CLIP's large text tower, 50 DDIM steps, guidance 7.5."""
+    """Return the paper's model: 1000 levels, CLIP's large text tower, 50 DDIM steps, guidance 7.5."""
     return MLDConfig()
 
 
 def mld_humanml3d_frames() -> MLDConfig:
-    """The paper's comparison without VAE: noise goes on the frames themselves."""
+    """Return the paper's comparison without VAE: noise goes on the frames themselves."""
     return mld_humanml3d().model_copy(update={"autoencoder": None})
 
 
 def mld_kit() -> MLDConfig:
-    """The paper's KIT model: the same, on 251 features at 12.5 fps."""
+    """Return the paper's KIT model: the same, on 251 features at 12.5 fps."""
     return mld_humanml3d().model_copy(update={"autoencoder": mld_vae_kit()})
 
 

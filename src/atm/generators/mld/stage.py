@@ -33,7 +33,7 @@ class VAEStage(nn.Module):
         self.vae = MotionVAE(config, len(normaliser.mean))
 
     def training_step(self, batch: Batch, rng: torch.Generator) -> StepOutput:
-        """One reconstruction per row from a latent drawn by `rng`; the motion is that reconstruction."""
+        """Return one reconstruction per row from a latent drawn by `rng`; the motion is that reconstruction."""
         check_frames(batch.motion.lengths, self.vae.longest, "this VAE")
         x0, mask = normalised_frames(batch.motion, self.normaliser, "MLD", int(batch.motion.lengths.max()))
         posterior = self.vae.encode(x0, mask)
@@ -48,7 +48,7 @@ class VAEStage(nn.Module):
         )
 
     def losses(self, x0_hat: Float[Tensor, "B T D"], x0: Float[Tensor, "B T D"], posterior: Posterior) -> VAELoss:
-        """What the VAE is trained with.
+        """Return what the VAE is trained with.
 
         Source: the published code. The means go over padding, too: it is equal in both motions as features, but not
         as joint positions, which add up the root's steps. So an error in where a motion ends weighs the more, the

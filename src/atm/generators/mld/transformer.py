@@ -72,7 +72,7 @@ class LearnedPositions(nn.Module):
 
 
 def make_layer(kind: Literal["encoder", "decoder"], config: MLDConfig | MLDVAEConfig, width: int) -> nn.Module:
-    """One layer, normalised behind each of its parts."""
+    """Return one layer, normalised behind each of its parts."""
     layer = {"encoder": nn.TransformerEncoderLayer, "decoder": nn.TransformerDecoderLayer}[kind]
     return layer(width, config.heads, config.feed_forward, config.dropout, activation="gelu", batch_first=True)
 

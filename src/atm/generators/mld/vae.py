@@ -26,7 +26,7 @@ class Posterior(NamedTuple):
         return (self.logvar / 2).exp()
 
     def at(self, eps: Float[Tensor, "B N W"]) -> Float[Tensor, "B N W"]:
-        """The latents that standard normal noise stands for."""
+        """Return the latents that standard normal noise stands for."""
         return self.mean + self.std * eps
 
 
@@ -54,7 +54,7 @@ class MotionVAE(nn.Module):
             self.final_layer = PatchHead(*sizes, time_width=None)
 
     def encode(self, features: Float[Tensor, "B T D"], mask: Bool[Tensor, "B T"]) -> Posterior:
-        """The posterior of each motion.
+        """Return the posterior of each motion.
 
         Args:
             features: anything finite where `mask` is False.
@@ -73,7 +73,7 @@ class MotionVAE(nn.Module):
         return Posterior(mean, logvar)
 
     def decode(self, z: Float[Tensor, "B N W"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
-        """Motions as long as `mask` says, zero behind their ends."""
+        """Return motions as long as `mask` says, zero behind their ends."""
         seen = mask[:, :: self.patch]
         frames = self.decoder(self.query_pos_decoder(z.new_zeros(*seen.shape, z.shape[2])), seen, z)
         if self.patch == 1:
@@ -85,6 +85,6 @@ class MotionVAE(nn.Module):
 
 
 def kl_to_standard(posterior: Posterior) -> Float[Tensor, "B"]:
-    """KL(posterior, standard normal) in nats, as a mean over tokens and dimensions (not their sum)."""
+    """Return KL(posterior, standard normal) in nats, as a mean over tokens and dimensions (not their sum)."""
     mean, logvar = posterior
     return 0.5 * (logvar.exp() + mean.square() - 1 - logvar).mean(dim=(1, 2))

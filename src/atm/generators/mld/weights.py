@@ -47,7 +47,7 @@ OTHERS = ("t2m_textencoder.", "t2m_moveencoder.", "t2m_motionencoder.", "text_en
 def from_published(
     path: Path, normaliser: Normaliser | None = None, text_encoder: TextEncoder | None = None, *, trust: bool = False
 ) -> MLD:
-    """An MLD with published weights, in evaluation mode.
+    """Return an MLD with published weights, in evaluation mode.
 
     Args:
         path: the checkpoint, or a folder that holds no other.
@@ -66,7 +66,7 @@ def from_published(
 
 
 def vae_from_published(path: Path, normaliser: Normaliser | None = None, *, trust: bool = False) -> VAEStage:
-    """The VAE of a published checkpoint, of either stage; arguments and errors as for `from_published`."""
+    """Return the VAE of a published checkpoint, of either stage; arguments and errors as for `from_published`."""
     state = _read(path, trust=trust)
     normaliser = check_statistics(normaliser, _features(state), path, files=DATA_SET_FILES)
     vae = {key: value for key, value in state.items() if not key.startswith("denoiser.")}
@@ -76,7 +76,7 @@ def vae_from_published(path: Path, normaliser: Normaliser | None = None, *, trus
 
 
 def read_published(path: Path, *, trust: bool = False) -> tuple[MLDConfig, dict[str, Tensor]]:
-    """Config and weights of a published checkpoint, under its own keys."""
+    """Return config and weights of a published checkpoint, under its own keys."""
     state = _read(path, trust=trust)
     if not any(key.startswith("denoiser.") for key in state):
         if any(key.startswith("vae.") for key in state):
@@ -102,7 +102,7 @@ def read_published(path: Path, *, trust: bool = False) -> tuple[MLDConfig, dict[
 
 
 def begin(config: MLDConfig, text_encoder: TextEncoder, normaliser: Normaliser) -> MLD:
-    """A new MLD to be trained, on the first stage that `config.vae` names (without VAE: on none).
+    """Return a new MLD to be trained, on the first stage that `config.vae` names (without VAE: on none).
 
     Args:
         config, text_encoder, normaliser: as for `MLD`. The first stage's statistics take the place of the
@@ -140,7 +140,7 @@ _ARCHITECTURE = (
 
 
 def weight_files(path: Path) -> list[Path]:
-    """The file that is read: the only one in a folder, or the one given."""
+    """Return the file that is read: the only one in a folder, or the one given."""
     if not path.is_dir():
         return [path]
     files = sorted(path.glob("*.ckpt"))
@@ -166,7 +166,7 @@ def _read(path: Path, *, trust: bool) -> dict[str, Tensor]:
 
 
 def _features(state: dict[str, Tensor]) -> int | None:
-    """The VAE's first layer tells, or that of the denoiser that works on frames."""
+    """Return the VAE's first layer tells, or that of the denoiser that works on frames."""
     return features_of(state, "vae.skel_embedding.weight", 1) or features_of(state, "denoiser.pose_embd.weight", 1)
 
 
@@ -187,7 +187,7 @@ def _rows(state: dict[str, Tensor], key: str, path: Path) -> int:
 
 
 def _layers(state: dict[str, Tensor], trunk: str) -> int:
-    """The middle one, and two for each that leads to it."""
+    """Return the middle one, and two for each that leads to it."""
     return 1 + 2 * _count(state, f"{trunk}.input_blocks.")
 
 

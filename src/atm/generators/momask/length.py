@@ -28,7 +28,7 @@ class LengthEstimator(nn.Module):
         return self.output(text)
 
     def draw(self, text: Float[Tensor, "B S"], generators: list[torch.Generator]) -> Int[Tensor, "B"]:
-        """Tokens of each motion, drawn from the estimate by the row's own generator.
+        """Return tokens of each motion, drawn from the estimate by the row's own generator.
 
         The published network can draw 0 tokens; that is no motion, so ours then makes one token.
         """

@@ -62,7 +62,7 @@ class MaskedTransformer(nn.Module):
     def forward(
         self, ids: Int[Tensor, "B N"], text: Float[Tensor, "B S"], mask: Bool[Tensor, "B N"]
     ) -> Float[Tensor, "B N K"]:
-        """Logits over the codes.
+        """Return logits over the codes.
 
         Args:
             ids: codes, `mask_id` or, behind a motion's end, `pad_id`.
@@ -80,7 +80,7 @@ class MaskedTransformer(nn.Module):
     def corrupt(
         self, codes: Int[Tensor, "B N"], mask: Bool[Tensor, "B N"], draws: MaskDraws
     ) -> tuple[Int[Tensor, "B N"], Bool[Tensor, "B N"]]:
-        """What a training step shows of the tokens, and which it asks for.
+        """Return what a training step shows of the tokens, and which it asks for.
 
         How many are asked for counts from N, padding included, as published: a short motion in a long batch may be
         asked for nothing, or for everything.
@@ -97,7 +97,7 @@ class MaskedTransformer(nn.Module):
     def loss(
         self, codes: Int[Tensor, "B N"], text: Float[Tensor, "B S"], mask: Bool[Tensor, "B N"], draws: MaskDraws
     ) -> tuple[Float[Tensor, "B"], dict[str, float]]:
-        """Cross entropy of the tokens that are asked for.
+        """Return cross entropy of the tokens that are asked for.
 
         The mean of the rows is the mean over all tokens asked for in the batch, as published: a row weighs by how
         many of its tokens are.
@@ -118,7 +118,7 @@ class MaskedTransformer(nn.Module):
         scale: float,
         show_progress: bool = False,
     ) -> Int[Tensor, "B N"]:
-        """Codes from nothing; `ABSENT` behind each end."""
+        """Return codes from nothing; `ABSENT` behind each end."""
         ids = torch.where(mask, self.mask_id, self.pad_id)
         return self._unmask(ids, mask, text, mask, draw, scale, show_progress)
 
@@ -133,7 +133,7 @@ class MaskedTransformer(nn.Module):
         scale: float,
         show_progress: bool = False,
     ) -> Int[Tensor, "B N"]:
-        """Codes with those of `redo` made anew to fit the others; `ABSENT` behind each end."""
+        """Return codes with those of `redo` made anew to fit the others; `ABSENT` behind each end."""
         redo = redo & mask
         ids = torch.where(redo, self.mask_id, torch.where(mask, codes, self.pad_id))
         return self._unmask(ids, redo, text, mask, draw, scale, show_progress)
@@ -148,7 +148,7 @@ class MaskedTransformer(nn.Module):
         scale: float,
         first: Bool[Tensor, "B N"] | None = None,
     ) -> Int[Tensor, "B N"]:
-        """Codes in which each round draws again what fits the text least; `ABSENT` behind each end.
+        """Return codes in which each round draws again what fits the text least; `ABSENT` behind each end.
 
         Args:
             codes: of the motion to edit.
@@ -173,7 +173,7 @@ class MaskedTransformer(nn.Module):
         scale: float,
         show_progress: bool,
     ) -> Int[Tensor, "B N"]:
-        """Rounds in which fewer and fewer of the open tokens are drawn again, the least likely ones."""
+        """Return rounds in which fewer and fewer of the open tokens are drawn again, the least likely ones."""
         scores = torch.where(open_, 0.0, SETTLED)
         for count in progress(unmasking_schedule(open_.sum(1), self.config.steps), "sampling", show=show_progress):
             # At least one is asked for, also where none is open.
@@ -201,13 +201,14 @@ class MaskedTransformer(nn.Module):
 
 
 def unmasking_schedule(tokens: Int[Tensor, "B"], steps: int) -> list[Float[Tensor, "B"]]:
-    """How many tokens each round draws: a falling quarter of a cosine, at least one."""
+    """Return how many tokens each round draws: a falling quarter of a cosine, at least one."""
     times = torch.linspace(0, 1, steps)
     return [(torch.cos(time * math.pi / 2) * tokens).round().clamp_min(1) for time in times]
 
 
 def lowest(scores: Float[Tensor, "B N"], count: Float[Tensor, "B"]) -> Bool[Tensor, "B N"]:
-    """The `count` lowest scores of each row; of equal ones the first, so that a row does not depend on its batch."""
+    """Return the `count` lowest scores of each row; of equal ones the first, so that a row does not depend on its
+    batch."""
     rank = scores.argsort(dim=-1, stable=True).argsort(dim=-1, stable=True)
     return rank < count[:, None]
 
@@ -215,6 +216,6 @@ def lowest(scores: Float[Tensor, "B N"], count: Float[Tensor, "B"]) -> Bool[Tens
 def weighted_cross_entropy(
     logits: Float[Tensor, "B N K"], codes: Int[Tensor, "B N"], asked: Bool[Tensor, "B N"]
 ) -> Float[Tensor, "B"]:
-    """Cross entropy per row, weighed so that the mean of the rows is the mean over all tokens asked for."""
+    """Return cross entropy per row, weighed so that the mean of the rows is the mean over all tokens asked for."""
     each = F.cross_entropy(logits.transpose(1, 2), codes.masked_fill(~asked, 0), reduction="none")
     return (each * asked).sum(1) * len(codes) / asked.sum().clamp_min(1)

@@ -55,8 +55,8 @@ class MoMask(nn.Module):
         )
 
     def training_step(self, batch: Batch, rng: torch.Generator) -> StepOutput:
-        """The tokeniser's step, the one whose motion the alignment losses measure. The other networks have no part in
-        it: to train them, train their stages."""
+        """Return the tokeniser's step, the one whose motion the alignment losses measure. The other networks have no
+        part in it: to train them, train their stages."""
         return reconstruction_step(self.rvq, self.normaliser, batch, rng)
 
     @torch.no_grad()
@@ -71,7 +71,7 @@ class MoMask(nn.Module):
         keep: Bool[Tensor, "B T"] | None = None,
         progress: bool = False,
     ) -> Motion:
-        """One motion per text; what stands behind a length is what is left of its last token, and then zeros.
+        """Return one motion per text; what stands behind a length is what is left of its last token, and then zeros.
 
         Each motion is decoded by itself. The published evaluation decodes padded batches, where a motion's last
         frames depend on how long its neighbours are.
@@ -131,7 +131,7 @@ class MoMask(nn.Module):
         residual_guidance_scale: float = EDIT_GUIDANCE,
         progress: bool = False,
     ) -> Motion:
-        """Motions with a part of each made anew from a text (in-painting).
+        """Return motions with a part of each made anew from a text (in-painting).
 
         The first level keeps the tokens outside `redo`; all other levels are made anew for the whole motion, as
         published, so frames that are kept are kept in kind and not to the digit.

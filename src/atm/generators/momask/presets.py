@@ -14,62 +14,62 @@ from atm.interface import Preset
 
 
 def momask_rvq_humanml3d() -> RVQConfig:
-    """The released tokeniser: smooth L1, and half as much again on joint positions."""
+    """Return the released tokeniser: smooth L1, and half as much again on joint positions."""
     return RVQConfig()
 
 
 def momask_rvq_humanml3d_l1() -> RVQConfig:
-    """The tokeniser with the plain L1 loss of eq. 10 of the ATM paper. The commitment loss stays."""
+    """Return the tokeniser with the plain L1 loss of eq. 10 of the ATM paper. The commitment loss stays."""
     return momask_rvq_humanml3d().model_copy(update={"criterion": "l1", "positions_weight": 0.0})
 
 
 def momask_mask_humanml3d() -> MaskConfig:
-    """The released masked transformer."""
+    """Return the released masked transformer."""
     return MaskConfig()
 
 
 def momask_residual_humanml3d() -> ResidualConfig:
-    """The released residual transformer."""
+    """Return the released residual transformer."""
     return ResidualConfig()
 
 
 def momask_length_humanml3d() -> LengthConfig:
-    """The released length estimator."""
+    """Return the released length estimator."""
     return LengthConfig()
 
 
 def momask_humanml3d() -> MoMaskConfig:
-    """The released networks together."""
+    """Return the released networks together."""
     return MoMaskConfig()
 
 
 def momask_rvq_kit() -> RVQConfig:
-    """KIT: the same on 251 features at 12.5 fps."""
+    """Return KIT: the same on 251 features at 12.5 fps."""
     return momask_rvq_humanml3d()
 
 
 def momask_rvq_kit_l1() -> RVQConfig:
-    """KIT with the plain L1 loss."""
+    """Return KIT with the plain L1 loss."""
     return momask_rvq_humanml3d_l1()
 
 
 def momask_mask_kit() -> MaskConfig:
-    """KIT: guidance 2 instead of 4."""
+    """Return KIT: guidance 2 instead of 4."""
     return momask_mask_humanml3d().model_copy(update={"guidance_scale": 2.0})
 
 
 def momask_residual_kit() -> ResidualConfig:
-    """KIT: the same."""
+    """Return KIT: the same."""
     return momask_residual_humanml3d()
 
 
 def momask_length_kit() -> LengthConfig:
-    """KIT: the same."""
+    """Return KIT: the same."""
     return momask_length_humanml3d()
 
 
 def momask_kit() -> MoMaskConfig:
-    """The KIT networks together."""
+    """Return the KIT networks together."""
     return momask_humanml3d().model_copy(update={"mask": momask_mask_kit()})
 
 
@@ -114,7 +114,7 @@ def momask_length_small() -> LengthConfig:
 
 
 def momask_small() -> MoMaskConfig:
-    """The small networks together."""
+    """Return the small networks together."""
     return MoMaskConfig(
         rvq=momask_rvq_small(), mask=momask_mask_small(), residual=momask_residual_small(), length=momask_length_small()
     )

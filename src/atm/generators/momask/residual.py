@@ -46,7 +46,7 @@ class ResidualTransformer(nn.Module):
         text: Float[Tensor, "B S"],
         mask: Bool[Tensor, "B N"],
     ) -> Float[Tensor, "B N K"]:
-        """Logits over the codes and the pad class.
+        """Return logits over the codes and the pad class.
 
         Args:
             history: from `history`.
@@ -76,7 +76,7 @@ class ResidualTransformer(nn.Module):
         return guided(lambda shown: self(history, level, shown, mask), text, scale)
 
     def history(self, codes: Int[Tensor, "B N Q"]) -> Float[Tensor, "B N Q C"]:
-        """Running sums of the embeddings: entry k is what level k + 1 sees.
+        """Return running sums of the embeddings: entry k is what level k + 1 sees.
 
         Args:
             codes: of the levels from 0 on; `pad_id` where there is none.
@@ -95,7 +95,7 @@ class ResidualTransformer(nn.Module):
         mask: Bool[Tensor, "B N"],
         level: Int[Tensor, "B"],
     ) -> tuple[Float[Tensor, "B"], dict[str, float]]:
-        """Cross entropy of one level's tokens per row; rows weigh by their length, as published.
+        """Return cross entropy of one level's tokens per row; rows weigh by their length, as published.
 
         Args:
             codes: of all levels.
@@ -120,7 +120,7 @@ class ResidualTransformer(nn.Module):
         scale: float,
         levels: int | None = None,
     ) -> Int[Tensor, "B N Q"]:
-        """Codes of all levels, `ABSENT` behind each end and where the pad class was drawn.
+        """Return codes of all levels, `ABSENT` behind each end and where the pad class was drawn.
 
         Args:
             base: codes of level 0.
@@ -140,7 +140,7 @@ class ResidualTransformer(nn.Module):
 
 
 def drawn_level(uniform: Float[Tensor, "B"], levels: int) -> Int[Tensor, "B"]:
-    """The level that a training row is asked for, 1 to levels - 1, low ones more often.
+    """Return the level that a training row is asked for, 1 to levels - 1, low ones more often.
 
     Args:
         uniform: numbers in [0, 1).

@@ -22,7 +22,7 @@ from atm.generators.momask.length import LengthEstimator
 from atm.generators.momask.masked import MaskDraws, MaskedTransformer
 from atm.generators.momask.residual import ResidualTransformer, drawn_level
 from atm.generators.parts.inputs import keep_encoder
-from atm.generators.tokens.padding import padded_input, sentences
+from atm.generators.tokens.padding import padded_input
 from atm.generators.tokens.rvq import ResidualVQVAE
 from atm.generators.tokens.trunk import withheld
 from atm.interface import Batch, StepOutput, TextEncoder
@@ -50,7 +50,7 @@ class RVQStage(nn.Module):
         self.rvq = ResidualVQVAE(config, features=len(normaliser.mean))
 
     def training_step(self, batch: Batch, rng: torch.Generator) -> StepOutput:
-        """Motion to tokens and back; the step's motion is the reconstruction."""
+        """Return motion to tokens and back; the step's motion is the reconstruction."""
         return reconstruction_step(self.rvq, self.normaliser, batch, rng)
 
 
@@ -109,7 +109,7 @@ class LengthStage(nn.Module):
 
     def training_step(self, batch: Batch, rng: torch.Generator) -> StepOutput:
         """Classify each text by the length of its motion, in tokens."""
-        text = sentences(self.text_encoder, batch.text, batch.motion.features.device)
+        text = batch.said_by(self.text_encoder).sentence.to(batch.motion.features.device)
         tokens = batch.motion.lengths // self.config.frames_per_token
         logits, target = self.length(text), tokens.clamp_max(self.config.classes - 1)
         share = (logits.argmax(-1) == target).float().mean().item()
@@ -117,7 +117,7 @@ class LengthStage(nn.Module):
 
 
 def build_stage(config: StageConfig, text_encoder: TextEncoder, normaliser: Normaliser) -> nn.Module:
-    """A new stage, with weights drawn from torch's global generator.
+    """Return a new stage, with weights drawn from torch's global generator.
 
     Args:
         config: by its class; the token models load the tokeniser that it names.
@@ -138,7 +138,7 @@ def build_stage(config: StageConfig, text_encoder: TextEncoder, normaliser: Norm
 
 
 def begin_stage(config: StageConfig, text_encoder: TextEncoder, normaliser: Normaliser) -> nn.Module:
-    """A new stage to be trained: its statistics are the data set's with the root weighed as the config says.
+    """Return a new stage to be trained: its statistics are the data set's with the root weighed as the config says.
 
     Arguments and errors as for `build_stage`.
     """
@@ -148,7 +148,7 @@ def begin_stage(config: StageConfig, text_encoder: TextEncoder, normaliser: Norm
 
 
 def load_tokeniser(path: Path) -> RVQStage:
-    """A trained tokeniser, in evaluation mode, from its own run or from a whole MoMask or BAMM.
+    """Return a trained tokeniser, in evaluation mode, from its own run or from a whole MoMask or BAMM.
 
     Raises:
         InputError: no such file, or a model of another kind.
@@ -169,7 +169,7 @@ def load_tokeniser(path: Path) -> RVQStage:
 
 
 def reconstruction_step(rvq: ResidualVQVAE, normaliser: Normaliser, batch: Batch, rng: torch.Generator) -> StepOutput:
-    """The tokeniser's training step: L = reconstruction + weights x (joint positions, commitment).
+    """Return the tokeniser's training step: L = reconstruction + weights x (joint positions, commitment).
 
     Source: MoMask eq. 2 with the released code's extra term on positions; at `criterion="l1"` and no such term, the
     reconstruction is eq. 10 of the ATM paper. Rows of different lengths are ours: what stands behind an end counts
@@ -202,13 +202,15 @@ def reconstruction_step(rvq: ResidualVQVAE, normaliser: Normaliser, batch: Batch
 def masked_error(
     x_hat: Float[Tensor, "B T D"], x: Float[Tensor, "B T D"], mask: Bool[Tensor, "B T"], criterion: str
 ) -> Float[Tensor, "B"]:
-    """Mean over a motion's own frames and all columns of |e| ("l1"), or of e^2 / 2 below 1 and |e| - 1/2 above."""
+    """Return the mean over a motion's own frames and all columns of |e| ("l1"), or of e^2 / 2 below 1 and |e| - 1/2
+    above."""
     each = (F.l1_loss if criterion == "l1" else F.smooth_l1_loss)(x_hat, x, reduction="none").mean(-1)
     return (each * mask).sum(1) / mask.sum(1)
 
 
 def _levels(config: RVQConfig, rng: torch.Generator) -> int:
-    """How many levels a training step runs: all, or with the chance of `level_dropout` a random number of them."""
+    """Return how many levels a training step runs: all, or with the chance of `level_dropout` a random number of
+    them."""
     drops = torch.rand((), generator=rng, device=rng.device).item() < config.level_dropout
     last = torch.randint(config.levels, (), generator=rng, device=rng.device).item()
     return int(last) + 1 if drops else config.levels
@@ -218,7 +220,7 @@ def _levels(config: RVQConfig, rng: torch.Generator) -> int:
 def frozen_tokens(
     tokeniser: RVQStage, motion: Motion, max_frames: int
 ) -> tuple[Int[Tensor, "B N Q"], Bool[Tensor, "B N"]]:
-    """All codes of motions padded to the data set's longest, as published: N is the same in every batch."""
+    """Return all codes of motions padded to the data set's longest, as published: N is the same in every batch."""
     tokeniser.to(motion.features.device)
     x, mask = padded_input(
         tokeniser.normaliser, motion, tokeniser.config.frames_per_token, whole=True, frames=max_frames
@@ -231,7 +233,7 @@ def frozen_tokens(
 def training_text(
     text_encoder: TextEncoder, batch: Batch, dropout: float, rng: torch.Generator
 ) -> Float[Tensor, "B S"]:
-    text = sentences(text_encoder, batch.text, batch.motion.features.device)
+    text = batch.said_by(text_encoder).sentence.to(batch.motion.features.device)
     rows = torch.rand(len(batch), generator=rng, device=rng.device) < dropout
     return withheld(text, rows.to(text.device))
 
@@ -247,7 +249,7 @@ def keep_frozen(stage: nn.Module, text_encoder: TextEncoder, tokeniser: RVQStage
 
 
 def fingerprint(tokeniser: dict[str, Tensor]) -> Int[Tensor, ""]:
-    """A number that tells tokenisers apart, by the codebooks in their weights."""
+    """Return a number that tells tokenisers apart, by the codebooks in their weights."""
     digest = hashlib.sha256()
     for key in sorted(key for key in tokeniser if key.endswith(".codebook")):
         digest.update(tokeniser[key].detach().cpu().numpy().tobytes())

@@ -65,7 +65,7 @@ Options = dict[str, Any]
 def from_published(
     path: Path, normaliser: Normaliser | None = None, text_encoder: TextEncoder | None = None, *, trust: bool = False
 ) -> MoMask:
-    """A MoMask with published weights, in evaluation mode.
+    """Return a MoMask with published weights, in evaluation mode.
 
     Args:
         path: the folder that holds the networks' folders (`checkpoints/t2m` or `checkpoints/kit`), or anything in one
@@ -86,7 +86,8 @@ def from_published(
 
 
 def read_published(path: Path, *, trust: bool = False) -> tuple[MoMaskConfig, dict[str, Tensor]]:
-    """Config and weights of a published folder, under our keys; the statistics are there if the tokeniser has them."""
+    """Return config and weights of a published folder, under our keys; the statistics are there if the tokeniser has
+    them."""
     folders = network_folders(path)
     options, state = read_networks(folders, trust=trust)
     mask = token_model_options(options["mask"])
@@ -102,7 +103,7 @@ def read_published(path: Path, *, trust: bool = False) -> tuple[MoMaskConfig, di
 
 
 def network_folders(path: Path) -> dict[str, Path]:
-    """The folder of each network that there is.
+    """Return the folder of each network that there is.
 
     Args:
         path: the folder of folders, or what lies in it.
@@ -115,7 +116,7 @@ def network_folders(path: Path) -> dict[str, Path]:
 
 
 def weight_files(path: Path) -> list[Path]:
-    """The files that are read: one of each network."""
+    """Return the files that are read: one of each network."""
     return [network_file(folder, network) for network, folder in network_folders(path).items()]
 
 
@@ -132,7 +133,8 @@ RELEASE = Release(
 
 
 def read_networks(folders: dict[str, Path], *, trust: bool = False) -> tuple[dict[str, Options], dict[str, Tensor]]:
-    """Options of each network that has any, and the weights of all under our keys, with the tokeniser's statistics.
+    """Return options of each network that has any, and the weights of all under our keys, with the tokeniser's
+    statistics.
 
     Args:
         folders: of each network, "rvq" among them.
@@ -161,13 +163,13 @@ def check_tokeniser_name(network: str, options: Options, tokeniser: Path) -> Non
 
 
 def pop_statistics(state: dict[str, Tensor]) -> Normaliser | None:
-    """The statistics that `read_networks` put among the weights, taken out of them."""
+    """Return the statistics that `read_networks` put among the weights, taken out of them."""
     rows = [state.pop(f"normaliser.{name}", None) for name in ("mean", "std")]
     return None if None in rows else Normaliser(*rows)
 
 
 def our_state(network: str, published: dict[str, Tensor]) -> dict[str, Tensor]:
-    """A published state dict under our keys.
+    """Return a published state dict under our keys.
 
     Args:
         network: "rvq", "mask", "residual" or "length".
@@ -185,13 +187,13 @@ def our_state(network: str, published: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def our_key(network: str, key: str) -> str:
-    """Where a published key stands with us."""
+    """Return where a published key stands with us."""
     in_trunk = network in ("mask", "residual") and not key.startswith(OWN_OF_TOKEN_MODELS)
     return f"{network}.trunk.{key}" if in_trunk else f"{network}.{key}"
 
 
 def rvq_options(options: Options, source: Path) -> Options:
-    """Our names of a tokeniser's options; those absent from the file take the published defaults."""
+    """Return our names of a tokeniser's options; those absent from the file take the published defaults."""
     unsupported = {
         f"the activation {options.get('vq_act')!r}": options.get("vq_act", "relu") != "relu",
         f"the normalisation {options.get('vq_norm')!r}": options.get("vq_norm", "None") != "None",
@@ -213,14 +215,14 @@ def rvq_options(options: Options, source: Path) -> Options:
 
 
 def residual_options(options: dict[str, Options]) -> Options:
-    """Our names of a residual transformer's options, and those that it takes from its tokeniser's."""
+    """Return our names of a residual transformer's options, and those that it takes from its tokeniser's."""
     own = {"condition_dropout": 0.2} | token_model_options(options["residual"])
     own |= {"share_weights": options["residual"].get("share_weight", True)}
     return own | {"levels": options["rvq"].get("num_quantizers", 6)} | _codes(options["rvq"])
 
 
 def token_model_options(options: Options) -> Options:
-    """Our names of what the options of all token models have."""
+    """Return our names of what the options of all token models have."""
     ours = {"trunk": _trunk(options)}
     return ours | ({"condition_dropout": options["cond_drop_prob"]} if "cond_drop_prob" in options else {})
 
@@ -236,7 +238,7 @@ def _trunk(options: Options) -> Options:
 
 
 def find_folder(path: Path, network: str) -> Path:
-    """The folder of a network in a folder of networks."""
+    """Return the folder of a network in a folder of networks."""
     folder = only_folder(path, FOLDERS[network])
     if folder is None:
         raise InputError(f"{path} holds no folder {FOLDERS[network]}...: expected one for each network of the model")
@@ -244,7 +246,7 @@ def find_folder(path: Path, network: str) -> Path:
 
 
 def only_folder(path: Path, beginning: str) -> Path | None:
-    """The folder whose name begins so, if there is one.
+    """Return the folder whose name begins so, if there is one.
 
     Raises:
         InputError: there are several.
@@ -257,7 +259,7 @@ def only_folder(path: Path, beginning: str) -> Path | None:
 
 
 def network_file(folder: Path, network: str) -> Path:
-    """The file of weights in a network's folder that the published program takes."""
+    """Return the file of weights in a network's folder that the published program takes."""
     names = FILES[network]
     file = next((folder / "model" / name for name in names if (folder / "model" / name).is_file()), None)
     if file is None:

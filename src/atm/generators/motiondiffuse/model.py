@@ -74,7 +74,7 @@ class MotionDiffuse(nn.Module):
         self.temporal_decoder_blocks = nn.ModuleList(Layer(config, style_width) for _ in range(config.layers))
 
     def training_step(self, batch: Batch, rng: torch.Generator) -> StepOutput:
-        """The noise of each row at a random level; all randomness but dropout comes from `rng`."""
+        """Return the noise of each row at a random level; all randomness but dropout comes from `rng`."""
         x0, mask = normalised_rows(
             batch.motion,
             self.normaliser,
@@ -85,7 +85,7 @@ class MotionDiffuse(nn.Module):
         t = torch.randint(self.config.diffusion_steps, (len(x0),), generator=rng, device=rng.device).to(x0.device)
         noise = torch.randn(x0.shape, generator=rng, device=rng.device).to(x0.device)
         x_t = self.noised(x0, noise, t)
-        eps = self(x_t, t, self.condition(self._encode(batch.text)), mask)
+        eps = self(x_t, t, self.condition(batch.said_by(self.text_encoder)), mask)
         return StepOutput(
             loss=frame_weighted_loss(eps, noise, mask),
             motion=like_batch(self.normaliser.inverse(self.estimate(x_t, eps, t)), batch.motion),
@@ -102,7 +102,7 @@ class MotionDiffuse(nn.Module):
         guidance_scale: float | None = None,
         progress: bool = False,
     ) -> Motion:
-        """One motion per text; what stands behind a length means nothing.
+        """Return one motion per text; what stands behind a length means nothing.
 
         Args:
             text: prompts.
@@ -136,7 +136,8 @@ class MotionDiffuse(nn.Module):
     def forward(
         self, x_t: Float[Tensor, "B T D"], t: Int[Tensor, "B"], condition: Condition, mask: Bool[Tensor, "B T"]
     ) -> Float[Tensor, "B T D"]:
-        """The noise in normalised motions x_t at levels t of the full schedule; `mask` is True inside a motion."""
+        """Return the noise in normalised motions x_t at levels t of the full schedule; `mask` is True inside a
+        motion."""
         style = self.time_embed(level_features(t, self.config.width)) + condition.style
         if self.config.frames_per_token == 1:
             return self.out(self._trunk(self.joint_embed(x_t), mask, condition, style)).float()
@@ -155,7 +156,7 @@ class MotionDiffuse(nn.Module):
         return self.read(text_window(text, window).to(device), last.to(device))
 
     def read(self, states: Float[Tensor, "B L S"], last: Int[Tensor, "B"]) -> Condition:
-        """Token states of the frozen language model, and the place of each text's last token, to a condition."""
+        """Return token states of the frozen language model, and the place of each text's last token, to a condition."""
         tokens = self.text_ln(self.textTransEncoder(self.text_pre_proj(states)))
         rows = torch.arange(len(tokens), device=tokens.device)
         return Condition(tokens, self.text_proj(tokens[rows, last]))
@@ -163,8 +164,8 @@ class MotionDiffuse(nn.Module):
     def noised(
         self, x0: Float[Tensor, "B T D"], noise: Float[Tensor, "B T D"], t: Int[Tensor, "B"]
     ) -> Float[Tensor, "B T D"]:
-        """The motion at noise level t, and what `forward` starts from."""
-        return self._chain.scheduler.add_noise(x0, noise, t)
+        """Return the motion at noise level t, and what `forward` starts from."""
+        return self._chain.add_noise(x0, noise, t)
 
     def estimate(
         self,
@@ -174,7 +175,7 @@ class MotionDiffuse(nn.Module):
         *,
         least_signal: float | None = None,
     ) -> Float[Tensor, "B T D"]:
-        r"""The clean motion from the predicted noise: what the alignment losses see.
+        r"""Return the clean motion from the predicted noise: what the alignment losses see.
 
         .. math:: \hat x_0 = (x_t - \sqrt{1 - \bar\alpha_t} \, \hat\epsilon) / \max(\sqrt{\bar\alpha_t}, s)
 

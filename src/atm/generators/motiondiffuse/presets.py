@@ -6,17 +6,17 @@ from atm.interface import Preset
 
 
 def motiondiffuse_humanml3d() -> MotionDiffuseConfig:
-    """The paper's model: 1000 steps, all of them taken in sampling."""
+    """Return the paper's model: 1000 steps, all of them taken in sampling."""
     return MotionDiffuseConfig()
 
 
 def motiondiffuse_humanml3d_softmax() -> MotionDiffuseConfig:
-    """The published variant with ordinary attention (`no_eff`)."""
+    """Return the published variant with ordinary attention (`no_eff`)."""
     return motiondiffuse_humanml3d().model_copy(update={"attention": "softmax"})
 
 
 def motiondiffuse_kit() -> MotionDiffuseConfig:
-    """The paper's KIT model: the same, on 251 features."""
+    """Return the paper's KIT model: the same, on 251 features."""
     return motiondiffuse_humanml3d()
 
 

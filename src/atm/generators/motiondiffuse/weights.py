@@ -45,7 +45,7 @@ OPTIONS = {
 def from_published(
     path: Path, normaliser: Normaliser | None = None, text_encoder: TextEncoder | None = None, *, trust: bool = False
 ) -> MotionDiffuse:
-    """A MotionDiffuse with published weights, in evaluation mode.
+    """Return a MotionDiffuse with published weights, in evaluation mode.
 
     Args:
         path: the checkpoint's folder, or its `model/latest.tar`.
@@ -68,7 +68,7 @@ def from_published(
 
 
 def read_published(path: Path, *, trust: bool = False) -> tuple[MotionDiffuseConfig, dict[str, Tensor]]:
-    """Config and weights of a published checkpoint, without its CLIP."""
+    """Return config and weights of a published checkpoint, without its CLIP."""
     file = _folder(path) / "opt.txt"
     options = read_options(file)
     chosen = {ours: options[theirs] for theirs, ours in OPTIONS.items() if theirs in options}
@@ -81,7 +81,7 @@ def read_published(path: Path, *, trust: bool = False) -> tuple[MotionDiffuseCon
 
 
 def weight_files(path: Path) -> list[Path]:
-    """The file that is read: of a checkpoint's folder, or the one given."""
+    """Return the file that is read: of a checkpoint's folder, or the one given."""
     return [path if path.is_file() else path / "model" / "latest.tar"]
 
 

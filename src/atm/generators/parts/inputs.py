@@ -46,7 +46,8 @@ def check_rows(
 
 
 def chosen_scale(asked: float | None, own: float, *, guided: bool) -> float:
-    """The scale that counts: what was asked for, or the model's own; 1 for one that was not trained for guidance."""
+    """Return the scale that counts: what was asked for, or the model's own; 1 for one that was not trained for
+    guidance."""
     if not guided:
         return 1.0
     return own if asked is None else asked

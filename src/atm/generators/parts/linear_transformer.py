@@ -21,7 +21,7 @@ def linear_attention(
     mask: Bool[Tensor, "B M"] | None,
     heads: int,
 ) -> Float[Tensor, "B N W"]:
-    """Attention through one small matrix per head, in time linear in N and M.
+    """Return attention through one small matrix per head, in time linear in N and M.
 
     Each query is a distribution over the channels of its head, each channel of the keys one over the tokens. There is
     no 1 / sqrt(width). Where `mask` is False a token is not seen; None: all are seen.
@@ -44,7 +44,8 @@ def softmax_attention(
     mask: Bool[Tensor, "B M"] | None,
     heads: int,
 ) -> Float[Tensor, "B N W"]:
-    """Ordinary attention under the signature of `linear_attention`, as MotionDiffuse publishes it beside that one.
+    """Return ordinary attention under the signature of `linear_attention`, as MotionDiffuse publishes it beside that
+    one.
 
     Its mask hides nothing: published, it lies on the scores of the masked QUERIES, where a constant leaves a softmax
     as it is. It is kept because so large a constant rounds the scores, which shows in the published outputs.
@@ -123,7 +124,7 @@ class FeedForward(nn.Module):
 
 
 def level_features(t: Int[Tensor, "B"], width: int) -> Float[Tensor, "B width"]:
-    """A noise level as cosines, then sines, of `width / 2` frequencies from 1 down towards 1 / 10000."""
+    """Return a noise level as cosines, then sines, of `width / 2` frequencies from 1 down towards 1 / 10000."""
     half = width // 2
     rate = torch.exp(torch.arange(half, device=t.device) * (-math.log(10000.0) / half))
     angle = t[:, None] * rate
@@ -131,19 +132,19 @@ def level_features(t: Int[Tensor, "B"], width: int) -> Float[Tensor, "B width"]:
 
 
 def text_layers(width: int, heads: int, inner_width: int, layers: int, dropout: float) -> nn.TransformerEncoder:
-    """Trained layers over the states of a frozen language model."""
+    """Return trained layers over the states of a frozen language model."""
     layer = nn.TransformerEncoderLayer(width, heads, inner_width, dropout, activation="gelu", batch_first=True)
     return nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
 
 
 def text_window(text: TextEmbedding, window: int) -> Float[Tensor, "B window W"]:
-    """Token states, padded or cut to `window`: these models see the padding of a text as well."""
+    """Return token states, padded or cut to `window`: these models see the padding of a text as well."""
     missing = window - text.tokens.shape[1]
     return nn.functional.pad(text.tokens, (0, 0, 0, missing))
 
 
 def zeroed(layer: nn.Linear) -> nn.Linear:
-    """The same layer with weights and bias of zero."""
+    """Return the same layer with weights and bias of zero."""
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
     return layer

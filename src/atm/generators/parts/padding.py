@@ -16,7 +16,8 @@ from atm.motion.layers import Normaliser, length_mask
 def normalised_rows(
     motion: Motion, normaliser: Normaliser, model: str, max_frames: int, *, whole_window: bool = False
 ) -> tuple[Float[Tensor, "B T D"], Bool[Tensor, "B T"]]:
-    """A batch as a network sees it, and where its motions are. Padding is zero BEFORE normalisation (as published).
+    """Return a batch as a network sees it, and where its motions are. Padding is zero BEFORE normalisation (as
+    published).
 
     Args:
         motion: published units.
@@ -40,7 +41,7 @@ def normalised_rows(
 def normalised_frames(
     motion: Motion, normaliser: Normaliser, model: str, frames: int
 ) -> tuple[Float[Tensor, "B T D"], Bool[Tensor, "B T"]]:
-    """The first frames of a batch as a network sees them, and where its motions are. Padding is zero AFTER
+    """Return the first frames of a batch as a network sees them, and where its motions are. Padding is zero AFTER
     normalisation.
 
     Args:
@@ -82,7 +83,8 @@ def check_frames(lengths: Int[Tensor, "B"], max_frames: int, model: str) -> None
 def frame_weighted_loss(
     predicted: Float[Tensor, "B T D"], target: Float[Tensor, "B T D"], mask: Bool[Tensor, "B T"]
 ) -> Float[Tensor, "B"]:
-    """Squared error of each row, weighted by its length: the mean over rows is that over all frames of the batch.
+    """Return squared error of each row, weighted by its length: the mean over rows is that over all frames of the
+    batch.
 
     Source: the published code of MotionDiffuse and ReMoDiffuse.
     """
@@ -91,14 +93,14 @@ def frame_weighted_loss(
 
 
 def like_batch(features: Float[Tensor, "B T D"], motion: Motion) -> Motion:
-    """Features made for a batch, as long as it came: what is missing in its padding is zero."""
+    """Return features made for a batch, as long as it came: what is missing in its padding is zero."""
     missing = motion.features.shape[1] - features.shape[1]
     return Motion(F.pad(features, (0, 0, 0, missing)), motion.lengths)
 
 
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """Dropout off, so that a seed means a motion; afterwards as it was."""
+    """Give dropout off, so that a seed means a motion; afterwards as it was."""
     training = module.training
     module.eval()
     try:

@@ -59,6 +59,6 @@ class PatchHead(nn.Module):
 def whole_patches(
     frames: Float[Tensor, "B T D"], mask: Bool[Tensor, "B T"], patch: int
 ) -> tuple[Float[Tensor, "B P D"], Bool[Tensor, "B P"]]:
-    """Frames and their mask with padding, up to a multiple of `patch`."""
+    """Return frames and their mask with padding, up to a multiple of `patch`."""
     missing = -frames.shape[1] % patch
     return F.pad(frames, (0, 0, 0, missing)), F.pad(mask, (0, missing))

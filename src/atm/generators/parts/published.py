@@ -28,7 +28,7 @@ def with_weights(
     files: str,
     said: str = "",
 ) -> Model:
-    """A generator with published weights, in evaluation mode.
+    """Return a generator with published weights, in evaluation mode.
 
     Args:
         build: the generator's class.

@@ -24,7 +24,7 @@ class Condition(NamedTuple):
     """True inside a retrieved motion; nowhere where none was found."""
 
     def repeated(self, times: int) -> "Condition":
-        """The same, so many times along the batch."""
+        """Return the same, so many times along the batch."""
         return Condition(*(torch.cat([part] * times) for part in self))
 
 

@@ -47,7 +47,7 @@ class Database:
         return len(self.lengths)
 
     def motion(self, row: int, frames: int) -> Float[Tensor, "T D"]:
-        """One motion, cut or padded with zeros to `frames`."""
+        """Return one motion, cut or padded with zeros to `frames`."""
         start, length = int(self.starts[row]), min(int(self.lengths[row]), frames)
         return F.pad(self.features[start : start + length], (0, 0, 0, frames - length))
 
@@ -55,7 +55,7 @@ class Database:
 def similarities(
     database: Database, query: Float[Tensor, "B S"], lengths: Int[Tensor, "B"], *, length_penalty: float
 ) -> Float[Tensor, "B N"]:
-    r"""How well each entry fits a text and a length.
+    r"""Return how well each entry fits a text and a length.
 
     .. math:: s_i = \cos(q, q_i) \exp(-\lambda |L_i - L| / \max(L_i, L))
 
@@ -70,7 +70,8 @@ def similarities(
 def best(
     scores: Float[Tensor, "B N"], count: int, skip: Bool[Tensor, "B N"] | None = None
 ) -> tuple[Int[Tensor, "B R"], Bool[Tensor, "B R"]]:
-    """The `count` best entries of each row, and which of them there are: few may be left behind those to skip."""
+    """Return the `count` best entries of each row, and which of them there are: few may be left behind those to
+    skip."""
     if skip is not None:
         scores = scores.masked_fill(skip, -torch.inf)
     scores = F.pad(scores, (0, max(count - scores.shape[1], 0)), value=-torch.inf)
@@ -80,7 +81,7 @@ def best(
 
 
 def own_entries(database: Database, lengths: Int[Tensor, "B"], ids: list[str] | None) -> Bool[Tensor, "B N"]:
-    """What a training row must not retrieve: entries of its own length, and the entry that it is.
+    """Return what a training row must not retrieve: entries of its own length, and the entry that it is.
 
     The first is the published rule, which keeps a motion from finding itself, and others with it. It does not where
     a crop is shorter than the motion that it was cut from; hence the second (ours).
@@ -117,7 +118,7 @@ def write_database(path: Path, database: Database) -> None:
 
 
 def read_database(path: Path) -> Database:
-    """A database of ours, or a published one (`t2m_text_train.npz`).
+    """Return a database of ours, or a published one (`t2m_text_train.npz`).
 
     Raises:
         InputError: no such file, a damaged one, or one of another kind.

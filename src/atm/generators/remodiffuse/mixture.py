@@ -22,7 +22,7 @@ class Pass(NamedTuple):
 
 
 def mix_weights(mixture: Mixture, level: int, steps: int, heads: Bool[Tensor, "B"]) -> Float[Tensor, "B 4"]:
-    """Weights of the four estimates in each row; they sum to 1.
+    """Return weights of the four estimates in each row; they sum to 1.
 
     Args:
         mixture: the model's.
@@ -44,7 +44,7 @@ def guidance(scale: float, rows: int, device: torch.device) -> Float[Tensor, "B 
 
 
 def passes(mixed: Float[Tensor, "B 4"]) -> list[Pass]:
-    """The runs that these weights need: as many as the row with most of them has weights other than 0."""
+    """Return the runs that these weights need: as many as the row with most of them has weights other than 0."""
     used = mixed != 0
     kinds = used.int().argsort(dim=1, descending=True, stable=True)[:, : int(used.sum(dim=1).max())]
     text, retrieval = (torch.tensor(on, device=mixed.device) for on in (WITH_TEXT, WITH_RETRIEVAL))

@@ -83,7 +83,8 @@ class ReMoDiffuse(nn.Module):
         self._entries = database
 
     def training_step(self, batch: Batch, rng: torch.Generator) -> StepOutput:
-        """One denoising step per row at a random noise level; all its randomness but dropout comes from `rng`."""
+        """Return one denoising step per row at a random noise level; all its randomness but dropout comes from
+        `rng`."""
         x0, mask = normalised_rows(batch.motion, self.normaliser, "ReMoDiffuse", self.config.max_frames)
         device, rows = x0.device, len(x0)
         t = torch.randint(self.config.diffusion_steps, (rows,), generator=rng, device=rng.device).to(device)
@@ -91,7 +92,7 @@ class ReMoDiffuse(nn.Module):
         luck = torch.rand(2, rows, generator=rng, device=rng.device).to(device)
         text_on, retrieval_on = luck[0] >= self.config.text_dropout, luck[1] >= self.config.retrieval_dropout
 
-        text = self._encode(batch.text)
+        text = batch.said_by(self.text_encoder)
         condition = self.condition(text, batch.motion.lengths, training=True, ids=batch.ids)
         x0_hat = self(self.noised(x0, noise, t), t, condition, mask, text_on, retrieval_on)
         return StepOutput(
@@ -110,7 +111,7 @@ class ReMoDiffuse(nn.Module):
         guidance_scale: float | None = None,
         progress: bool = False,
     ) -> Motion:
-        """One motion per text; what stands behind a length means nothing.
+        """Return one motion per text; what stands behind a length means nothing.
 
         Args:
             text: prompts.
@@ -152,7 +153,7 @@ class ReMoDiffuse(nn.Module):
         text_on: Bool[Tensor, "B"],
         retrieval_on: Bool[Tensor, "B"],
     ) -> Float[Tensor, "B T D"]:
-        """The estimate of the clean motion, normalised like its input.
+        """Return the estimate of the clean motion, normalised like its input.
 
         Args:
             x_t: noisy motions, normalised.
@@ -182,7 +183,7 @@ class ReMoDiffuse(nn.Module):
         *,
         guidance_scale: float | None = None,
     ) -> Float[Tensor, "B T D"]:
-        """The weighted sum of the estimates that this level needs, all passes as one batch."""
+        """Return the weighted sum of the estimates that this level needs, all passes as one batch."""
         if guidance_scale is None:
             mixed = mix_weights(self.config.mixture, level, self.config.diffusion_steps, heads)
         else:
@@ -221,13 +222,13 @@ class ReMoDiffuse(nn.Module):
         return Condition(self.read(states), *self.retrieved(*best(scores, self.config.retrieved, skip)))
 
     def read(self, states: Float[Tensor, "B L S"]) -> Float[Tensor, "B L V"]:
-        """Token states of the frozen language model through the trained text layers."""
+        """Return token states of the frozen language model through the trained text layers."""
         return self.text_ln(self.textTransEncoder(self.text_pre_proj(states)))
 
     def retrieved(
         self, rows: Int[Tensor, "B R"], found: Bool[Tensor, "B R"]
     ) -> tuple[Float[Tensor, "B R F W"], Float[Tensor, "B R 1 S"], Bool[Tensor, "B R F"]]:
-        """Entries of the database, encoded: motions, texts, and which frames there are."""
+        """Return entries of the database, encoded: motions, texts, and which frames there are."""
         entries, device, frames = self.open_database(), self.sequence_embedding.device, self.config.max_frames
         flat = rows.flatten()
         motions = torch.stack([entries.motion(int(row), frames) for row in flat]).to(device)
@@ -249,16 +250,16 @@ class ReMoDiffuse(nn.Module):
     def noised(
         self, x0: Float[Tensor, "B T D"], noise: Float[Tensor, "B T D"], t: Int[Tensor, "B"]
     ) -> Float[Tensor, "B T D"]:
-        """The motion at noise level t, and what `forward` starts from."""
-        return self._chain.scheduler.add_noise(x0, noise, t)
+        """Return the motion at noise level t, and what `forward` starts from."""
+        return self._chain.add_noise(x0, noise, t)
 
     def sampling_chain(self) -> Chain:
-        """The levels that `sample` visits."""
+        """Return the levels that `sample` visits."""
         kept = section_levels(self.config.diffusion_steps, self.config.sampling_sections)
         return noise_chain(self.config.diffusion_steps, "linear", kept=kept)
 
     def open_database(self) -> Database:
-        """What is searched, read when it is first asked for.
+        """Return what is searched, read when it is first asked for.
 
         Raises:
             InputError: the config names none, or it is no database, or one of other texts or motions.
@@ -293,7 +294,7 @@ class ReMoDiffuse(nn.Module):
 
 
 def begin(config: ReMoDiffuseConfig, text_encoder: TextEncoder, normaliser: Normaliser) -> ReMoDiffuse:
-    """A new ReMoDiffuse to be trained; what is wrong with its database is said at once.
+    """Return a new ReMoDiffuse to be trained; what is wrong with its database is said at once.
 
     Args:
         config, text_encoder, normaliser: as for `ReMoDiffuse`.

@@ -6,12 +6,12 @@ from atm.interface import Preset
 
 
 def remodiffuse_humanml3d() -> ReMoDiffuseConfig:
-    """The paper's model: trained with 1000 noise levels, sampled in 50."""
+    """Return the paper's model: trained with 1000 noise levels, sampled in 50."""
     return ReMoDiffuseConfig()
 
 
 def remodiffuse_kit() -> ReMoDiffuseConfig:
-    """The paper's KIT model: the same, on 251 features, with a mixture of its own."""
+    """Return the paper's KIT model: the same, on 251 features, with a mixture of its own."""
     mixture = Mixture(coarse=4.0, both=0.78123, text=0.39284, retrieval=-0.12475)
     return remodiffuse_humanml3d().model_copy(update={"mixture": mixture})
 

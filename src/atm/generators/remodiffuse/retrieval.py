@@ -34,7 +34,7 @@ class RetrievalEncoder(nn.Module):
     def encode_motions(
         self, motions: Float[Tensor, "N T D"], mask: Bool[Tensor, "N T"]
     ) -> tuple[Float[Tensor, "N F W"], Bool[Tensor, "N F"]]:
-        """All frames are encoded first, and every few of them kept then."""
+        """Return all frames are encoded first, and every few of them kept then."""
         if self.patch == 1:
             tokens = self.motion_proj(motions)
         else:
@@ -46,7 +46,7 @@ class RetrievalEncoder(nn.Module):
         return tokens[:, :: self.stride], mask[:, :: self.stride]
 
     def encode_texts(self, states: Float[Tensor, "N L S"]) -> Float[Tensor, "N 1 S"]:
-        """The state at the last place of the window, which is not the text's last token."""
+        """Return the state at the last place of the window, which is not the text's last token."""
         return self.text_encoder(states)[:, -1:]
 
 

@@ -54,7 +54,7 @@ def from_published(
     database: Path | None = None,
     trust: bool = False,
 ) -> ReMoDiffuse:
-    """A ReMoDiffuse with published weights, in evaluation mode.
+    """Return a ReMoDiffuse with published weights, in evaluation mode.
 
     Args:
         path: `latest.pth`, or the folder that it lies in.
@@ -85,14 +85,14 @@ def from_published(
 
 
 def read_published(file: Path, *, trust: bool = False) -> dict[str, Tensor]:
-    """Weights of a published checkpoint under our keys, without its CLIP."""
+    """Return weights of a published checkpoint under our keys, without its CLIP."""
     weights = without(read_weights(file, "state_dict", trust=trust), f"{PREFIX}clip.")
     # A key without the prefix stays as it is, to be named as unknown.
     return {key.removeprefix(PREFIX): value for key, value in weights.items()}
 
 
 def weight_files(path: Path) -> list[Path]:
-    """The file that is read: of a checkpoint's folder, or the one given."""
+    """Return the file that is read: of a checkpoint's folder, or the one given."""
     return [path / "latest.pth" if path.is_dir() else path]
 
 

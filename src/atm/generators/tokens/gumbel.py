@@ -14,7 +14,7 @@ GumbelDraw = Callable[[], Tensor]
 
 
 def gumbel(uniform: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
-    """Standard Gumbel noise from numbers in [0, 1); argmax(logits + noise) is a draw from softmax(logits)."""
+    """Return standard Gumbel noise from numbers in [0, 1); argmax(logits + noise) is a draw from softmax(logits)."""
     exponential = -torch.log(uniform.clamp_min(1e-20))
     return -torch.log(exponential.clamp_min(1e-20))
 
@@ -22,7 +22,7 @@ def gumbel(uniform: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
 def row_gumbel(
     generators: list[torch.Generator], tokens: list[int], shape: tuple[int, int], device: torch.device
 ) -> GumbelDraw:
-    """A function that draws (B, N, K) Gumbel noise, row i from `generators[i]` alone.
+    """Return a function that draws (B, N, K) Gumbel noise, row i from `generators[i]` alone.
 
     Drawn on the CPU, and `tokens[i]` rows at a time whatever the batch's N: a seed gives the same motion on every
     device and in every batch. Behind them stand zeros.
@@ -46,7 +46,7 @@ def row_gumbel(
 def choose(
     logits: Float[Tensor, "B N K"], noise: Float[Tensor, "B N K"], *, kept_share: float, temperature: float
 ) -> Int[Tensor, "B N"]:
-    """One of the likeliest classes of each token: argmax(logits / temperature + noise) among them.
+    """Return one of the likeliest classes of each token: argmax(logits / temperature + noise) among them.
 
     With Gumbel noise this is a draw from softmax(logits / temperature) over the classes that are kept.
 

@@ -19,7 +19,7 @@ from atm.motion.layers import Normaliser, length_mask
 def padded_input(
     normaliser: Normaliser, motion: Motion, frames_per_token: int, *, whole: bool, frames: int = 0
 ) -> tuple[Float[Tensor, "B T D"], Bool[Tensor, "B N"]]:
-    """Normalised motions with zeros behind their ends, and where they have tokens.
+    """Return normalised motions with zeros behind their ends, and where they have tokens.
 
     Args:
         normaliser: of the tokeniser.
@@ -35,7 +35,7 @@ def padded_input(
 
 
 def reached_tokens(lengths: Int[Tensor, "B"], frames_per_token: int, most: int) -> Int[Tensor, "B"]:
-    """How many tokens motions of these lengths take, the last one perhaps in part.
+    """Return how many tokens motions of these lengths take, the last one perhaps in part.
 
     Raises:
         InputError: a motion of no tokens, or of more than `most`.
@@ -56,7 +56,7 @@ def check_tokens(lengths: Int[Tensor, "B"], tokens: Int[Tensor, "B"], most: int)
 def decoded(
     rvq: ResidualVQVAE, normaliser: Normaliser, codes: Int[Tensor, "B N Q"], tokens: Int[Tensor, "B"]
 ) -> Float[Tensor, "B T D"]:
-    """Features of codes, in published units; zeros behind each motion's last token.
+    """Return features of codes, in published units; zeros behind each motion's last token.
 
     Each motion without padding: the decoder's convolutions would carry it into the last frames.
     """
@@ -82,7 +82,7 @@ class Known(NamedTuple):
     """Of the first level, where a token is known; 0 elsewhere."""
 
     def put_back(self, features: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
-        """The kept frames as they were given, the rest as it was made."""
+        """Return the kept frames as they were given, the rest as it was made."""
         return torch.where(self.keep[..., None], self.features, features)
 
 
@@ -94,7 +94,7 @@ def read_known(
     lengths: Int[Tensor, "B"],
     mask: Bool[Tensor, "B N"],
 ) -> Known:
-    """Tokens of what is known of motions.
+    """Return tokens of what is known of motions.
 
     Each run of known tokens is encoded by itself, so that nothing of what is not kept reaches a code.
 
@@ -134,5 +134,5 @@ def read_known(
 
 @torch.no_grad()
 def sentences(text_encoder: TextEncoder, text: list[str], device: torch.device) -> Float[Tensor, "B S"]:
-    """The part of a text embedding that these models read."""
+    """Return the part of a text embedding that these models read."""
     return text_encoder(text).sentence.to(device)

@@ -49,7 +49,8 @@ class Codebook(nn.Module):
     def nearest(
         self, vectors: Float[Tensor, "R C"], noise: Float[Tensor, "R K"] | None = None, temperature: float = 0.0
     ) -> Int[Tensor, "R"]:
-        """The nearest code of each vector, or with `noise` a near one: argmax(-distance / temperature + noise)."""
+        """Return the nearest code of each vector, or with `noise` a near one: argmax(-distance / temperature +
+        noise)."""
         distance = (
             vectors.square().sum(-1, keepdim=True)
             - 2 * vectors @ self.codebook.T
@@ -59,7 +60,7 @@ class Codebook(nn.Module):
         return score.argmax(-1)
 
     def vectors(self, codes: Int[Tensor, "..."]) -> Float[Tensor, "... C"]:
-        """The codes' vectors; zeros where a code is `ABSENT`."""
+        """Return the codes' vectors; zeros where a code is `ABSENT`."""
         found = F.embedding(codes.clamp_min(0), self.codebook)
         return found.masked_fill((codes == ABSENT)[..., None], 0.0)
 
@@ -91,7 +92,8 @@ class Codebook(nn.Module):
         self.codebook.copy_(torch.where(used, mean, self._rows(vectors, rng)))
 
     def _rows(self, vectors: Float[Tensor, "R C"], rng: torch.Generator | None) -> Float[Tensor, "K C"]:
-        """The first vectors, one per code; where there are too few, again from the first on with a little noise."""
+        """Return the first vectors, one per code; where there are too few, again from the first on with a little
+        noise."""
         count, width = self.codebook.shape
         if len(vectors) >= count:
             return vectors[:count]
@@ -137,7 +139,7 @@ class ResidualQuantiser(nn.Module):
             return self._quantise(x.float(), mask, levels, uniform, rng)
 
     def vectors(self, codes: Int[Tensor, "B N K"]) -> Float[Tensor, "B N C"]:
-        """The sum of the codes' vectors over the levels that are given; `ABSENT` counts as zero."""
+        """Return the sum of the codes' vectors over the levels that are given; `ABSENT` counts as zero."""
         levels = zip(self.layers, codes.unbind(-1), strict=False)
         return torch.stack([layer.vectors(chosen) for layer, chosen in levels]).sum(0)
 
@@ -174,6 +176,6 @@ class ResidualQuantiser(nn.Module):
 
 
 def perplexity(codes: Int[Tensor, "R"], size: int) -> Float[Tensor, ""]:
-    """exp of the entropy of the codes in use: the number of codes if all were equally frequent."""
+    """Return exp of the entropy of the codes in use: the number of codes if all were equally frequent."""
     share = torch.bincount(codes, minlength=size) / max(len(codes), 1)
     return torch.exp(-(share * torch.log(share + 1e-7)).sum())

@@ -28,7 +28,7 @@ class ResidualVQVAE(nn.Module):
         uniform: Uniform | None = None,
         rng: torch.Generator | None = None,
     ) -> tuple[Float[Tensor, "B T D"], Quantised]:
-        """The reconstruction of a motion through its tokens; in training mode the codebooks learn from it.
+        """Return the reconstruction of a motion through its tokens; in training mode the codebooks learn from it.
 
         Args:
             motion: normalised; T is a multiple of `frames_per_token`.
@@ -38,7 +38,7 @@ class ResidualVQVAE(nn.Module):
         return self.decoder(quantised.latents), quantised
 
     def encode(self, motion: Float[Tensor, "B T D"], mask: Bool[Tensor, "B N"]) -> Quantised:
-        """Tokens of whole motions; never noisy, and no codebook learns from it, whatever the mode.
+        """Return tokens of whole motions; never noisy, and no codebook learns from it, whatever the mode.
 
         Args:
             motion: normalised, zero behind its end; T // frames_per_token tokens come out.
@@ -51,7 +51,7 @@ class ResidualVQVAE(nn.Module):
         return quantised
 
     def decode(self, codes: Int[Tensor, "B N K"]) -> Float[Tensor, "B T D"]:
-        """The motion of codes of the first K levels; `quantiser.ABSENT` is a zero vector.
+        """Return the motion of codes of the first K levels; `quantiser.ABSENT` is a zero vector.
 
         The convolutions see some tokens to both sides: what stands behind a motion's end reaches its last frames.
         """

@@ -50,7 +50,7 @@ class Trunk(nn.Module):
 
 
 def encoder_stack(config: TrunkConfig) -> nn.TransformerEncoder:
-    """The layers between embeddings and head."""
+    """Return the layers between embeddings and head."""
     layer = nn.TransformerEncoderLayer(
         config.width, config.heads, config.feed_forward, config.dropout, activation="gelu", batch_first=True
     )
@@ -84,7 +84,7 @@ def initialise(module: nn.Module) -> None:
 
 
 def withheld(text: Float[Tensor, "B S"], rows: Bool[Tensor, "B"]) -> Float[Tensor, "B S"]:
-    """Sentence vectors, zero in these rows.
+    """Return sentence vectors, zero in these rows.
 
     Zero BEFORE the text layer, so that the null condition is that layer's bias, as published.
     """
@@ -92,7 +92,7 @@ def withheld(text: Float[Tensor, "B S"], rows: Bool[Tensor, "B"]) -> Float[Tenso
 
 
 def guided(network: Callable[[Tensor], Tensor], text: Float[Tensor, "B S"], scale: float) -> Float[Tensor, "B N K"]:
-    """Logits under classifier-free guidance (Ho and Salimans 2022): 1 is with the text, 0 without.
+    """Return logits under classifier-free guidance (Ho and Salimans 2022): 1 is with the text, 0 without.
 
     Args:
         network: sentence vectors to logits.

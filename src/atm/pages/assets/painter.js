@@ -1,5 +1,6 @@
-/* Paints a scene of capsule figures on a floor into a 2D canvas: with WebGL 2 where the browser has it (one context
-   for the whole page, however many canvases), else, or where that is slow, flat with the canvas itself.
+/* Paints a scene of capsule figures on a floor into a 2D canvas: with three.js where the browser has WebGL 2 (one context
+   for the whole page, however many canvases), else, or where that is slow, flat with the canvas itself. Needs atmThree,
+   the library as text in base64, packed by gzip.
 
    scene: {floor, capsules: Float32Array of 18 per capsule (ends and radii ax ay az ra bx by bz rb, colour r g b,
    flatness 0 to 1: how little it is shaded, half width beside the radius as a vector for each end), solid: how many of
@@ -9,7 +10,6 @@ const atmPainter = (() => {
   "use strict";
 
   const STRIDE = 18;
-  const MAX_SHADOWS = 88;
   const SUN = normalise([0.42, 1, 0.34]);
 
   function normalise(v) {
@@ -26,127 +26,92 @@ const atmPainter = (() => {
     return { right, up: cross(back, right), back };
   }
 
-  function viewProjection(camera, aspect) {
-    const { right, up, back } = axes(camera);
-    const f = 1 / Math.tan(camera.fov / 2);
-    const a = (camera.far + camera.near) / (camera.near - camera.far);
-    const b = (2 * camera.far * camera.near) / (camera.near - camera.far);
-    const rows = [
-      [...right.map((x) => (x * f) / aspect), (-dot(right, camera.eye) * f) / aspect],
-      [...up.map((x) => x * f), -dot(up, camera.eye) * f],
-      [...back.map((x) => x * a), -dot(back, camera.eye) * a + b],
-      [...back.map((x) => -x), dot(back, camera.eye)],
-    ];
-    return new Float32Array([0, 1, 2, 3].flatMap((column) => rows.map((row) => row[column])));
-  }
+  /* ---------------------------------------------------------------- with three.js */
 
-  const BODY_VERTEX = `#version 300 es
-    layout(location = 0) in vec4 shape;   // normal in the capsule's own frame (y along the bone), end 0 or 1
-    layout(location = 1) in vec4 a;
-    layout(location = 2) in vec4 b;
-    layout(location = 3) in vec4 colour;
-    layout(location = 4) in vec3 acrossA;
-    layout(location = 5) in vec3 acrossB;
-    uniform mat4 viewProjection;
-    out vec3 normal; out vec3 place; out vec4 paint;
-    void main() {
-      vec3 along = b.xyz - a.xyz;
-      vec3 y = length(along) > 1e-5 ? normalize(along) : vec3(0, 1, 0);
+  // A capsule is a unit ball, cut in two and drawn out along the bone; a wide one has an ellipse across it.
+  const CAPSULE = `
+    attribute float end; attribute vec4 a; attribute vec4 b; attribute vec3 acrossA; attribute vec3 acrossB;
+    attribute vec4 leanA; attribute vec4 leanB;
+    mat3 capsuleFrame() {
+      vec3 along = b.xyz - a.xyz, y = length(along) > 1e-5 ? normalize(along) : vec3(0, 1, 0);
       vec3 wide = acrossA + acrossB - y * dot(acrossA + acrossB, y);
       vec3 aside = abs(y.y) < 0.9 ? cross(y, vec3(0, 1, 0)) : cross(y, vec3(1, 0, 0));
       vec3 x = normalize(length(wide) > 1e-4 ? wide : aside);
-      normal = mat3(x, y, cross(x, y)) * shape.xyz;
-      place = mix(a.xyz, b.xyz, shape.w) + normal * mix(a.w, b.w, shape.w);
-      // A wide capsule is cut along its middle and drawn apart; the vertices on the cut stay and span its flat front.
-      place += mix(acrossA, acrossB, shape.w) * (abs(shape.x) < 1e-3 ? 0.0 : sign(shape.x));
-      paint = colour;
-      gl_Position = viewProjection * vec4(place, 1);
+      return mat3(x, y, cross(x, y));
+    }
+    vec3 capsulePlace() {
+      vec3 wide = mix(acrossA, acrossB, end);
+      vec3 ball = vec3(position.x, position.y * (length(wide) > 0.0 ? 0.25 : 1.0), position.z);  // wide ends are flatter
+      return mix(a.xyz, b.xyz, end) + capsuleFrame() * ball * mix(a.w, b.w, end) + wide * position.x;
+    }
+    vec3 capsuleNormal() {
+      vec4 lean = mix(leanA, leanB, end);
+      vec3 x = capsuleFrame()[0], y = normalize(lean.xyz);
+      x = normalize(x - y * dot(x, y));
+      float radius = mix(a.w, b.w, end), narrow = radius / (radius + length(mix(acrossA, acrossB, end)));
+      return mat3(x, y, cross(x, y)) * normalize(vec3(position.x * narrow, position.y + lean.w, position.z));
     }`;
 
-  const BODY_FRAGMENT = `#version 300 es
-    precision highp float;
-    in vec3 normal; in vec3 place; in vec4 paint;
-    uniform vec3 eye; uniform vec3 sun; uniform float floorHeight; uniform float dark;
-    out vec4 result;
-    void main() {
-      vec3 n = normalize(normal), view = normalize(eye - place);
-      float light = max(dot(n, sun), 0.0);
-      float sky = 0.5 + 0.5 * n.y;
-      float near = smoothstep(-0.02, 0.5, place.y - floorHeight);
-      float rim = pow(1.0 - max(dot(n, view), 0.0), 3.0);
-      float gloss = pow(max(dot(n, normalize(sun + view)), 0.0), 36.0);
-      vec3 base = paint.rgb * paint.rgb;
-      vec3 lit = base * (0.66 * light + mix(0.30, 0.40, dark) * mix(0.55, 1.0, sky) * mix(0.75, 1.0, near) + 0.08 + 0.22 * max(dot(n, view), 0.0));
-      lit += 0.10 * gloss + rim * mix(0.06, 0.16, dark) * (0.4 + base);
-      lit = mix(lit, base * 1.05, paint.a);
-      result = vec4(sqrt(clamp(lit, 0.0, 1.0)), 1);
-    }`;
+  /* For both ends of each capsule the way along it and its slope. Where one goes on in the next, the mean of the two, so
+     that the light sees one smooth shape. */
+  function leansOf(capsules) {
+    const count = capsules.length / STRIDE, leans = new Float32Array(8 * count);
+    const part = (i, from, size = 3) => capsules.subarray(i * STRIDE + from, i * STRIDE + from + size);
+    for (let i = 0; i < count; i++) {
+      const along = minus(part(i, 4), part(i, 0)), length = Math.hypot(...along);
+      const way = length > 1e-5 ? normalise(along) : [0, 1, 0];
+      const slope = (part(i, 3, 1)[0] - part(i, 7, 1)[0]) / Math.max(length, 0.02);
+      leans.set([...way, slope, ...way, slope], 8 * i);
+      if (!i || Math.hypot(...minus(part(i, 0), part(i - 1, 4))) > 1e-3) continue;
+      const before = leans.slice(8 * i - 4, 8 * i);
+      if (dot(before, way) < 0.75) continue;
+      const mean = [0, 1, 2].map((k) => before[k] + way[k]).concat(0.5 * (before[3] + slope));
+      mean.splice(0, 3, ...normalise(mean));
+      leans.set(mean, 8 * i - 4);
+      leans.set(mean, 8 * i);
+    }
+    return leans;
+  }
 
-  const FLOOR_VERTEX = `#version 300 es
-    layout(location = 0) in vec2 corner;
-    uniform mat4 viewProjection; uniform vec3 target; uniform float reach; uniform float floorHeight;
-    out vec3 place;
-    void main() {
-      place = vec3(target.x + corner.x * reach, floorHeight, target.z + corner.y * reach);
-      gl_Position = viewProjection * vec4(place, 1);
-    }`;
+  function asCapsules(material) {
+    material.onBeforeCompile = (shader) => {
+      shader.vertexShader = shader.vertexShader
+        .replace("#include <common>", `#include <common>\n${CAPSULE}\nattribute float flatness; varying float vFlat;`)
+        .replace("#include <beginnormal_vertex>", "vec3 objectNormal = capsuleNormal();")
+        .replace("#include <begin_vertex>", "vec3 transformed = capsulePlace(); vFlat = flatness;");
+      shader.fragmentShader = shader.fragmentShader
+        .replace("#include <common>", "#include <common>\nvarying float vFlat;")
+        .replace("#include <opaque_fragment>", "outgoingLight = mix(outgoingLight, diffuseColor.rgb, vFlat);\n#include <opaque_fragment>");
+    };
+    return material;
+  }
 
-  // For each capsule: how much of the sun it hides (closest approach of the sun's ray to the bone, softer with
-  // distance), and how much of the sky (the share of the view that a ball of its size fills).
-  const FLOOR_FRAGMENT = `#version 300 es
-    precision highp float;
-    in vec3 place;
-    uniform vec3 target; uniform float reach; uniform vec3 sun; uniform vec3 ground; uniform vec3 grid;
-    uniform float dark; uniform int count; uniform vec4 a[${MAX_SHADOWS}]; uniform vec4 b[${MAX_SHADOWS}];
-    uniform vec3 low; uniform vec3 high;
-    out vec4 result;
+  const FLOOR_VERTEX = `
+    varying vec3 place;
+    void main() { vec4 world = modelMatrix * vec4(position, 1.0); place = world.xyz; gl_Position = projectionMatrix * viewMatrix * world; }`;
+  const FLOOR_FRAGMENT = `
+    varying vec3 place;
+    uniform vec3 target; uniform float reach; uniform vec3 ground; uniform vec3 grid; uniform float dark;
     float lines(vec2 at, float spacing, float width) {
       vec2 step = at / spacing, off = abs(fract(step - 0.5) - 0.5), soft = fwidth(step);
       vec2 line = 1.0 - smoothstep(vec2(0.0), soft * 1.2 + width / spacing, off);
       return max(line.x, line.y) * (1.0 - smoothstep(0.15, 0.5, max(soft.x, soft.y)));
     }
     void main() {
-      float away = distance(place.xz, target.xz) / reach;
-      float fade = 1.0 - smoothstep(0.25, 0.98, away);
-      float sunlight = 1.0, sky = 1.0;
-      vec2 margin = vec2(0.6), shift = sun.xz / sun.y * (high.y - place.y);
-      if (all(greaterThan(place.xz, min(low.xz, low.xz - shift) - margin)) &&
-          all(lessThan(place.xz, max(high.xz, high.xz - shift) + margin))) {
-        for (int i = 0; i < count; i++) {
-          vec3 bone = b[i].xyz - a[i].xyz, from = place - a[i].xyz;
-          float bb = dot(bone, bone) + 1e-6, bs = dot(bone, sun), bf = dot(bone, from), sf = dot(sun, from);
-          float u = clamp((bf - bs * sf) / max(bb - bs * bs, 1e-4), 0.0, 1.0);
-          float t = max(u * bs - sf, 0.0), radius = mix(a[i].w, b[i].w, u);
-          float gap = length(from + sun * t - bone * u) - radius, soft = 0.015 + 0.13 * t;
-          sunlight = min(sunlight, smoothstep(-soft, soft, gap + 0.25 * soft));
-          float v = clamp(bf / bb, 0.0, 1.0);
-          vec3 to = from - bone * v;
-          float ball = mix(a[i].w, b[i].w, v);
-          sky *= 1.0 - 0.55 * clamp(ball * ball / dot(to, to) - 0.03, 0.0, 1.0); // 0 at the margin: no edge
-        }
-      }
-      float shade = mix(0.60, 0.45, dark) * (1.0 - sunlight) + 0.55 * (1.0 - sky);
-      vec3 colour = mix(ground, grid, 0.55 * lines(place.xz, 0.5, 0.003) * (1.0 - dark * 0.3));
-      colour = mix(colour, grid, lines(place.xz, 1.0, 0.006));
-      colour *= 1.0 - min(shade, 0.85);
-      result = vec4(colour, max(fade, 0.0));
+      float fade = 1.0 - smoothstep(0.25, 0.98, distance(place.xz, target.xz) / reach);
+      vec3 colour = mix(ground, grid, 0.35 * lines(place.xz, 0.5, 0.002) * (1.0 - dark * 0.3));
+      gl_FragColor = vec4(mix(colour, grid, 0.8 * lines(place.xz, 1.0, 0.004)), max(fade, 0.0));
     }`;
 
-  const TRAIL_VERTEX = `#version 300 es
-    layout(location = 0) in vec3 position; layout(location = 1) in vec4 colour;
-    uniform mat4 viewProjection; out vec4 paint;
-    void main() { paint = colour; gl_Position = viewProjection * vec4(position, 1); }`;
-  const TRAIL_FRAGMENT = `#version 300 es
-    precision mediump float; in vec4 paint; out vec4 result; void main() { result = paint; }`;
-
-  function capsuleMesh(around = 20, rings = 6) {
-    const vertices = [], indices = [];
+  function capsuleMesh(around = 24, rings = 8) {
+    const vertices = [], ends = [], indices = [];
     for (let ring = 0; ring < 2 * rings; ring++) {
       const end = ring < rings ? 0 : 1;
       const angle = (Math.PI / 2) * (end ? (ring - rings) / (rings - 1) : ring / (rings - 1) - 1);
       for (let k = 0; k < around; k++) {
         const turn = (2 * Math.PI * k) / around;
-        vertices.push(Math.cos(angle) * Math.cos(turn), Math.sin(angle), Math.cos(angle) * Math.sin(turn), end);
+        vertices.push(Math.cos(angle) * Math.cos(turn), Math.sin(angle), Math.cos(angle) * Math.sin(turn));
+        ends.push(end);
       }
     }
     for (let ring = 0; ring + 1 < 2 * rings; ring++) {
@@ -155,138 +120,148 @@ const atmPainter = (() => {
         indices.push(lower + k, upper + k, lower + next, lower + next, upper + k, upper + next);
       }
     }
-    return { vertices: new Float32Array(vertices), indices: new Uint16Array(indices) };
+    return { vertices: new Float32Array(vertices), ends: new Float32Array(ends), indices };
   }
 
-  function program(gl, vertex, fragment) {
-    const made = gl.createProgram();
-    for (const [type, source] of [[gl.VERTEX_SHADER, vertex], [gl.FRAGMENT_SHADER, fragment]]) {
-      const shader = gl.createShader(type);
-      gl.shaderSource(shader, source);
-      gl.compileShader(shader);
-      gl.attachShader(made, shader);
-    }
-    gl.linkProgram(made);
-    if (!gl.getProgramParameter(made, gl.LINK_STATUS)) throw new Error(gl.getProgramInfoLog(made) || "link failed");
-    const at = {};
-    for (let i = 0; i < gl.getProgramParameter(made, gl.ACTIVE_UNIFORMS); i++) {
-      const name = gl.getActiveUniform(made, i).name;
-      at[name.replace("[0]", "")] = gl.getUniformLocation(made, name);
-    }
-    return { made, at };
-  }
+  const linear = (c) => Math.max(c, 0) ** 2.2;
 
-  function webgl() {
-    const canvas = document.createElement("canvas");
-    const gl = canvas.getContext("webgl2", { antialias: true, alpha: false });
-    if (!gl) return null;
-    const body = program(gl, BODY_VERTEX, BODY_FRAGMENT);
-    const ground = program(gl, FLOOR_VERTEX, FLOOR_FRAGMENT);
-    const trail = program(gl, TRAIL_VERTEX, TRAIL_FRAGMENT);
-    const buffer = (target, data) => {
-      const made = gl.createBuffer();
-      gl.bindBuffer(target, made);
-      if (data) gl.bufferData(target, data, gl.STATIC_DRAW);
+  function solid(THREE) {
+    const renderer = new THREE.WebGLRenderer({ antialias: true });
+    const world = new THREE.Scene(), eye = new THREE.PerspectiveCamera();
+    renderer.shadowMap.enabled = true;
+    renderer.setScissorTest(true);
+    const attribute = (values, size) => new THREE.BufferAttribute(values, size);
+
+    const sky = new THREE.HemisphereLight();
+    const light = (intensity, hides, radius) => {
+      const made = new THREE.DirectionalLight("#ffffff", intensity);
+      made.castShadow = hides > 0;
+      Object.assign(made.shadow, { intensity: hides, radius, bias: -0.0012, normalBias: 0.03 });
+      made.shadow.mapSize.set(1024, 1024);
+      world.add(made, made.target);
       return made;
     };
-    const attribute = (index, size, stride, offset, divisor = 0) => {
-      gl.enableVertexAttribArray(index);
-      gl.vertexAttribPointer(index, size, gl.FLOAT, false, stride, offset);
-      gl.vertexAttribDivisor(index, divisor);
-    };
+    // The sun; the sky above, for the dark under the feet; a light that comes with the camera.
+    const sun = light(1.9, 1, 5), above = light(0.35, 0.55, 12), lamp = light(0.55, 0, 0);
+    world.add(sky);
 
     const mesh = capsuleMesh();
-    const bodyArray = gl.createVertexArray();
-    gl.bindVertexArray(bodyArray);
-    buffer(gl.ARRAY_BUFFER, mesh.vertices);
-    attribute(0, 4, 16, 0);
-    buffer(gl.ELEMENT_ARRAY_BUFFER, mesh.indices);
-    const instances = buffer(gl.ARRAY_BUFFER);
-    for (const [index, size, offset] of [[1, 4, 0], [2, 4, 16], [3, 4, 32], [4, 3, 48], [5, 3, 60]]) {
-      attribute(index, size, STRIDE * 4, offset, 1);
+    function capsules(casts) {
+      const made = new THREE.Mesh(new THREE.InstancedBufferGeometry(), asCapsules(
+        new THREE.MeshStandardMaterial({ vertexColors: true, roughness: 0.62, metalness: 0 }),
+      ));
+      Object.assign(made, { castShadow: casts, receiveShadow: casts, frustumCulled: false });
+      made.customDepthMaterial = asCapsules(new THREE.MeshDepthMaterial());
+      let room = null, leans = null;
+      world.add(made);
+      return (numbers) => {
+        if (!room || room.array.length < numbers.length) {
+          made.geometry.dispose();
+          const geometry = made.geometry = new THREE.InstancedBufferGeometry();
+          room = new THREE.InstancedInterleavedBuffer(new Float32Array(STRIDE * Math.max((2 * numbers.length) / STRIDE, 64)), STRIDE);
+          geometry.setIndex(mesh.indices);
+          geometry.setAttribute("position", attribute(mesh.vertices, 3));
+          geometry.setAttribute("normal", attribute(mesh.vertices, 3));
+          geometry.setAttribute("end", attribute(mesh.ends, 1));
+          leans = new THREE.InstancedInterleavedBuffer(new Float32Array((room.array.length / STRIDE) * 8), 8);
+          geometry.setAttribute("leanA", new THREE.InterleavedBufferAttribute(leans, 4, 0));
+          geometry.setAttribute("leanB", new THREE.InterleavedBufferAttribute(leans, 4, 4));
+          for (const [name, size, offset] of [["a", 4, 0], ["b", 4, 4], ["color", 3, 8], ["flatness", 1, 11], ["acrossA", 3, 12], ["acrossB", 3, 15]]) {
+            geometry.setAttribute(name, new THREE.InterleavedBufferAttribute(room, size, offset));
+          }
+        }
+        room.array.set(numbers);
+        for (let at = 0; at < numbers.length; at += STRIDE) {
+          for (let k = 8; k < 11; k++) room.array[at + k] = linear(numbers[at + k]);
+        }
+        leans.array.set(leansOf(numbers));
+        room.needsUpdate = leans.needsUpdate = true;
+        made.geometry.instanceCount = numbers.length / STRIDE;
+        made.visible = numbers.length > 0;
+      };
+    }
+    const figures = capsules(true), echoes = capsules(false);
+
+    const plane = new THREE.PlaneGeometry(2, 2).rotateX(-Math.PI / 2);
+    const vector = () => ({ value: [0, 0, 0] });
+    const uniforms = { target: vector(), ground: vector(), grid: vector(), reach: { value: 1 }, dark: { value: 0 } };
+    const clear = { transparent: true, depthWrite: false };
+    const ground = new THREE.Mesh(plane, new THREE.ShaderMaterial({ uniforms, vertexShader: FLOOR_VERTEX, fragmentShader: FLOOR_FRAGMENT, ...clear }));
+    const shade = new THREE.Mesh(plane, new THREE.ShadowMaterial({ ...clear }));
+    const trail = new THREE.Mesh(new THREE.BufferGeometry(), new THREE.MeshBasicMaterial({ vertexColors: true, side: 2, ...clear }));
+    trail.frustumCulled = false;
+    shade.receiveShadow = true;
+    [ground, trail, shade].forEach((one, order) => { one.renderOrder = order; });
+    world.add(ground, trail, shade);
+
+    function lay(trails, height) {
+      const numbers = trails.map((line) => ribbonOf(line, height));
+      const count = numbers.reduce((sum, strip) => sum + strip.length / 7, 0), indices = [];
+      const places = new Float32Array(count * 3), colours = new Float32Array(count * 4);
+      let at = 0;
+      for (const strip of numbers) {
+        for (let i = 0; i < strip.length; i += 7, at++) {
+          places.set(strip.subarray(i, i + 3), 3 * at);
+          colours.set([linear(strip[i + 3]), linear(strip[i + 4]), linear(strip[i + 5]), strip[i + 6]], 4 * at);
+          if (i >= 14) indices.push(at - 2, at - 1, at);
+        }
+      }
+      trail.geometry.dispose();
+      trail.geometry = new THREE.BufferGeometry();
+      trail.geometry.setAttribute("position", attribute(places, 3));
+      trail.geometry.setAttribute("color", attribute(colours, 4));
+      trail.geometry.setIndex(indices);
     }
 
-    const floorArray = gl.createVertexArray();
-    gl.bindVertexArray(floorArray);
-    buffer(gl.ARRAY_BUFFER, new Float32Array([-1, -1, 1, -1, -1, 1, 1, 1]));
-    attribute(0, 2, 8, 0);
-
-    const trailArray = gl.createVertexArray();
-    gl.bindVertexArray(trailArray);
-    const ribbon = buffer(gl.ARRAY_BUFFER);
-    attribute(0, 3, 28, 0);
-    attribute(1, 4, 28, 12);
-    gl.bindVertexArray(null);
+    /* Lights stand around the figures; their shadows' field holds them all. */
+    function lightUp(scene, camera, dark) {
+      const low = [Infinity, Infinity, Infinity], high = [-Infinity, -Infinity, -Infinity];
+      for (let at = 0; at < scene.solid * STRIDE; at += STRIDE) {
+        for (const end of [0, 4]) for (let k = 0; k < 3; k++) {
+          low[k] = Math.min(low[k], scene.capsules[at + end + k]);
+          high[k] = Math.max(high[k], scene.capsules[at + end + k]);
+        }
+      }
+      const centre = low.map((x, k) => (x + high[k]) / 2), field = Math.ceil(2 * Math.hypot(...minus(high, low)) * 0.5 + 0.6) / 2 + 0.4;
+      for (const [one, direction] of [[sun, SUN], [above, [0.02, 1, 0.01]], [lamp, axes(camera).back]]) {
+        one.position.set(...centre.map((x, k) => x + 3 * field * direction[k]));
+        one.target.position.set(...centre);
+        if (!one.castShadow) continue;
+        Object.assign(one.shadow.camera, { left: -field, right: field, top: field, bottom: -field, near: 0.5 * field, far: 6 * field });
+        one.shadow.camera.updateProjectionMatrix();
+      }
+      sky.intensity = dark ? 1.25 : 1.45;
+      sky.color.set(dark ? "#cfdcff" : "#ffffff");
+      sky.groundColor.set(dark ? "#4a4c58" : "#b9ac98");
+      shade.material.opacity = dark ? 0.5 : 0.3;
+      shade.material.color.set(dark ? "#000000" : "#2b2118");
+    }
 
     function paint(target, scene, camera, theme) {
-      const width = target.width, height = target.height;
-      if (canvas.width < width) canvas.width = width;
-      if (canvas.height < height) canvas.height = height;
-      const matrix = viewProjection(camera, width / height);
-      const reach = theme.reach;
-      gl.viewport(0, 0, width, height);
-      gl.clearColor(...theme.background, 1);
-      gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
-      gl.enable(gl.DEPTH_TEST);
-
-      gl.useProgram(ground.made);
-      gl.bindVertexArray(floorArray);
-      gl.enable(gl.BLEND);
-      gl.blendFunc(gl.SRC_ALPHA, gl.ONE_MINUS_SRC_ALPHA);
-      const casting = round(scene.capsules.subarray(0, scene.solid * STRIDE)).slice(0, MAX_SHADOWS);
-      const ends = [new Float32Array(4 * MAX_SHADOWS), new Float32Array(4 * MAX_SHADOWS)];
-      const low = [Infinity, Infinity, Infinity], high = [-Infinity, -Infinity, -Infinity];
-      casting.forEach(({ a, b, ra, rb }, i) => {
-        ends[0].set([...a, ra], 4 * i);
-        ends[1].set([...b, rb], 4 * i);
-        for (let k = 0; k < 3; k++) {
-          low[k] = Math.min(low[k], a[k], b[k]);
-          high[k] = Math.max(high[k], a[k], b[k]);
-        }
-      });
-      gl.uniformMatrix4fv(ground.at.viewProjection, false, matrix);
-      gl.uniform3fv(ground.at.target, camera.target);
-      gl.uniform1f(ground.at.reach, reach);
-      gl.uniform1f(ground.at.floorHeight, scene.floor);
-      gl.uniform3fv(ground.at.sun, SUN);
-      gl.uniform3fv(ground.at.ground, theme.ground);
-      gl.uniform3fv(ground.at.grid, theme.grid);
-      gl.uniform1f(ground.at.dark, theme.dark ? 1 : 0);
-      gl.uniform1i(ground.at.count, casting.length);
-      gl.uniform4fv(ground.at.a, ends[0]);
-      gl.uniform4fv(ground.at.b, ends[1]);
-      gl.uniform3fv(ground.at.low, low);
-      gl.uniform3fv(ground.at.high, high);
-      gl.depthMask(false);
-      gl.drawArrays(gl.TRIANGLE_STRIP, 0, 4);
-
-      gl.useProgram(trail.made);
-      gl.uniformMatrix4fv(trail.at.viewProjection, false, matrix);
-      gl.bindVertexArray(trailArray);
-      gl.bindBuffer(gl.ARRAY_BUFFER, ribbon);
-      for (const line of scene.trails) {
-        const strip = ribbonOf(line, scene.floor + 0.002);
-        gl.bufferData(gl.ARRAY_BUFFER, strip, gl.DYNAMIC_DRAW);
-        gl.drawArrays(gl.TRIANGLE_STRIP, 0, strip.length / 7);
+      const { width, height } = target, canvas = renderer.domElement;
+      if (canvas.width < width || canvas.height < height) renderer.setSize(Math.max(canvas.width, width), Math.max(canvas.height, height), false);
+      renderer.setViewport(0, 0, width, height);
+      renderer.setScissor(0, 0, width, height);
+      renderer.setClearColor(new THREE.Color().setRGB(...theme.background, THREE.SRGBColorSpace));
+      Object.assign(eye, { fov: (camera.fov * 180) / Math.PI, aspect: width / height, near: camera.near, far: camera.far });
+      eye.position.set(...camera.eye);
+      eye.lookAt(...camera.target);
+      eye.updateProjectionMatrix();
+      Object.assign(uniforms.target, { value: camera.target });
+      for (const name of ["ground", "grid", "reach"]) uniforms[name].value = theme[name];
+      uniforms.dark.value = theme.dark ? 1 : 0;
+      for (const one of [ground, shade]) {
+        one.position.set(camera.target[0], scene.floor + (one === shade ? 0.003 : 0), camera.target[2]);
+        one.scale.set(theme.reach, 1, theme.reach);
       }
-      gl.depthMask(true);
-      gl.disable(gl.BLEND);
-
-      gl.useProgram(body.made);
-      gl.bindVertexArray(bodyArray);
-      gl.bindBuffer(gl.ARRAY_BUFFER, instances);
-      gl.bufferData(gl.ARRAY_BUFFER, scene.capsules, gl.DYNAMIC_DRAW);
-      gl.uniformMatrix4fv(body.at.viewProjection, false, matrix);
-      gl.uniform3fv(body.at.eye, camera.eye);
-      gl.uniform3fv(body.at.sun, SUN);
-      gl.uniform1f(body.at.floorHeight, scene.floor);
-      gl.uniform1f(body.at.dark, theme.dark ? 1 : 0);
-      gl.drawElementsInstanced(gl.TRIANGLES, mesh.indices.length, gl.UNSIGNED_SHORT, 0, scene.capsules.length / STRIDE);
-      gl.bindVertexArray(null);
-
+      figures(scene.capsules.subarray(0, scene.solid * STRIDE));
+      echoes(scene.capsules.subarray(scene.solid * STRIDE));
+      lay(scene.trails, scene.floor + 0.002);
+      lightUp(scene, camera, theme.dark);
+      renderer.render(world, eye);
       target.getContext("2d").drawImage(canvas, 0, canvas.height - height, width, height, 0, 0, width, height);
     }
-    return { name: "webgl", paint, lost: () => gl.isContextLost() };
+    return { name: "three", paint, lost: () => renderer.getContext().isContextLost() };
   }
 
   /* Round capsules only: a wide one as two, at its sides, and one between. */
@@ -416,24 +391,36 @@ const atmPainter = (() => {
     return { name: "flat", paint, lost: () => false };
   }
 
+  /* The library comes packed in the page; until it is there, and where it cannot be, pictures are drawn flat. */
+  const library = (async () => {
+    const packed = Uint8Array.from(atob(atmThree), (c) => c.charCodeAt(0));
+    const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+    return new Function(`${await new Response(stream).text()}; return THREE;`)();
+  })();
+
   const SLOW = 40; // milliseconds for one picture
-  let fine = null, cost = 0, pictures = 0;
   const simple = flat();
+  let fine = simple, THREE = null, cost = 0, pictures = 0;
+  function prepare() {
+    try { fine = solid(THREE); } catch (error) { console.warn("3D view without WebGL:", error); fine = simple; }
+  }
   return {
     STRIDE,
     axes,
+    /* Settles when pictures are as good as they get here. */
+    ready: library.then(
+      (loaded) => { THREE = loaded; prepare(); },
+      (error) => console.warn("3D view without three.js:", error),
+    ),
     /* Where WebGL runs on the processor, a picture in motion is drawn flat: it would stutter. A still one is not. */
     slow: () => cost > SLOW,
     paint(target, scene, camera, theme, moving) {
-      if (!fine || fine.lost()) {
-        try { fine = webgl(); } catch (error) { console.warn("3D view without WebGL:", error); fine = null; }
-        fine = fine || simple;
-      }
+      if (fine.lost()) prepare();
       const painter = moving && this.slow() ? simple : fine;
       const begin = performance.now();
       painter.paint(target, scene, camera, theme);
       // The first picture pays for the shaders.
-      if (painter === fine && pictures++) cost = cost ? 0.8 * cost + 0.2 * (performance.now() - begin) : performance.now() - begin;
+      if (painter !== simple && pictures++) cost = cost ? 0.8 * cost + 0.2 * (performance.now() - begin) : performance.now() - begin;
       return painter.name;
     },
   };

@@ -1,5 +1,5 @@
 /* The motion viewer: turns every <figure class="motion-view"> with its JSON data into panes with one time line.
-   Data layout: see atm/export/viewer.py. Needs painter.js. New fragments are brought to life by atmMotionView.mount(). */
+   Data layout: see atm/pages/viewer.py. Needs painter.js. New fragments are brought to life by atmMotionView.mount(). */
 const atmMotionView = (() => {
   "use strict";
 
@@ -85,11 +85,11 @@ const atmMotionView = (() => {
   const unit = (v) => { const n = Math.hypot(...v) || 1; return v.map((x) => x / n); };
   const cross = (a, b) => [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];
 
-  /* Which way the chest faces, across the shoulders and up the neck. */
+  /* Which way the face looks, across the shoulders and up to the head. */
   function facing(pose, body) {
-    const [left, right, neck, head] = body.face.map((j) => joint(pose, j));
-    const across = left.map((x, i) => x - right[i]), up = unit(head.map((x, i) => x - neck[i]));
-    return { forward: unit(cross(across, up)), up, neck, head };
+    const [left, right, chest, head] = body.face.map((j) => joint(pose, j));
+    const across = left.map((x, i) => x - right[i]), up = unit(head.map((x, i) => x - chest[i]));
+    return { forward: unit(cross(across, up)), up, head };
   }
 
   function weighted(pose, terms) {
@@ -104,8 +104,8 @@ const atmMotionView = (() => {
       into.push(...weighted(pose, a), ra, ...weighted(pose, b), rb, ...colourOf(figure.colours[side]), flatness);
       into.push(...weighted(pose, acrossA), ...weighted(pose, acrossB));
     }
-    const { forward, up, neck, head } = facing(pose, figure.body);
-    const root = head.map((h, k) => neck[k] + (h - neck[k]) * nose.up + forward[k] * nose.out);
+    const { forward, up, head } = facing(pose, figure.body);
+    const root = head.map((h, k) => h + up[k] * nose.up + forward[k] * nose.out);
     const tip = root.map((x, k) => x + (forward[k] - 0.5 * up[k]) * nose.length);
     into.push(...root, nose.radius, ...tip, nose.radius * 0.8, ...colourOf(figure.colours.middle), flatness, 0, 0, 0, 0, 0, 0);
   }
@@ -440,6 +440,7 @@ const atmMotionView = (() => {
     for (const host of root.querySelectorAll(".motion-view:not([data-ready])")) views.add(start(host));
   }
 
+  atmPainter.ready.then(() => views.forEach((view) => view.draw(!atmPainter.slow())));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => views.forEach((view) => view.touch()));
   addEventListener("beforeprint", () => views.forEach((view) => view.draw(true)));
   new MutationObserver(() => views.forEach((view) => view.touch()))

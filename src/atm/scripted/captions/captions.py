@@ -48,7 +48,7 @@ _SUBJECTS = (
 
 
 def describe(program: Program, rng: np.random.Generator, n: int = 3) -> list[str]:
-    """Different captions of one program.
+    """Return different captions of one program.
 
     One of them (not always the first) tells everything that the program says: what, how often, which side, which
     direction, how fast. Others may leave out numbers or the speed, as people do. Lower case, with or without a full
@@ -97,8 +97,8 @@ class Clause:
 
 
 def _groups(actions: tuple[Action, ...]) -> list[tuple[tuple[Action, ...], Action | None]]:
-    """The actions, with a pair like (sit_down, stand_up) that is done again and again as one group; and what came
-    before each group."""
+    """Return the actions, with a pair like (sit_down, stand_up) that is done again and again as one group; and what
+    came before each group."""
     groups, i = [], 0
     while i < len(actions):
         before = actions[i - 1] if i else None
@@ -175,7 +175,7 @@ def _many(clauses: list[Clause], subject: Subject, rng: np.random.Generator) -> 
 
 
 def inflect(verb: str, form: Form) -> str:
-    """The third person ("walks"), the participle ("walking") or the verb as it is ("walk")."""
+    """Return the third person ("walks"), the participle ("walking") or the verb as it is ("walk")."""
     if form == "walk":
         return verb
     if form == "walks":

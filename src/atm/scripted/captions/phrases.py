@@ -66,7 +66,7 @@ def number(value: int, rng: np.random.Generator) -> str:
 
 
 def times(count: int, rng: np.random.Generator) -> str:
-    """How often, as an adverb."""
+    """Return how often, as an adverb."""
     if count == 1:
         return "once"
     if count == 2 and rng.random() < 0.7:
@@ -75,12 +75,12 @@ def times(count: int, rng: np.random.Generator) -> str:
 
 
 def vague_times(count: int) -> str:
-    """How often, as people say who did not count."""
+    """Return how often, as people say who did not count."""
     return {1: "once", 2: "a couple of times"}.get(count, "a few times" if count <= 5 else "several times")
 
 
 def phrase(action: Action, detail: Detail, rng: np.random.Generator, after: Action | None = None) -> str:
-    """One way to say what is done.
+    """Return one way to say what is done.
 
     Args:
         action: what is said.
@@ -113,12 +113,12 @@ _Describe = Callable[[Words], Ways]
 
 
 def _steps(w: Words, kind: str = "") -> str:
-    """How many steps."""
+    """Return how many steps."""
     return f"one {kind}step" if w.action.count == 1 else f"{w.n} {kind}steps"
 
 
 def _vague(w: Words, kind: str = "") -> str:
-    """How many steps, as people say who did not count."""
+    """Return how many steps, as people say who did not count."""
     count = w.action.count or 0
     if count <= 2:
         return f"a {kind}step" if count == 1 else f"a couple of {kind}steps"
@@ -205,12 +205,12 @@ def _go(w: Words) -> str:
 
 
 def _kind_of_step(w: Words) -> str:
-    """Who "takes steps" walks, unless it is said."""
+    """Return who "takes steps" walks, unless it is said."""
     return "" if w.action.verb == "walk" else "running "
 
 
 def _clock(side: str) -> str:
-    """Seen from above."""
+    """Return seen from above."""
     return "counterclockwise" if side == "left" else "clockwise"
 
 

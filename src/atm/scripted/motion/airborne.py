@@ -3,7 +3,9 @@
 import numpy as np
 
 from atm.scripted.motion.body import SIDES, TOE_AHEAD_OF_PELVIS
-from atm.scripted.motion.score import GRAVITY, PACE, Score
+from atm.scripted.motion.cycles import move
+from atm.scripted.motion.gestures import ARM
+from atm.scripted.motion.score import GRAVITY, PACE, Score, minimum_jerk
 from atm.scripted.program import Action
 
 _TOE_OFF_PITCH = -46.0
@@ -23,6 +25,9 @@ def jump(score: Score, action: Action) -> None:
     if count > 3:
         rise *= 0.85
     depth = rng.uniform(0.19, 0.26) * (0.85 if forward else 1.0)
+    if count == 1:
+        # Who jumps once gathers for it.
+        rise, depth = rise * rng.uniform(1.0, 1.5), depth * rng.uniform(1.0, 1.35)
     air = rng.uniform(0.45, 0.60) if forward else 0.0
     before, after = (0.17, 0.20) if forward else (0.045, -0.045)
 
@@ -71,8 +76,6 @@ def jump(score: Score, action: Action) -> None:
     for off, land, there in flights:
         _feet_in_flight(score, body, off, land, origin + score.local(0.0, there), push)
     _jump_trunk_and_arms(score, start, flights, down, push, dip, recover, forward)
-    if not forward:
-        score.pulse("head_pitch", -rng.uniform(2, 8), start + 0.3 * down, 0.5, 0.8)
     score.now = landed + dip + 0.55 * recover
 
 
@@ -100,36 +103,35 @@ def _feet_in_flight(
 
 
 def _jump_trunk_and_arms(score, start, flights, down, push, dip, recover, forward) -> None:
-    rng = score.rng
-    lean = rng.uniform(19, 29)
-    swing_up = rng.uniform(55, 120)
-    moment = start
+    """Trunk, head and arms of a captured jump; of several, each goes over into the next while the body sinks."""
+    rng, style, t = score.rng, score.style, score.times
+    name = "leap" if forward else "jump"
+    size = {"head_pitch": 0.8, "chest_lean": 0.9, "pelvis_tilt": 0.8}
+    late = [rng.uniform(0.0, 0.03) for _ in SIDES]
+    mine = {f"{side}_{joint}": rng.uniform(-4, 4) for side in SIDES for joint in ARM}
+    total: dict[str, np.ndarray] = {}
+    begin = start
     for i, (off, land, _) in enumerate(flights):
-        deep = off - push
-        fall = deep - moment
-        score.bend(lean * (1 if i == 0 else 0.8), 0.5, moment, fall)
-        score.bend(8.0 if forward else 1.0, 0.3, deep - 0.02, push + 0.08)
-        score.to("head_pitch", 6, moment, fall)
-        score.to("head_pitch", -4, deep, push + 0.1)
+        last = i == len(flights) - 1
+        next_low = land + dip if last else flights[i + 1][0] - push
+        marks = [begin, off - push, off, land, next_low, next_low + recover]
+        share = np.ones_like(t)
+        if i:
+            share = minimum_jerk((t - begin) / (off - push - begin))
+        if not last:
+            share = share - minimum_jerk((t - land) / (next_low - land))
         for k, side in enumerate(SIDES):
-            mine = (1, -1)[k] * rng.uniform(1, 4)
-            late = k * rng.uniform(0.0, 0.03)
-            # Arms hang from a leaning chest: what looks like 40 back in the world is less in the chest's frame.
-            score.to(f"{side}_arm_flex", -28 + mine, moment + 0.03 + late, fall)
-            score.to(f"{side}_elbow", 24 + mine, moment + late, fall)
-            score.to(f"{side}_arm_flex", swing_up + 2 * mine, deep - 0.06 + late, push + 0.14)
-            score.to(f"{side}_arm_abd", 16 + mine, deep + late, push)
-            score.to(f"{side}_elbow", 38 + mine, deep + late, push)
-            score.to(f"{side}_arm_flex", 40 + mine, off + 0.16, land - off)
-        moment = land
-    score.bend(rng.uniform(16, 26), 0.5, moment - 0.06, dip + 0.06)
-    score.bend(0.0, 0.5, moment + dip, recover)
-    score.to("head_pitch", rng.uniform(-2, 5), moment + dip, recover)
-    for i, side in enumerate(SIDES):
-        score.to(f"{side}_arm_flex", score.style.arm_flex[i] - 8, moment + 0.05, dip + 0.6 * recover)
-        score.to(f"{side}_arm_flex", score.style.arm_flex[i], moment + dip + 0.5 * recover, 0.6)
-        score.to(f"{side}_arm_abd", score.style.arm_abd[i], moment + 0.1 + 0.04 * i, dip + recover)
-        score.to(f"{side}_elbow", score.style.elbow[i], moment + 0.1, dip + recover)
+            for signal, values in move(name, [mark + late[k] for mark in marks], t).items():
+                channel = f"{side}_{signal}" if signal in ARM else signal
+                if signal in ARM or k == 0:
+                    total[channel] = total.get(channel, 0.0) + share * values
+        begin = land
+    end = begin + dip + recover
+    weight = score.window(start - 0.05, end + 0.15, 0.25, 0.6 * recover)
+    for channel, values in total.items():
+        calm = score[channel]
+        share = style.vivid * size.get(channel, 1.0)
+        score.play(channel, calm + share * (values - calm) + mine.get(channel, 0.0), weight)
 
 
 def hop(score: Score, action: Action) -> None:
@@ -224,4 +226,4 @@ def hop(score: Score, action: Action) -> None:
     for i, arm in enumerate(SIDES):
         score.to(f"{arm}_arm_abd", style.arm_abd[i], put + 0.05, 0.55)
         score.to(f"{arm}_elbow", style.elbow[i], put, 0.55)
-    score.now = put + 0.42
+    score.now = put + 0.42 * (0.4 + 0.6 * pace)

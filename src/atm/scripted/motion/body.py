@@ -24,41 +24,41 @@ COLLAR, SHOULDER, ELBOW, WRIST = (13, 14), (16, 17), (18, 19), (20, 21)
 
 # Offset of a joint from its parent in a standing body; the lengths are then made exact.
 _STANDING_OFFSETS = {
-    1: (0.060, -0.084, 0.0),
-    2: (-0.068, -0.086, 0.002),
-    3: (0.003, 0.128, -0.029),
-    6: (0.003, 0.142, 0.014),
-    9: (0.002, 0.049, 0.030),
+    1: (0.0594, -0.0841, -0.0041),
+    2: (-0.0680, -0.0863, -0.0019),
+    3: (0.0027, 0.1271, -0.0341),
+    6: (0.005, 0.140, 0.025),
+    9: (0.001, 0.046, 0.033),
     12: (0.001, 0.218, -0.019),
     13: (0.074, 0.114, -0.020),
     14: (-0.076, 0.120, -0.019),
     15: (-0.003, 0.076, 0.070),
-    16: (0.116, 0.038, -0.048),
-    17: (-0.109, 0.023, -0.051),
+    16: (0.1246, 0.0414, -0.0092),
+    17: (-0.1161, 0.0401, -0.0058),
 }
 OFFSETS = {
     joint: np.array(offset) / np.linalg.norm(offset) * BONES[joint] for joint, offset in _STANDING_OFFSETS.items()
 }
 
-FLAT_FOOT_DEGREES = 25.0
+FLAT_FOOT_DEGREES = 21.0
 """The bone from ankle to toe points this far below the horizontal when the sole lies flat."""
 SOLE_LENGTH = np.array([0.05 + BONES[TOE[i]] * np.cos(np.radians(FLAT_FOOT_DEGREES)) for i in (0, 1)])
 """From heel (5 cm behind the ankle) to toe, metres."""
-STANDING_HEIGHT = 0.952
-"""Height of the pelvis joint of a standing body, metres."""
-TOE_AHEAD_OF_PELVIS = 0.055
+TOE_AHEAD_OF_PELVIS = 0.045
 """Where the soles stand under a standing body, metres."""
 
-_SPINE_BLEND = (0.25, 0.6)
-_STRAIGHTEST_KNEE = 7.0
-"""A standing leg keeps this bend, degrees: an anatomically straight leg of this skeleton reads as a little bent."""
-_STRAIGHTEST_SWING = 4.0
+SPINE_BLEND = ((0.4, 0.85, 0.55), (0.6, 1.0, 0.9))
+"""Part of the way from the pelvis' to the chest's yaw, pitch and roll that the second and the third joint of the spine
+have gone, as in captured people."""
+_STRAIGHTEST_KNEE = 5.0
+"""A standing leg keeps this bend, degrees."""
+_STRAIGHTEST_SWING = 3.5
 """A swinging leg may be straighter."""
 
 _TRUNK = ("root_x", "root_y", "root_z", "pelvis_yaw", "pelvis_tilt", "pelvis_roll")
 _UPPER = ("chest_yaw", "chest_lean", "chest_side", "head_yaw", "head_pitch", "head_side")
 _ARM = ("arm_flex", "arm_abd", "arm_turn", "elbow", "hold", "hold_x", "hold_y", "hold_z")
-_LEG = ("foot_x", "foot_y", "foot_z", "foot_yaw", "foot_pitch")
+_LEG = ("knee_out", "foot_x", "foot_y", "foot_z", "foot_yaw", "foot_pitch")
 
 CHANNELS = _TRUNK + _UPPER + tuple(f"{side}_{name}" for side in SIDES for name in _ARM + _LEG)
 """Columns of a channel table. Metres and degrees.
@@ -66,8 +66,8 @@ CHANNELS = _TRUNK + _UPPER + tuple(f"{side}_{name}" for side in SIDES for name i
 `*_yaw`: about the vertical, absolute, + turned left. `pelvis_tilt`, `chest_lean`, `head_pitch`: + forward.
 `pelvis_roll`: + left side up; `chest_side`, `head_side`: + to the left. Arms are relative to the chest: `arm_flex`
 forward, `arm_abd` outward, `arm_turn` forearm inward, `elbow` 0 straight. `hold` in 0..1 pulls the wrist to the point
-`hold_x, hold_y, hold_z`. `foot_*` is the sole at the toe; `foot_pitch` + lifts the toes about the heel, - lifts the
-heel about the toes.
+`hold_x, hold_y, hold_z`. `knee_out` turns the knee outward about the line from hip to ankle. `foot_*` is the sole at
+the toe; `foot_pitch` + lifts the toes about the heel, - lifts the heel about the toes.
 """
 COLUMN = {name: i for i, name in enumerate(CHANNELS)}
 
@@ -85,7 +85,7 @@ def joints_from_channels(channels: np.ndarray) -> np.ndarray:
     joints = np.zeros((len(channels), HUMANML3D.n_joints, 3))
 
     pelvis_angles = (c["pelvis_yaw"], c["pelvis_tilt"], c["pelvis_roll"])
-    pelvis_turn = _rotation(*pelvis_angles)
+    pelvis_turn = rotation(*pelvis_angles)
     chest_angles = (c["chest_yaw"], c["chest_lean"], -c["chest_side"])
     hips = [pelvis_turn @ OFFSETS[HIP[i]] for i in (0, 1)]
     soles = [_sole(c, i) for i in (0, 1)]
@@ -94,12 +94,13 @@ def joints_from_channels(channels: np.ndarray) -> np.ndarray:
 
     joints[:, PELVIS] = root
     joints[:, SPINE1] = root + pelvis_turn @ OFFSETS[SPINE1]
-    for joint, parent, weight in ((SPINE2, SPINE1, _SPINE_BLEND[0]), (SPINE3, SPINE2, _SPINE_BLEND[1])):
-        turn = _rotation(*(p + weight * (q - p) for p, q in zip(pelvis_angles, chest_angles, strict=True)))
+    for joint, parent, shares in ((SPINE2, SPINE1, SPINE_BLEND[0]), (SPINE3, SPINE2, SPINE_BLEND[1])):
+        angles = zip(shares, pelvis_angles, chest_angles, strict=True)
+        turn = rotation(*(below + share * (above - below) for share, below, above in angles))
         joints[:, joint] = joints[:, parent] + turn @ OFFSETS[joint]
-    chest_turn = _rotation(*chest_angles)
+    chest_turn = rotation(*chest_angles)
     joints[:, NECK] = joints[:, SPINE3] + chest_turn @ OFFSETS[NECK]
-    head_turn = _rotation(c["head_yaw"], c["head_pitch"], -c["head_side"])
+    head_turn = rotation(c["head_yaw"], c["head_pitch"], -c["head_side"])
     joints[:, HEAD] = joints[:, NECK] + head_turn @ OFFSETS[HEAD]
 
     for i in (0, 1):
@@ -111,8 +112,8 @@ def joints_from_channels(channels: np.ndarray) -> np.ndarray:
     return joints
 
 
-def _rotation(yaw: np.ndarray, pitch: np.ndarray, roll: np.ndarray) -> np.ndarray:
-    """Ry(yaw) Rx(pitch) Rz(roll) in degrees, (T, 3, 3)."""
+def rotation(yaw: np.ndarray, pitch: np.ndarray, roll: np.ndarray) -> np.ndarray:
+    """Return ry(yaw) Rx(pitch) Rz(roll) in degrees, (T, 3, 3)."""
     (cy, sy), (cp, sp), (cr, sr) = ((np.cos(a), np.sin(a)) for a in (np.radians(b) for b in (yaw, pitch, roll)))
     matrix = np.empty((*np.broadcast(yaw, pitch, roll).shape, 3, 3))
     matrix[..., 0, 0] = cy * cr + sy * sp * sr
@@ -128,7 +129,7 @@ def _rotation(yaw: np.ndarray, pitch: np.ndarray, roll: np.ndarray) -> np.ndarra
 
 
 def _sole(c: dict[str, np.ndarray], i: int) -> tuple[np.ndarray, np.ndarray]:
-    """Ankle and toe of one foot where its channels put it, before the leg is asked whether it reaches."""
+    """Return ankle and toe of one foot where its channels put it, before the leg is asked whether it reaches."""
     side = SIDES[i]
     yaw, pitch = np.radians(c[f"{side}_foot_yaw"]), np.radians(c[f"{side}_foot_pitch"])
     forward = np.stack([np.sin(yaw), np.zeros_like(yaw), np.cos(yaw)], axis=-1)
@@ -143,13 +144,27 @@ def _sole(c: dict[str, np.ndarray], i: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _leg_reach(i: int, knee_degrees: float = _STRAIGHTEST_KNEE) -> float:
-    """Distance from hip to ankle with the knee bent so far."""
+    """Return distance from hip to ankle with the knee bent so far."""
     thigh, shank = BONES[KNEE[i]], BONES[ANKLE[i]]
     return float(np.sqrt(thigh**2 + shank**2 + 2 * thigh * shank * np.cos(np.radians(knee_degrees))))
 
 
+def height_over_feet(pose: np.ndarray, knee_degrees: float) -> float:
+    """Return height of the pelvis, for one row of channels, at which the straighter leg's knee is bent so far."""
+    return float(min(heights_over_feet(pose[None], i, knee_degrees)[0] for i in (0, 1)))
+
+
+def heights_over_feet(poses: np.ndarray, i: int, knee_degrees: float) -> np.ndarray:
+    """Return height of the pelvis, for each row of channels, at which one leg (0 left, 1 right) is bent so far."""
+    c = {name: poses[:, k] for name, k in COLUMN.items()}
+    hip = rotation(c["pelvis_yaw"], c["pelvis_tilt"], c["pelvis_roll"]) @ OFFSETS[HIP[i]]
+    ankle = _sole(c, i)[0]
+    across = np.hypot(c["root_x"] + hip[:, 0] - ankle[:, 0], c["root_z"] + hip[:, 2] - ankle[:, 2])
+    return ankle[:, 1] - hip[:, 1] + np.sqrt(np.maximum(_leg_reach(i, knee_degrees) ** 2 - across**2, 0.01))
+
+
 def _overreach(root: np.ndarray, hips: list[np.ndarray], soles: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-    """How far the pelvis has to come down for the standing feet to stay where they stand, (T,)."""
+    """Return how far the pelvis has to come down for the standing feet to stay where they stand, (T,)."""
     too_high = np.zeros(len(root))
     for i in (0, 1):
         ankle, toe = soles[i]
@@ -166,11 +181,11 @@ def _overreach(root: np.ndarray, hips: list[np.ndarray], soles: list[tuple[np.nd
 def _leg(
     hip: np.ndarray, sole: tuple[np.ndarray, np.ndarray], c: dict[str, np.ndarray], i: int, pelvis_turn: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Knee, ankle and toe; the knee bends about a hinge between the pelvis' left and the foot's."""
+    """Return knee, ankle and toe; the knee bends about a hinge between the pelvis' left and the foot's."""
     ankle, toe = sole
     yaw = np.radians(c[f"{SIDES[i]}_foot_yaw"])
     foot_left = np.stack([np.cos(yaw), np.zeros_like(yaw), -np.sin(yaw)], axis=-1)
-    hinge = 0.5 * pelvis_turn[:, :, 0] + 0.5 * foot_left
+    out = np.radians(c[f"{SIDES[i]}_knee_out"])[:, None]
     thigh, shank = BONES[KNEE[i]], BONES[ANKLE[i]]
     line = ankle - hip
     distance = np.linalg.norm(line, axis=-1, keepdims=True)
@@ -178,12 +193,20 @@ def _leg(
     reached = np.clip(distance, abs(thigh - shank) + 0.12, _leg_reach(i, _STRAIGHTEST_SWING))
     moved = line * (reached / distance - 1)
     ankle, toe, line = ankle + moved, toe + moved, line + moved
-    knee = hip + _bend(line, reached, np.cross(line, hinge), thigh, shank)
-    return knee, ankle, toe
+    pole = knee_pole(line, pelvis_turn, foot_left)
+    side = np.cross(line / np.linalg.norm(line, axis=-1, keepdims=True), pole)
+    pole = pole * np.cos(out) + side * np.sin(out) * (-1, 1)[i]
+    return hip + _bend(line, reached, pole, thigh, shank), ankle, toe
+
+
+def knee_pole(line: np.ndarray, pelvis_turn: np.ndarray, foot_left: np.ndarray) -> np.ndarray:
+    """Return unit vector across the line from hip to ankle in which the knee bends, halfway between pelvis and foot."""
+    pole = np.cross(line, 0.5 * pelvis_turn[:, :, 0] + 0.5 * foot_left)
+    return pole / np.maximum(np.linalg.norm(pole, axis=-1, keepdims=True), 1e-9)
 
 
 def _bend(line, distance, pole, first: float, second: float) -> np.ndarray:
-    """Vector from the first joint to the middle one, for two bones that span `line`, bent towards `pole`."""
+    """Return vector from the first joint to the middle one, for two bones that span `line`, bent towards `pole`."""
     along = line / distance
     pole = pole - along * np.sum(pole * along, axis=-1, keepdims=True)
     pole = pole / np.maximum(np.linalg.norm(pole, axis=-1, keepdims=True), 1e-9)
@@ -195,11 +218,11 @@ def _arm(joints: np.ndarray, c: dict[str, np.ndarray], i: int, chest_turn: np.nd
     side, outward = SIDES[i], (1, -1)[i]
     flex, abd, turn, elbow = (c[f"{side}_{name}"] for name in ("arm_flex", "arm_abd", "arm_turn", "elbow"))
     zero = np.zeros_like(flex)
-    # The shoulder rises with the arm: up to 20 degrees at the collar bone.
-    raised = 10 * (1 - np.cos(np.radians(flex)) * np.cos(np.radians(abd)))
-    shoulder = np.einsum("tij,tjk,k->ti", chest_turn, _rotation(zero, zero, outward * raised), OFFSETS[SHOULDER[i]])
+    # The shoulder rises with an arm that is raised higher than it swings: up to 15 degrees at the collar bone.
+    raised = 10 * np.maximum(0.5 - np.cos(np.radians(flex)) * np.cos(np.radians(abd)), 0.0)
+    shoulder = np.einsum("tij,tjk,k->ti", chest_turn, rotation(zero, zero, outward * raised), OFFSETS[SHOULDER[i]])
     joints[:, SHOULDER[i]] = joints[:, COLLAR[i]] + shoulder
-    upper_turn = chest_turn @ _rotation(zero, -flex, outward * abd) @ _rotation(-outward * turn, zero, zero)
+    upper_turn = chest_turn @ rotation(zero, -flex, outward * abd) @ rotation(-outward * turn, zero, zero)
     upper, fore = BONES[ELBOW[i]], BONES[WRIST[i]]
     bend = np.radians(elbow)
     down = np.stack([zero, -np.cos(bend), np.sin(bend)], axis=-1)

@@ -3,12 +3,12 @@
 import numpy as np
 
 from atm.scripted.motion.body import SIDES, TOE_AHEAD_OF_PELVIS
+from atm.scripted.motion.cycles import move
 from atm.scripted.motion.footfall import FLAT, Step, swing
-from atm.scripted.motion.gestures import place_arm, rest_arm
+from atm.scripted.motion.gestures import ARM, place_arm, rest_arm, resting_arm
 from atm.scripted.motion.score import PACE, Score
 from atm.scripted.program import Action
 
-_SEAT_DROP = 0.375
 _SEAT_BACK = 0.33
 _LYING_HEIGHT = 0.115
 
@@ -50,20 +50,14 @@ def _sit_down_once(score: Score, action: Action) -> None:
     def at(u: float) -> float:
         return start + u * whole
 
-    lean = rng.uniform(40, 50)
-    score.bend(lean, 0.65, at(0.0), 0.56 * whole)
-    score.to("head_pitch", 0.35 * lean, at(-0.02), 0.54 * whole)
+    drop = rng.uniform(0.36, 0.42)
+    score.seat = drop
     score.shift(0, -_SEAT_BACK, at(0.02), 0.76 * whole)
-    score.by("root_y", -_SEAT_DROP, at(0.16), 0.64 * whole)
+    score.by("root_y", -drop, at(0.16), 0.64 * whole)
     score.pulse("root_y", -0.008, at(0.78), 0.09 * whole, 0.14 * whole)
-    score.bend(rng.uniform(2, 6), -2.6, at(0.66), 0.46 * whole)
-    score.to("head_pitch", rng.uniform(0, 6), at(0.62), 0.50 * whole)
     score.unbalance(at(0.0), 0.5 * whole, 0.55 * whole)
     score.posture = "seated"
-    for i, side in enumerate(SIDES):
-        forward = 88 + (1, -1)[i] * rng.uniform(1, 4)
-        place_arm(score, side, (forward, 8, 14, rng.uniform(24, 34)), at(0.05) + 0.04 * i, 0.55 * whole)
-        rest_arm(score, side, at(0.66) + 0.05 * i, 0.50 * whole)
+    _play_captured(score, "sit", [at(u) for u in (-0.12, 0.28, 0.68, 1.08)], at(0.0), at(1.05), 0.22 * whole)
     score.now = at(1.06)
 
 
@@ -74,25 +68,41 @@ def _stand_up_once(score: Score, action: Action) -> None:
     def at(u: float) -> float:
         return start + u * whole
 
-    lean = rng.uniform(38, 46)
-    score.bend(lean, 0.6, at(0.0), 0.40 * whole)
-    score.to("head_pitch", 0.3 * lean, at(-0.02), 0.38 * whole)
     score.shift(0, _SEAT_BACK, at(0.20), 0.78 * whole)
-    score.by("root_y", _SEAT_DROP, at(0.26), 0.66 * whole)
-    score.bend(0.0, 0.5, at(0.42), 0.48 * whole)
-    score.pulse("chest_lean", -2.5, at(0.84), 0.16 * whole, 0.30 * whole)
-    score.to("head_pitch", rng.uniform(-2, 5), at(0.42), 0.50 * whole)
+    score.by("root_y", score.seat, at(0.26), 0.66 * whole)
     score.unbalance(at(0.0), 0.4 * whole, 0.6 * whole)
     score.posture = "standing"
+    _play_captured(score, "rise", [at(u) for u in (-0.03, 0.38, 0.80, 1.21)], at(-0.05), at(1.08), 0.20 * whole)
+    score.now = at(1.02)
+
+
+def _play_captured(score: Score, name: str, landmarks: list[float], start: float, end: float, ease: float) -> None:
+    """Trunk, head and arms of a captured move, from the pose that is left to that of the posture reached."""
+    style, times = score.style, score.times
+    weight = score.window(start, end, ease, 1.6 * ease)
+    middle, seconds = start + ease, max(end - start - 2.6 * ease, 0.1)
+    curves = move(name, landmarks, times)
+    seated = score.posture == "seated"
+    after = {
+        "pelvis_tilt": style.tilt - (16.0 if seated else 0.0),
+        "chest_lean": style.lean + (6.0 if seated else 0.0),
+        "head_pitch": style.head_pitch + score.rng.uniform(-2, 2),
+    }
+    for channel, value in after.items():
+        calm = 0.5 * (score[channel] + value)
+        size = style.vivid * (0.7 if channel == "head_pitch" else 1.0)
+        score.play(channel, calm + size * (curves[channel] - calm), weight, (value, middle, seconds))
     for i, side in enumerate(SIDES):
-        forward = 72 + (1, -1)[i] * rng.uniform(1, 4)
-        place_arm(score, side, (forward, 9, 16, rng.uniform(26, 36)), at(0.02) + 0.04 * i, 0.42 * whole)
-        rest_arm(score, side, at(0.46) + 0.05 * i, 0.60 * whole)
-    score.now = at(1.0)
+        late = 0.04 * i * score.rng.uniform(0.3, 1.0)
+        arm = move(name, [moment + late for moment in landmarks], times)
+        for name_, value in zip(ARM, resting_arm(score, side), strict=True):
+            # The two arms are never quite alike.
+            mine = (1, -1)[i] * score.rng.uniform(0, 5)
+            score.play(f"{side}_{name_}", arm[name_] + mine, weight, (value, middle, seconds))
 
 
 def _lie_down_once(score: Score, action: Action) -> None:
-    """Squat, seat on the floor with a hand behind, roll the back down, stretch one leg and then the other."""
+    """Return squat, seat on the floor with a hand behind, roll the back down, stretch one leg and then the other."""
     rng = score.rng
     start, whole = score.now, 4.3 * rng.uniform(*PACE[action.speed])
 
@@ -220,10 +230,10 @@ def _get_up_once(score: Score, action: Action) -> None:
     # And up.
     score.posture = "standing"
     score.shift(0, 0.13, at(0.68), 0.28 * whole)
-    score.to("root_y", 0.949, at(0.66), 0.30 * whole)
     score.bend(0.0, 0.5, at(0.70), 0.30 * whole)
+    score.stand_tall(at(0.66), 0.30 * whole)
     score.pulse("chest_lean", -2.0, at(0.94), 0.12 * whole, 0.16 * whole)
-    score.to("head_pitch", rng.uniform(-2, 5), at(0.70), 0.28 * whole)
+    score.to("head_pitch", score.style.head_pitch + rng.uniform(-2, 2), at(0.70), 0.28 * whole)
     for i, side in enumerate(SIDES):
         rest_arm(score, side, at(0.72) + 0.05 * i, 0.28 * whole)
     score.now = at(0.99)

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from atm.scripted.motion.body import SIDES, STANDING_HEIGHT, TOE_AHEAD_OF_PELVIS
-from atm.scripted.motion.cycles import BACKWARD as BACKWARD_CYCLE
-from atm.scripted.motion.cycles import RUN, WALK, Cycle, series
-from atm.scripted.motion.footfall import BACKWARD, RUNNING, WALKING, Step, SwingShape, swing
-from atm.scripted.motion.score import GRAVITY, Score, minimum_jerk_integral
+from atm.scripted.motion.body import CHANNELS, COLUMN, SIDES, TOE_AHEAD_OF_PELVIS, heights_over_feet
+from atm.scripted.motion.cycles import Cycle, running, walking
+from atm.scripted.motion.footfall import BACKWARD, Step, SwingShape, captured_swing, standing_yaw, swing
+from atm.scripted.motion.score import GRAVITY, Score, Style, minimum_jerk_integral
 from atm.scripted.motion.stepping import sideways
 from atm.scripted.program import Action
 
@@ -26,10 +25,13 @@ SPEEDS = {
 """Metres per second at full speed; the ranges of one kind do not overlap. Few steps do not reach full speed."""
 DEFAULT_STEPS = 4
 
-_STRIDES = (0.0, 1.09, 1.29, 1.39, 1.49, 1.64)
-_PELVIS_HEIGHTS = (STANDING_HEIGHT, 0.942, 0.925, 0.913, 0.903, 0.884)
-"""The highest mean pelvis from which no leg is over-stretched, by length of stride (two steps), metres."""
-_RUNNING_HEIGHT = 0.919
+_STANCE_KNEE = 4.0
+"""The pelvis is carried as high as leaves this bend in the most stretched standing leg, degrees."""
+_RUNNING_HEIGHT = 0.925
+"""Who runs bends the knees more than that, metres."""
+_FURTHER_AHEAD = 0.02
+"""Walking feet land so much further ahead than captured ones, metres: stances are then as far behind as ahead, and the
+pelvis is carried as high as captured ones are."""
 _STOPPING_REACH = 0.45
 """The body may go on by so much after the last but one foot has landed, metres; a leg reaches no further."""
 
@@ -45,37 +47,47 @@ class Gait:
     """Metres per second at full speed."""
     step_time: float
     """Seconds from one landing to the next."""
+    cycle: Cycle
+    """The person's own at this speed."""
+    shapes: tuple[SwingShape, SwingShape]
+    """How the left and the right foot swing."""
 
     @property
     def step_length(self) -> float:
         return self.speed * self.step_time
 
     @property
-    def cycle(self) -> Cycle:
-        return RUN if self.running else WALK if self.sign > 0 else BACKWARD_CYCLE
-
-    @property
-    def shape(self) -> SwingShape:
-        return BACKWARD if self.sign < 0 else RUNNING if self.running else WALKING
-
-    @property
-    def sole_ahead(self) -> float:
-        """How far ahead of the mean pelvis the sole is in the middle of a stance, metres."""
-        return 0.10 if self.running else 0.144 if self.sign > 0 else 0.05
+    def stance(self) -> float:
+        """Time that a foot stands, in step times."""
+        return 2 * (1 - self.cycle.swing)
 
     @property
     def mid_stance(self) -> float:
         """Time from landing to the middle of the stance, in step times."""
-        return 0.3 if self.running else 0.5
+        return 0.5 if self.sign < 0 else 0.5 * self.stance
+
+    def sole_ahead(self, foot: int) -> float:
+        """Return how far ahead of the mean pelvis the sole is in the middle of a stance, metres."""
+        if self.sign < 0:
+            return 0.05
+        # As the ankle goes over it: the middle part of the captured stance, without the travel of the pelvis.
+        phase = np.linspace(0.3, 0.7, 5) * 0.5 * self.stance
+        place = self.cycle(f"{SIDES[foot]}_foot_ahead", phase) + self.cycle("forward", phase + 0.5 * foot)
+        travel = 2 * self.step_length * (phase - 0.5 * self.mid_stance)
+        return float(np.mean(0.01 * place + travel)) + (0.0 if self.running else _FURTHER_AHEAD)
+
+    def half_width(self, foot: int) -> float:
+        """Return how far beside the path the foot stands, metres."""
+        phase = np.linspace(0.3, 0.7, 5) * 0.5 * self.stance
+        sway = (1, -1)[foot] * self.cycle("left", phase + 0.5 * foot)
+        return float(np.clip(0.01 * np.mean(self.cycle(f"{SIDES[foot]}_foot_out", phase) + sway), 0.004, 0.07))
 
     @property
     def vigour(self) -> float:
-        """How much of the measured lift and pitch of the foot a step of this speed has."""
+        """How much of the shape's lift and pitch of the foot a step of this speed has."""
         if self.sign < 0:
             return float(np.clip(0.6 + 0.5 * self.speed, 0.7, 1.2))
-        if self.running:
-            return float(np.clip(self.speed / 2.94, 0.7, 1.1))
-        return float(np.clip((17 + 62 * self.speed) / 92, 0.62, 1.15))
+        return float(np.clip(0.45 + 0.55 * self.speed / 3.2, 0.65, 1.1)) if self.running else 1.0
 
 
 @dataclass(frozen=True)
@@ -100,17 +112,17 @@ class Path:
         return float(self.way(self.end))
 
     def way(self, at: np.ndarray | float) -> np.ndarray | float:
-        """Metres travelled at a time; both ramps of the speed are minimum-jerk."""
+        """Return metres travelled at a time; both ramps of the speed are minimum-jerk."""
         at = np.asarray(at, dtype=float)
         up = self.rise * minimum_jerk_integral((at - self.begin) / self.rise)
         return self.speed * (up - self.fall * minimum_jerk_integral((at - self.end + self.fall) / self.fall))
 
     def liveliness(self, times: np.ndarray, early: float = 0.0) -> np.ndarray:
-        """Share of the full speed, 0 to 1."""
+        """Return share of the full speed, 0 to 1."""
         return np.clip(np.gradient(self.way(times + early), times) / self.speed, 0, 1)
 
     def place(self, along: np.ndarray | float, left: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
-        """World x, z (..., 2) and heading in radians beside the path; beyond its ends it goes on straight."""
+        """Return world x, z (..., 2) and heading in radians beside the path; beyond its ends it goes on straight."""
         along = np.asarray(along, dtype=float)
         inside = np.clip(along, 0, self.total)
         beyond = along - inside
@@ -141,9 +153,7 @@ def locomotion(score: Score, action: Action) -> None:
     path = _draw_path(score, gait, turn, land)
     steps = _footfalls(score, gait, path, lift, land)
     for step in steps:
-        # A short step of a run is walked.
-        shape = WALKING if gait.running and gait.sign > 0 and step.vigour < 0.5 else gait.shape
-        swing(score, step, shape, gait.step_time)
+        swing(score, step, gait.shapes[step.foot], gait.step_time)
     phase = _phase(score, gait, land, steps[0].foot)
     _pelvis(score, gait, path, phase)
     _shift_weight(score, steps[0], start, shift)
@@ -155,26 +165,38 @@ def locomotion(score: Score, action: Action) -> None:
 
 def _draw_gait(score: Score, action: Action, turn: float) -> Gait:
     direction = "backward" if action.direction == "backward" else "forward"
-    running, sign = action.verb == "run", -1 if direction == "backward" else 1
+    running_, sign = action.verb == "run", -1 if direction == "backward" else 1
     speed = score.rng.uniform(*SPEEDS[action.verb, direction][action.speed]) * (0.87 if turn else 1.0)
     # Walking: step length over cadence hardly changes with speed, and backward steps are shorter. Running: the cadence
     # hardly changes.
     walking_time = np.sqrt(0.372 / speed) * (1.0 if sign > 0 else 0.8)
-    step_time = 60 / (157 + 6 * (speed - 2.9)) if running else walking_time
-    return Gait(running, sign, float(speed), float(step_time) * score.jitter(0.015))
+    step_time = 60 / (157 + 6 * (speed - 2.9)) if running_ else walking_time
+    step_time = float(step_time) * score.jitter(0.015)
+    return _gait(score.style, running_, sign, float(speed), step_time)
+
+
+def _gait(style: Style, runs: bool, sign: int, speed: float, step_time: float) -> Gait:
+    cycle = running(speed, style.runs) if runs else walking(speed, style.walks, backward=sign < 0)
+    if sign < 0:
+        shapes = (BACKWARD, BACKWARD)
+    else:
+        before, after = (0.34, 0.16) if runs else (0.58, 0.24)
+        stride = 2 * speed * step_time
+        shapes = tuple(captured_swing(cycle, side, stride, before, after) for side in SIDES)
+    return Gait(runs, sign, speed, step_time, cycle, shapes)
 
 
 def _timetable(score: Score, gait: Gait, count: int) -> tuple[np.ndarray, np.ndarray, float]:
-    """When each foot lifts and lands, and the seconds that the body takes before, to shift its weight."""
+    """Return when each foot lifts and lands, and the seconds that the body takes before, to shift its weight."""
     shift = (0.24 if gait.running else 0.30) * (0.7 + 0.3 * gait.step_time / 0.54)
     first_swing = 0.8 * max(gait.step_time, 0.42)
     gaps = gait.step_time * (1 + 0.02 * np.clip(score.rng.normal(size=count - 1), -2, 2))
     land = score.now + shift + first_swing + np.concatenate([[0.0], np.cumsum(gaps)])
     # Both feet are down for a while in walking; in running a foot leaves before the other one lands.
-    both_down = np.full(count - 1, 0.2)
+    both_down = np.full(count - 1, gait.stance - 1 if gait.sign > 0 else 0.2)
     if gait.running:
-        both_down[:] = -0.40
-        both_down[:1] = both_down[-1:] = -0.28
+        both_down[:] = -0.44
+        both_down[:1] = both_down[-1:] = -0.36
     lift = np.concatenate([[land[0] - first_swing], land[:-1] + both_down * gait.step_time])
     return lift, land, shift
 
@@ -206,34 +228,36 @@ def _draw_path(score: Score, gait: Gait, turn: float, land: np.ndarray) -> Path:
 
 
 def _footfalls(score: Score, gait: Gait, path: Path, lift: np.ndarray, land: np.ndarray) -> list[Step]:
-    """Where each foot lands: the pelvis passes over it in the middle of its stance."""
-    rng, style, count = score.rng, score.style, len(land)
+    """Return where each foot lands: the pelvis passes over it in the middle of its stance."""
+    style, count = score.style, len(land)
     foot = _first_foot(score, gait.sign)
-    half_width = 0.024 if gait.running else 0.5 * rng.uniform(0.06, 0.10) + 0.014
     finish = path.total + gait.sign * TOE_AHEAD_OF_PELVIS
     steps = []
     for i in range(count):
         outward, last = (1, -1)[foot], i == count - 1
         passed = float(path.way(land[i] + gait.mid_stance * gait.step_time))
-        along = min(passed + gait.sign * gait.sole_ahead, finish)
+        along = min(passed + gait.sign * gait.sole_ahead(foot), finish)
         if last:
             along = finish + (0.9 * path.total if count == 1 else 0.0)
         elif i == count - 2:
             along = max(along, finish - 0.10)
         closing = last or i == count - 2
-        point, angle = path.place(along, outward * (style.stance_width / 2 if closing else half_width))
+        point, angle = path.place(along, outward * (style.stance_width / 2 if closing else gait.half_width(foot)))
         side = SIDES[foot]
         was = np.array([score[f"{side}_foot_x"], score[f"{side}_foot_z"]])
         travel = float(np.linalg.norm(point - was)) if i < 2 else 2 * gait.step_length
         vigour = gait.vigour * float(np.clip(travel / (2 * gait.step_length), 0.35, 1.0)) * (0.75 if last else 1.0)
-        yaw = float(np.degrees(angle)) + outward * style.toe_out[foot]
-        steps.append(Step(foot, float(lift[i]), float(land[i]), float(point[0]), float(point[1]), yaw, vigour))
+        heading = float(np.degrees(angle))
+        toe_out = style.toe_out[foot] if closing or gait.sign < 0 else standing_yaw(gait.cycle, SIDES[foot])
+        where = float(point[0]), float(point[1])
+        yaw = heading + outward * toe_out
+        steps.append(Step(foot, float(lift[i]), float(land[i]), *where, yaw, vigour, heading))
         foot = 1 - foot
     return steps
 
 
 def _first_foot(score: Score, sign: int) -> int:
-    """The foot that has further to go; either where both stand side by side."""
+    """Return the foot that has further to go; either where both stand side by side."""
     yaw = np.radians(score.heading)
     ahead = [score[f"{side}_foot_x"] * np.sin(yaw) + score[f"{side}_foot_z"] * np.cos(yaw) for side in SIDES]
     if abs(ahead[0] - ahead[1]) < 0.08:
@@ -242,7 +266,7 @@ def _first_foot(score: Score, sign: int) -> int:
 
 
 def _phase(score: Score, gait: Gait, land: np.ndarray, first_foot: int) -> np.ndarray:
-    """Phase of the left leg's cycle over the score's times, in cycles; 0 where the left foot lands."""
+    """Return phase of the left leg's cycle over the score's times, in cycles; 0 where the left foot lands."""
     before, after = land[0] - 2 * gait.step_time, land[-1] + 2 * gait.step_time
     times = np.concatenate([[before], land, [after]])
     phases = np.concatenate([[-1.0], np.arange(len(land)) / 2, [(len(land) - 1) / 2 + 1.0]])
@@ -250,19 +274,38 @@ def _phase(score: Score, gait: Gait, land: np.ndarray, first_foot: int) -> np.nd
 
 
 def _pelvis(score: Score, gait: Gait, path: Path, phase: np.ndarray) -> None:
-    """Along the path, with the measured sway, bounce and surge of the cycle."""
-    style, lively = score.style, path.liveliness(score.times)
+    """Along the path, with the sway, bounce and surge of the cycle."""
+    style, cycle, lively = score.style, gait.cycle, path.liveliness(score.times)
     centre, angle = path.place(path.way(score.times))
-    surge = 1.0 if gait.running else min(1.0, path.speed / 1.2)
-    left = 0.01 * style.sway * lively * series(gait.cycle["left"], phase)
-    ahead = 0.01 * surge * lively * series(gait.cycle["forward"], phase)
+    left = 0.01 * style.sway * lively * cycle("left", phase)
+    ahead = 0.01 * lively * cycle("forward", phase)
     score.track("root_x", centre[:, 0] - path.origin[0] + left * np.cos(angle) + ahead * np.sin(angle))
     score.track("root_z", centre[:, 1] - path.origin[1] - left * np.sin(angle) + ahead * np.cos(angle))
-    stride = 2 * path.speed * gait.step_time
-    height = _RUNNING_HEIGHT if gait.running else float(np.interp(stride, _STRIDES, _PELVIS_HEIGHTS))
-    bounce = style.bounce * (1.0 if gait.running else np.clip((6.9 * path.speed - 2.9) / 5.2, 0.45, 1.5))
-    up = 0.01 * bounce * series(gait.cycle["up"], phase)
-    score.add("root_y", lively * (up + height - STANDING_HEIGHT))
+    up = 0.01 * (cycle("up", phase) - cycle.mean("up"))
+    score.add("root_y", lively * (up + _height(gait, path.speed) - score["root_y"]))
+
+
+def _height(gait: Gait, speed: float) -> float:
+    """Return the highest mean pelvis from which no standing leg is over-stretched, metres."""
+    cycle = gait.cycle
+    pose = np.zeros((24, len(CHANNELS)))
+    phase = np.linspace(0.02, 0.5 * gait.stance - 0.06, len(pose))
+    for name in ("pelvis_yaw", "pelvis_tilt", "pelvis_roll"):
+        pose[:, COLUMN[name]] = cycle(name, phase)
+    heights = []
+    for i, side in enumerate(SIDES):
+        if i:
+            for name in ("pelvis_yaw", "pelvis_tilt", "pelvis_roll"):
+                pose[:, COLUMN[name]] = cycle(name, phase + 0.5)
+        travel = 2 * speed * gait.step_time * (phase - 0.5 * gait.mid_stance) * gait.sign
+        ahead = gait.sole_ahead(i) - travel - 0.01 * cycle("forward", phase + 0.5 * i)
+        pose[:, COLUMN[f"{side}_foot_z"]] = ahead
+        pose[:, COLUMN[f"{side}_foot_x"]] = (1, -1)[i] * gait.half_width(i)
+        pose[:, COLUMN[f"{side}_foot_pitch"]] = gait.shapes[i].standing_pitch(phase, 0.5 * gait.stance)
+        up = 0.01 * (cycle("up", phase + 0.5 * i) - cycle.mean("up"))
+        heights.append(heights_over_feet(pose, i, _STANCE_KNEE) - up)
+    highest = _RUNNING_HEIGHT if gait.running else 0.97
+    return float(np.clip(np.min(heights), 0.80, highest))
 
 
 def _shift_weight(score: Score, step: Step, start: float, seconds: float) -> None:
@@ -275,40 +318,34 @@ def _shift_weight(score: Score, step: Step, start: float, seconds: float) -> Non
 
 
 def _trunk(score: Score, gait: Gait, path: Path, phase: np.ndarray) -> None:
-    """Hips and shoulders turn against each other; the trunk leans with speed, and against its change."""
+    """Hips and shoulders turn against each other; the trunk leans as the person does, and against changes of speed."""
     times, lively, cycle = score.times, path.liveliness(score.times), gait.cycle
-    hips = 1.0 if gait.running else np.clip((0.5 + 12.9 * path.speed) / 15.7, 0.5, 1.5)
-    score.add("pelvis_yaw", hips * lively * series(cycle["pelvis_yaw"], phase))
-    score.add("chest_yaw", 1.3 * lively * series(cycle["shoulder_yaw"], phase))
-    score.add("pelvis_roll", lively * series(cycle["pelvis_roll"], phase))
-    score.add("chest_side", -lively * series(cycle["shoulder_roll"], phase))
-    score.add("head_yaw", lively * (9.0 if gait.running else 2.6) * np.cos(2 * np.pi * (phase - 0.05)))
-    score.add("head_pitch", lively * 1.5 * np.cos(4 * np.pi * (phase - 0.42)))
-
-    pace = np.gradient(path.way(times), times)
+    for channel in ("pelvis_yaw", "chest_yaw", "head_yaw"):
+        score.add(channel, lively * (cycle(channel, phase) - (score[channel] - score.heading)))
+    for channel in ("pelvis_tilt", "pelvis_roll", "chest_lean", "chest_side", "head_pitch"):
+        score.add(channel, lively * (cycle(channel, phase) - score[channel]))
     force = np.gradient(np.gradient(path.way(times + 0.12), times), times)
-    lean = gait.sign * (1.5 * np.clip(force, -6, 6) + (3.4 if gait.running else 1.0) * pace)
-    score.add("chest_lean", 1.5 * lean + 1.6 * lively * series(cycle["trunk_lean"], phase))
-    score.add("pelvis_tilt", 0.45 * lean)
-    score.add("head_pitch", 0.25 * lean)
+    lean = gait.sign * 1.6 * np.clip(force, -5, 5)
+    if gait.running:
+        lean = lean + 2.0 * lively * (gait.sign * path.speed - 2.6)
+    score.add("chest_lean", lean)
+    score.add("pelvis_tilt", 0.4 * lean)
 
 
 def _arms(score: Score, gait: Gait, path: Path, phase: np.ndarray) -> None:
-    """Each arm with the other leg, a little late, the two not quite alike."""
-    style, lively = score.style, path.liveliness(score.times, early=-0.08)
-    with_speed = np.clip(path.speed / 2.9, 0.8, 1.2) if gait.running else np.clip((path.speed - 0.1) / 1.15, 0.4, 1.5)
-    lag = score.rng.uniform(0.0, 0.03)
+    """Each arm as the person swings it at this speed."""
+    style, cycle, lively = score.style, gait.cycle, path.liveliness(score.times, early=-0.08)
     for i, side in enumerate(SIDES):
-        size = style.arm_swing * with_speed * (1 + (1, -1)[i] * style.uneven)
-        for name in ("arm_flex", "elbow", "arm_abd"):
-            mean, *waves = gait.cycle[name]
-            wave = series((0.0, *waves), phase + 0.5 * i - lag * (1 + 0.5 * i))
-            score.add(f"{side}_{name}", lively * (mean + size * wave))
-        if gait.running:
-            score.add(f"{side}_arm_turn", 14 * lively)
-        else:
-            # Wide swings bend the elbow; it never opens beyond straight.
-            score.add(f"{side}_elbow", lively * max(0.0, 6 * (size - 0.8)))
+        own = phase + 0.5 * i
+        for name in ("arm_flex", "arm_abd", "arm_turn", "elbow", "knee_out"):
+            channel = f"{side}_{name}"
+            size = style.arm_swing if name != "knee_out" else 1.0
+            mean = cycle.mean(channel)
+            curve = mean + size * (cycle(channel, own) - mean)
+            if name == "elbow":
+                # It never opens beyond straight.
+                curve = 8 + 4 * np.logaddexp(0, (curve - 8) / 4)
+            score.add(channel, lively * (curve - score[channel]))
 
 
 def _follow_the_curve(score: Score, path: Path) -> None:

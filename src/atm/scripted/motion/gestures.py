@@ -1,9 +1,12 @@
 """What a body does on the spot: kicks, punches, waves, raised arms, bows, claps, crouches, and standing still."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from atm.scripted.motion.body import FLAT_FOOT_DEGREES, SIDES
-from atm.scripted.motion.score import PACE, Score
+from atm.scripted.motion.cycles import blow
+from atm.scripted.motion.score import PACE, Score, minimum_jerk
 from atm.scripted.program import Action
 
 ARM = ("arm_flex", "arm_abd", "arm_turn", "elbow")
@@ -11,13 +14,16 @@ ARM = ("arm_flex", "arm_abd", "arm_turn", "elbow")
 
 def rest_arm(score: Score, side: str, at: float, seconds: float, turn_late: float = 0.0) -> None:
     """Let an arm sink to where it hangs (or lies on the thigh) in the present posture."""
+    place_arm(score, side, resting_arm(score, side), at, seconds, turn_late)
+
+
+def resting_arm(score: Score, side: str) -> tuple[float, float, float, float]:
+    """Return where an arm rests in the present posture: (flex, abd, turn, elbow)."""
     i = SIDES.index(side)
     style = score.style
     if score.posture == "seated":
-        pose = (16.0 + 0.5 * style.arm_flex[i], 8.0, 20.0, 44.0 + 0.4 * style.elbow[i])
-    else:
-        pose = (style.arm_flex[i], style.arm_abd[i], 12.0, style.elbow[i])
-    place_arm(score, side, pose, at, seconds, turn_late)
+        return 14.0 + 0.5 * style.arm_flex[i], 8.0 + 0.5 * style.arm_abd[i], 22.0, 56.0 + 0.4 * style.elbow[i]
+    return style.arm_flex[i], style.arm_abd[i], style.arm_turn[i], style.elbow[i]
 
 
 def place_arm(
@@ -54,8 +60,9 @@ def wave(score: Score, action: Action) -> None:
         score.add(f"{side}_arm_turn", -sweep * forearm)
         score.add(f"{side}_arm_abd", 0.20 * sweep * upper_arm)
         score.add(f"{side}_elbow", -0.32 * sweep * forearm)
-        score.pulse("chest_side", -outward * rng.uniform(1.2, 2.6), start, rise, end - begin + fall)
-        score.shift(-outward * rng.uniform(0.008, 0.018), 0, start, rise)
+        score.pulse("chest_side", -outward * rng.uniform(1.2, 3.6), start, rise, end - begin + fall)
+        score.pulse("chest_yaw", outward * rng.uniform(-3, 4), start, rise, end - begin + fall)
+        score.shift(-outward * rng.uniform(0.010, 0.030), rng.uniform(-0.01, 0.01), start, rise)
         score.to(f"{side}_arm_turn", up[2] - 2, end + 0.02, 0.5 * fall)
         rest_arm(score, side, end + 0.02 + late, fall, turn_late=0.45 * fall)
     score.pulse("head_pitch", -rng.uniform(2, 5), start - 0.1, rise, end - begin + fall)
@@ -114,7 +121,8 @@ def clap(score: Score, action: Action) -> None:
     first = np.where((cycles < 0.5) | (cycles > count - 0.5), 1.15, 1.0)
     gap = closed + (wide * first - closed) * apart
     height = score["root_y"] + rng.uniform(0.17, 0.25)
-    forward = rng.uniform(0.33, 0.40)
+    # Who sits leans back: the hands meet nearer to the hips.
+    forward = rng.uniform(0.33, 0.40) - (0.11 if score.posture == "seated" else 0.0)
     busier = rng.choice([0.38, 0.62])
     for i, side in enumerate(SIDES):
         outward = (1, -1)[i]
@@ -143,46 +151,63 @@ def punch(score: Score, action: Action) -> None:
     first = int(rng.integers(2)) if len(sides) == 2 else 0
     start = score.now
     up = 0.50 * pace
-    for i, side in enumerate(SIDES):
-        guard = (rng.uniform(28, 40), rng.uniform(12, 20), rng.uniform(22, 34), rng.uniform(122, 134))
-        place_arm(score, side, guard, start + 0.03 * i, up)
     sink = rng.uniform(0.05, 0.08)
     score.by("root_y", -sink, start, up + 0.1)
-    score.by("chest_lean", 9, start, up)
-    score.by("pelvis_tilt", 4, start, up)
-    score.by("head_pitch", 4, start, up)
     moment = start + up + 0.04
     wind, out, back = 0.20 * pace, 0.19 * (0.35 + 0.65 * pace), 0.34 * pace
+    hits = []
     for i in range(count):
         side = sides[(first + i) % len(sides)]
-        toward = -1 if side == "left" else 1
-        twist, hips = rng.uniform(32, 44), rng.uniform(14, 24)
         hit = moment + wind
-        score.pulse("chest_yaw", -toward * 6, moment, wind, 0.8 * out)
-        score.pulse(f"{side}_arm_flex", -9, moment, wind, 0.6 * out)
-        for channel, turn, early in (("pelvis_yaw", hips, 0.05), ("chest_yaw", twist, 0.02)):
-            score.pulse(channel, toward * turn, hit - early, out + 0.02, back + 0.12)
-        before = [score[f"{side}_{name}"] for name in ARM]
-        strike = (rng.uniform(84, 92), 0.62 * twist, 8.0, rng.uniform(7, 14))
-        for name, value, home in zip(ARM, strike, before, strict=True):
-            score.to(f"{side}_{name}", value, hit, out)
-            score.to(f"{side}_{name}", home, hit + out + 0.05 * pace, back)
-        x, z = score.local(0.0, rng.uniform(0.025, 0.045))
+        hits.append((hit + out, side))
+        # The weight goes over onto the front of the blow's side.
+        x, z = score.local((1 if side == "left" else -1) * rng.uniform(0.0, 0.03), rng.uniform(0.03, 0.07))
         score.pulse("root_x", x, hit - 0.03, out, back + 0.1)
         score.pulse("root_z", z, hit - 0.03, out, back + 0.1)
-        score.pulse("root_y", -rng.uniform(0.02, 0.04), hit - 0.04, out, back + 0.1)
-        score.pulse("chest_lean", 5, hit - 0.02, out, back + 0.1)
-        rear = SIDES.index(side)
-        score.pulse(f"{SIDES[rear]}_foot_pitch", -16, hit - 0.08, out, back + 0.1)
+        score.pulse("root_y", -rng.uniform(0.02, 0.06), hit - 0.04, out, back + 0.1)
+        score.pulse(f"{side}_foot_pitch", -16, hit - 0.08, out, back + 0.1)
         moment = hit + out + 0.05 * pace + 0.80 * back
     down = moment + 0.10
-    for side in SIDES:
-        rest_arm(score, side, down, 0.62 * pace)
+    _strike(score, hits, start, up, down, 0.62 * pace, wind + out + 0.05 * pace + 0.80 * back)
     score.by("root_y", sink, down, 0.55)
-    score.by("chest_lean", -9, down, 0.55)
-    score.by("pelvis_tilt", -4, down, 0.55)
-    score.by("head_pitch", -4, down, 0.55)
     score.now = down + 0.42 * pace
+
+
+def _strike(
+    score: Score, hits: list[tuple[float, str]], start: float, up: float, down: float, fall: float, period: float
+) -> None:
+    """Trunk, head and arms of captured blows, each going over into the next halfway between the two."""
+    rng, t = score.rng, score.times
+    out, back = float(np.clip(period / 0.78, 0.7, 1.5)), float(np.clip(period / 0.95, 0.45, 1.5))
+    borders = [0.5 * (one + other) for (one, _), (other, _) in pairwise(hits)]
+    starts = [minimum_jerk((t - border) / (0.4 * period) + 0.5) for border in borders]
+    shares = np.array([np.ones_like(t), *starts]) - np.array([*starts, np.zeros_like(t)])
+    total: dict[str, np.ndarray] = {}
+    for (peak, side), share in zip(hits, shares, strict=True):
+        # The blow itself is as quick as captured; what is before and after takes its time.
+        away = (t - peak) / np.where(t < peak, out, back)
+        curves = blow(away)
+        sign = 1 if side == "right" else -1
+        other = "left" if side == "right" else "right"
+        twist = rng.uniform(0.9, 1.3)
+        for signal, values in curves.items():
+            channel = signal.replace("strike", side).replace("guard", other)
+            if signal.endswith(("yaw", "side")):
+                values = sign * twist * values + (score.heading if signal.endswith("yaw") else 0.0)
+            if signal == "strike_elbow":
+                # The mean of many blows is not quite straight at any moment; each blow is.
+                values = np.maximum(values - 45 * np.exp(-(((t - peak) / 0.095) ** 2)), 8.0)
+            total[channel] = total.get(channel, 0.0) + share * values
+    guard = {side: rng.uniform(-12, 10) for side in SIDES}
+    for channel, values in total.items():
+        lift = 0.0
+        if channel.endswith(("elbow", "arm_flex")):
+            side = channel.split("_")[0]
+            quiet = np.clip((values - 40) / 40, 0, 1) if channel.endswith("elbow") else 1.0
+            lift = guard[side] * (quiet if channel.endswith("elbow") else 0.4)
+        elbow_first = 0.03 if channel.endswith("elbow") else 0.06
+        weight = score.window(start + elbow_first, down + fall, up, fall)
+        score.play(channel, values + lift, weight)
 
 
 def kick(score: Score, action: Action) -> None:
@@ -240,25 +265,30 @@ def kick(score: Score, action: Action) -> None:
 
 def _kick_trunk_and_arms(score: Score, outward: int, lift, up, strike, out, withdraw, home) -> None:
     rng = score.rng
-    back = rng.uniform(9, 14)
+    back = rng.uniform(9, 18)
     settle = withdraw - strike - out + home
     score.pulse("pelvis_tilt", -back, lift, up + out, settle)
     score.pulse("chest_lean", -back, lift + 0.04, up + out, settle)
     score.pulse("head_pitch", 4, lift, up, out + settle)
-    score.pulse("root_y", -0.016, lift, up, out + settle)
-    score.pulse("pelvis_yaw", -outward * rng.uniform(8, 14), strike - 0.06, out, settle)
-    score.pulse("chest_yaw", outward * rng.uniform(4, 9), strike - 0.04, out, settle)
+    # Down on the supporting leg before, over it to the side, and the hip goes with the blow.
+    score.pulse("root_y", -rng.uniform(0.02, 0.055), lift - 0.25, up + 0.25, out + settle)
+    score.pulse("chest_side", -outward * rng.uniform(2, 7), lift - 0.1, up, out + settle)
+    score.pulse("pelvis_yaw", -outward * rng.uniform(12, 22), strike - 0.06, out, settle)
+    score.pulse("pelvis_roll", outward * rng.uniform(3, 8), strike - 0.10, out, settle)
+    score.pulse("chest_yaw", outward * rng.uniform(6, 16), strike - 0.04, out, settle)
+    score.pulse("chest_lean", rng.uniform(4, 10), lift - 0.05, 0.6 * up, out + 0.4 * up)
     for i, side in enumerate(SIDES):
         same = (1, -1)[i] == outward
         # The arm on the kicking side goes back, the other one comes up in front.
-        score.to(f"{side}_arm_flex", -24 if same else 34, lift, up + out)
-        score.to(f"{side}_arm_abd", rng.uniform(18, 27), lift, up)
-        score.to(f"{side}_elbow", rng.uniform(48, 66), lift - 0.04, up)
-        score.to(f"{side}_arm_flex", 12 if same else 20, withdraw + 0.05, home)
+        score.to(f"{side}_arm_flex", rng.uniform(-26, -8) if same else rng.uniform(8, 28), lift - 0.1, up + out)
+        score.to(f"{side}_arm_abd", rng.uniform(10, 22), lift - 0.1, up)
+        score.to(f"{side}_arm_turn", rng.uniform(20, 45), lift - 0.1, up + out)
+        score.to(f"{side}_elbow", rng.uniform(70, 105), lift - 0.14, up + 0.1)
+        score.to(f"{side}_arm_flex", rng.uniform(-5, 6), withdraw + 0.05, home)
 
 
 def _sole_from_ankle(ahead: float, above: float, pitch: float) -> tuple[float, float, float]:
-    """The sole channels (ahead, height, pitch) that put the ankle there; the inverse of the foot in `body`."""
+    """Return the sole channels (ahead, height, pitch) that put the ankle there; the inverse of the foot in `body`."""
     bone = np.radians(pitch - FLAT_FOOT_DEGREES)
     up = np.radians(pitch)
     about_heel = up**2 / (up + np.radians(2)) if up > 0 else 0.0
@@ -285,7 +315,7 @@ def bow(score: Score, action: Action) -> None:
         score.unbalance(moment, down, hold + up)
         moment += down + hold
         score.bend(0.0, 0.6, moment, up)
-        score.to("head_pitch", rng.uniform(-2, 5), moment + 0.10, up)
+        score.to("head_pitch", score.style.head_pitch + rng.uniform(-2, 2), moment + 0.10, up)
         score.shift(0, back, moment, up)
         score.by("root_y", 0.022, moment, up)
         score.pulse("chest_lean", -1.6, moment + 0.75 * up, 0.3, 0.4)
@@ -319,7 +349,7 @@ def crouch(score: Score, action: Action) -> None:
         score.by("root_y", drop, moment, up)
         score.shift(0, back, moment + 0.05, up)
         score.bend(0.0, 0.5, moment + 0.06, up)
-        score.to("head_pitch", rng.uniform(-2, 5), moment + 0.06, up)
+        score.to("head_pitch", score.style.head_pitch + rng.uniform(-2, 2), moment + 0.06, up)
         moment += 0.97 * up
     score.now = moment + 0.05
 

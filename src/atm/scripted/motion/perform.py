@@ -40,7 +40,7 @@ _ALSO_SEATED = {"wave", "raise_arms", "clap"}
 
 
 def perform(program: Program, rng: np.random.Generator) -> np.ndarray:
-    """A person doing what the program says.
+    """Return a person doing what the program says.
 
     Tempo, amplitude, bearing, asymmetry and sway come from `rng`; what the program says comes out exactly.
 
@@ -67,7 +67,7 @@ def perform(program: Program, rng: np.random.Generator) -> np.ndarray:
 
 
 def duration(program: Program, rng: np.random.Generator) -> float:
-    """Seconds that `perform` needs with this rng, without posing the body; raises only ValueError."""
+    """Return seconds that `perform` needs with this rng, without posing the body; raises only ValueError."""
     return _write(program, rng)[1]
 
 
@@ -101,7 +101,7 @@ def _check_posture(score: Score, action: Action) -> None:
 
 
 def _at_origin(joints: np.ndarray) -> np.ndarray:
-    """First frame over the origin, facing +Z; lowest joint of the clip on the floor if it would be under it."""
+    """Return first frame over the origin, facing +Z; lowest joint of the clip on the floor if it would be under it."""
     across = joints[0, HIP[0]] - joints[0, HIP[1]] + joints[0, SHOULDER[0]] - joints[0, SHOULDER[1]]
     angle = np.arctan2(-across[2], across[0])
     turn = np.array([[np.cos(angle), 0, -np.sin(angle)], [0, 1, 0], [np.sin(angle), 0, np.cos(angle)]])

@@ -15,13 +15,16 @@ from atm.scripted.motion.body import (
     COLUMN,
     FPS,
     SIDES,
-    STANDING_HEIGHT,
     TOE_AHEAD_OF_PELVIS,
+    height_over_feet,
 )
+from atm.scripted.motion.cycles import draw_person, standing
 
 LONGEST_SECONDS = 12.0
 """Length of the paper that a score is written on; what comes later is lost (and too long for a clip anyway)."""
 GRAVITY = 9.81
+CHEST_SHARE = 0.69
+"""Part of the way from pelvis to neck that turns with the chest."""
 
 PACE = {"slow": (1.42, 1.6), "normal": (0.94, 1.1), "fast": (0.64, 0.74)}
 """Durations are multiplied by a number from this range; the ranges do not overlap."""
@@ -34,7 +37,7 @@ def minimum_jerk(u: np.ndarray) -> np.ndarray:
 
 
 def minimum_jerk_integral(u: np.ndarray | float) -> np.ndarray | float:
-    """The integral of `minimum_jerk` from 0 to u; grows like u - 1/2 behind 1."""
+    """Return the integral of `minimum_jerk` from 0 to u; grows like u - 1/2 behind 1."""
     u = np.asarray(u, dtype=float)
     inside = np.clip(u, 0.0, 1.0)
     return inside**4 * (2.5 - 3 * inside + inside**2) + np.maximum(u - 1.0, 0.0)
@@ -42,43 +45,78 @@ def minimum_jerk_integral(u: np.ndarray | float) -> np.ndarray | float:
 
 @dataclass(frozen=True)
 class Style:
-    """How this body carries itself through the whole clip; drawn once."""
+    """How this body carries itself through the whole clip; drawn once, from how captured people differ."""
 
+    walks: np.ndarray
+    runs: np.ndarray
+    """In which ways the person's walk and run differ from the mean one, see `cycles`."""
+    stands: dict[str, float]
+    """How the person stands, see `cycles.standing`."""
+    vivid: float
+    """How much of captured bends and swings of sitting and jumping the person makes, as a share."""
+    knees: float
+    """Bend of the straighter knee in standing, degrees."""
     arm_swing: float
     stride: float
     bounce: float
     sway: float
-    lean: float
-    toe_out: tuple[float, float]
     stance_width: float
-    arm_abd: tuple[float, float]
-    arm_flex: tuple[float, float]
-    elbow: tuple[float, float]
-    uneven: float
-    """Left arm does so much more than the right one (a share)."""
+    """Between the toes, metres."""
     idle: float
 
     @staticmethod
     def draw(rng: np.random.Generator) -> "Style":
-        def pair(low: float, high: float) -> tuple[float, float]:
-            middle = rng.uniform(low, high)
-            difference = rng.choice([-1, 1]) * rng.uniform(1.0, 2.5)
-            return middle + difference, middle - difference
-
+        walks, runs, stands = draw_person(rng), draw_person(rng), standing(draw_person(rng))
         return Style(
-            arm_swing=rng.uniform(0.75, 1.25),
+            walks=walks,
+            runs=runs,
+            stands=stands,
+            vivid=rng.uniform(0.65, 1.0),
+            knees=rng.uniform(6.0, 13.0),
+            arm_swing=rng.uniform(0.85, 1.15),
             stride=rng.uniform(0.94, 1.06),
             bounce=rng.uniform(0.85, 1.15),
             sway=rng.uniform(0.8, 1.2),
-            lean=rng.uniform(-1.0, 3.0),
-            toe_out=pair(4.0, 9.0),
-            stance_width=rng.uniform(0.13, 0.18),
-            arm_abd=pair(6.0, 14.0),
-            arm_flex=pair(0.0, 9.0),
-            elbow=pair(15.0, 25.0),
-            uneven=rng.choice([-1, 1]) * rng.uniform(0.06, 0.13),
+            stance_width=float(np.clip(stands["width"] / 100, 0.14, 0.30)),
             idle=rng.uniform(0.8, 1.3),
         )
+
+    def pair(self, name: str, low: float, high: float) -> tuple[float, float]:
+        """Return a standing angle of the left and the right side, within bounds."""
+        left, right = (float(np.clip(self.stands[f"{side}_{name}"], low, high)) for side in SIDES)
+        return left, right
+
+    @property
+    def arm_flex(self) -> tuple[float, float]:
+        return self.pair("arm_flex", -18, 6)
+
+    @property
+    def arm_abd(self) -> tuple[float, float]:
+        return self.pair("arm_abd", 1, 18)
+
+    @property
+    def arm_turn(self) -> tuple[float, float]:
+        return self.pair("arm_turn", -30, 20)
+
+    @property
+    def elbow(self) -> tuple[float, float]:
+        return self.pair("elbow", 18, 55)
+
+    @property
+    def toe_out(self) -> tuple[float, float]:
+        return self.pair("foot_yaw", 2, 28)
+
+    @property
+    def lean(self) -> float:
+        return float(np.clip(self.stands["chest_lean"], -8, 7))
+
+    @property
+    def tilt(self) -> float:
+        return float(np.clip(self.stands["pelvis_tilt"], -4, 12))
+
+    @property
+    def head_pitch(self) -> float:
+        return float(np.clip(0.6 * self.stands["head_pitch"], -6, 8))
 
 
 @dataclass
@@ -93,6 +131,8 @@ class Score:
     pace: float = 1.0
     posture: str = "standing"
     """standing, seated or lying."""
+    seat: float = 0.38
+    """How far the pelvis of the seated body is below where it stood, metres."""
     heading: float = 0.0
     """Degrees, + turned left, where the body will face once everything written has been played."""
     times: np.ndarray = field(init=False)
@@ -102,26 +142,35 @@ class Score:
 
     @staticmethod
     def standing(rng: np.random.Generator) -> "Score":
-        """An empty score of a body that stands at the origin and faces +Z."""
+        """Return an empty score of a body that stands at the origin and faces +Z."""
         style = Style.draw(rng)
         goal = np.zeros(len(CHANNELS))
-        goal[COLUMN["root_y"]] = STANDING_HEIGHT - 0.003
-        goal[COLUMN["chest_lean"]] = style.lean
-        goal[COLUMN["head_pitch"]] = rng.uniform(-4, 6)
+
+        def put(channel: str, value: float) -> None:
+            goal[COLUMN[channel]] = value
+
+        put("chest_lean", style.lean)
+        put("pelvis_tilt", style.tilt)
+        put("head_pitch", style.head_pitch)
+        for channel, most in (("chest_yaw", 5.0), ("chest_side", 3.0), ("head_yaw", 12.0), ("pelvis_roll", 3.0)):
+            put(channel, float(np.clip(style.stands[channel], -most, most)))
+        fore = float(np.clip(style.stands["fore"] / 100, -0.07, 0.07))
+        # Who stands on one leg a little more has the pelvis over it.
+        put("root_x", rng.uniform(-0.025, 0.025))
         for i, side in enumerate(SIDES):
             outward = (1, -1)[i]
-            goal[COLUMN[f"{side}_foot_x"]] = outward * style.stance_width / 2
-            goal[COLUMN[f"{side}_foot_z"]] = TOE_AHEAD_OF_PELVIS + outward * rng.uniform(-0.012, 0.012)
-            goal[COLUMN[f"{side}_foot_yaw"]] = outward * style.toe_out[i]
-            goal[COLUMN[f"{side}_arm_flex"]] = style.arm_flex[i]
-            goal[COLUMN[f"{side}_arm_abd"]] = style.arm_abd[i]
-            goal[COLUMN[f"{side}_arm_turn"]] = rng.uniform(8, 18)
-            goal[COLUMN[f"{side}_elbow"]] = style.elbow[i]
+            put(f"{side}_foot_x", outward * style.stance_width / 2)
+            put(f"{side}_foot_z", TOE_AHEAD_OF_PELVIS + 0.5 * outward * fore)
+            put(f"{side}_foot_yaw", outward * style.toe_out[i])
+            put(f"{side}_knee_out", float(np.clip(style.stands[f"{side}_knee_out"], -22, 0)))
+            for name in ("arm_flex", "arm_abd", "arm_turn", "elbow"):
+                put(f"{side}_{name}", getattr(style, name)[i])
+        put("root_y", height_over_feet(goal, style.knees))
         values = np.tile(goal, (int(LONGEST_SECONDS * FPS), 1))
         return Score(rng, style, values, goal.copy())
 
     def __getitem__(self, channel: str) -> float:
-        """Where a channel is headed."""
+        """Return where a channel is headed."""
         return float(self.goal[COLUMN[channel]])
 
     def to(self, channel: str, value: float, at: float, seconds: float) -> None:
@@ -152,6 +201,24 @@ class Score:
         self.values[:, COLUMN[channel]] += curve
         self.goal[COLUMN[channel]] += curve[-1]
 
+    def play(
+        self, channel: str, curve: np.ndarray, weight: np.ndarray, then: tuple[float, float, float] | None = None
+    ) -> None:
+        """Lead a channel along a curve over `times`, as strongly as the weight says (0 to 1), under which it idles on.
+
+        Args:
+            channel: one of the body's.
+            curve: absolute values.
+            weight: 0 at both ends.
+            then: (value, at, seconds) of a change for good that goes on beneath, so that it is left there.
+        """
+        column = COLUMN[channel]
+        before, was = self.values[:, column].copy(), self.goal[column]
+        if then:
+            self.to(channel, *then)
+        beneath = was + self.values[:, column] - before
+        self.values[:, column] += weight * (curve - beneath)
+
     def through(self, channel: str, knots: Sequence[tuple[float, float, float, float]]) -> None:
         """Lead a channel through (time, value, speed, acceleration) by quintic pieces; it stays at the last value.
 
@@ -160,7 +227,7 @@ class Score:
         self.track(channel, self.curve(knots) - knots[0][1])
 
     def curve(self, knots: Sequence[tuple[float, float, float, float]]) -> np.ndarray:
-        """A curve over `times` through (time, value, speed, acceleration), constant before and behind."""
+        """Return a curve over `times` through (time, value, speed, acceleration), constant before and behind."""
         curve = np.full(len(self.times), float(knots[0][1]))
         for (t0, *start), (t1, *end) in pairwise(knots):
             first, last = (int(np.ceil(max(t, 0.0) * FPS)) for t in (t0, t1))
@@ -176,11 +243,11 @@ class Score:
         self.values[rows, first : first + 3] = np.broadcast_to(point, (len(weight), 3))[rows]
 
     def window(self, start: float, end: float, rise: float, fall: float) -> np.ndarray:
-        """A curve over `times`: 0, up to 1 from `start` within `rise`, back to 0 by `end`."""
+        """Return a curve over `times`: 0, up to 1 from `start` within `rise`, back to 0 by `end`."""
         return minimum_jerk((self.times - start) / rise) * (1 - minimum_jerk((self.times - end + fall) / fall))
 
     def local(self, right_left: float, forward: float) -> tuple[float, float]:
-        """World x, z of a displacement given as (to the left, forward) of the heading."""
+        """Return world x, z of a displacement given as (to the left, forward) of the heading."""
         yaw = np.radians(self.heading)
         return (
             right_left * np.cos(yaw) + forward * np.sin(yaw),
@@ -196,9 +263,13 @@ class Score:
     def bend(self, lean: float, tilt_share: float, at: float, seconds: float) -> None:
         """Lean the trunk (pelvis to neck) so far from where an upright body is, the pelvis taking a share of it."""
         tilt = tilt_share * lean
-        # The chest turns the upper half of the spine only; see the blend in `body`.
-        self.to("pelvis_tilt", tilt, at, seconds)
-        self.to("chest_lean", self.style.lean + tilt + (lean - tilt) / 0.525, at, seconds)
+        # The chest turns the upper part of the spine only; see the blend in `body`.
+        self.to("pelvis_tilt", self.style.tilt + tilt, at, seconds)
+        self.to("chest_lean", self.style.lean + tilt + (lean - tilt) / CHEST_SHARE, at, seconds)
+
+    def stand_tall(self, at: float, seconds: float) -> None:
+        """Bring the pelvis to the height of this person's stand over the feet where they will be."""
+        self.to("root_y", height_over_feet(self.goal, self.style.knees), at, seconds)
 
     def unbalance(self, at: float, there: float, back: float) -> None:
         """No two-sided move is quite even: over to one side a little on the way there, and back."""
@@ -210,7 +281,7 @@ class Score:
             self.pulse(channel, amount, at, there, back)
 
     def jitter(self, share: float) -> float:
-        """A factor near 1."""
+        """Return a factor near 1."""
         return 1 + share * float(np.clip(self.rng.normal(), -2, 2))
 
     def each_side(self, side: str | None) -> list[str]:
@@ -218,7 +289,7 @@ class Score:
 
 
 def quintic(t: np.ndarray, duration: float, start: Sequence[float], end: Sequence[float]) -> np.ndarray:
-    """The fifth-order polynomial with this (value, speed, acceleration) at 0 and at `duration`."""
+    """Return the fifth-order polynomial with this (value, speed, acceleration) at 0 and at `duration`."""
     (x0, v0, a0), (x1, v1, a1) = start, end
     u, d = t / duration, duration
     rest = x1 - x0 - v0 * d - a0 * d**2 / 2
@@ -231,7 +302,7 @@ def quintic(t: np.ndarray, duration: float, start: Sequence[float], end: Sequenc
 
 
 def idle_sway(score: Score) -> None:
-    """Breathing and balance, under everything: sines of unequal periods; the body sways as one over its ankles.
+    """Return breathing and balance, under everything: sines of unequal periods; the body sways as one over its ankles.
 
     Source: sway of captured standing people (0.35 cm sideways, 0.54 cm fore and aft); a hand that is held drifts
     5 cm/s, and never stands still. On top a faint tremor, without which a scripted body is smoother than any muscle.

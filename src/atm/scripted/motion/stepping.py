@@ -62,9 +62,9 @@ def sideways(score: Score, action: Action) -> None:
 
 
 def _foot_gap(score: Score, leftward: int) -> float:
-    """How much wider than a normal stance the feet stand."""
-    gap = np.hypot(score["left_foot_x"] - score["right_foot_x"], score["left_foot_z"] - score["right_foot_z"])
-    return float(gap - score.style.stance_width)
+    """Return how much wider than in a normal stance the feet stand, from left to right."""
+    apart = np.array([score[f"left_foot_{axis}"] - score[f"right_foot_{axis}"] for axis in "xz"])
+    return float(abs(apart @ score.local(1.0, 0.0)) - score.style.stance_width)
 
 
 def turn(score: Score, action: Action) -> None:
@@ -73,7 +73,7 @@ def turn(score: Score, action: Action) -> None:
     sign = -1 if action.direction == "right" else 1
     degrees = float(action.degrees or 90)
     count = 1 + int(np.ceil(degrees / 46))
-    step_time = rng.uniform(*{"slow": (0.62, 0.70), "normal": (0.42, 0.48), "fast": (0.29, 0.33)}[action.speed])
+    step_time = rng.uniform(*{"slow": (0.62, 0.70), "normal": (0.42, 0.48), "fast": (0.27, 0.31)}[action.speed])
     start = score.now
     first_lift = start + 0.65 * step_time
     foot = 0 if sign > 0 else 1
@@ -97,7 +97,7 @@ def turn(score: Score, action: Action) -> None:
         score.pulse("root_y", -0.008, moment, 0.5 * step_time, 0.5 * step_time)
         foot = 1 - foot
     # Constant turning rate in the middle, smooth at both ends.
-    seconds = (count + 0.1) * step_time
+    seconds = (count + (-0.3 if count == 2 and action.speed == "fast" else 0.1)) * step_time
     ease = min(0.5 * seconds, 0.55 + 0.3 * step_time)
     for channel, delay in (("head_yaw", -0.12), ("chest_yaw", 0.02), ("pelvis_yaw", 0.08)):
         u = score.times - (start + delay + 0.12)

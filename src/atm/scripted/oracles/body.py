@@ -83,16 +83,16 @@ class Span(NamedTuple):
         return self.start < other.end and other.start < self.end
 
     def inside(self, other: "Span") -> bool:
-        """True if more than a third of it is shared."""
+        """Return true if more than a third of it is shared."""
         return 3 * self.shared(other) > self.end - self.start
 
     def shared(self, other: "Span") -> int:
-        """Frames that both hold."""
+        """Return frames that both hold."""
         return max(0, min(self.end, other.end) - max(self.start, other.start))
 
 
 def spans(inside: Bool[np.ndarray, "T"], *, min_seconds: float = 0.0, bridge_seconds: float = 0.0) -> list[Span]:
-    """Runs of True, in order.
+    """Run of True, in order.
 
     Args:
         inside: one flag per frame.
@@ -110,7 +110,7 @@ def spans(inside: Bool[np.ndarray, "T"], *, min_seconds: float = 0.0, bridge_sec
 
 
 def smooth(signal: np.ndarray, frames: float) -> np.ndarray:
-    """Gaussian low-pass of this sigma along the first axis; the ends are held."""
+    """Return Gaussian low-pass of this sigma along the first axis; the ends are held."""
     return gaussian_filter1d(signal, frames, axis=0, mode="nearest") if frames > 0 else signal
 
 
@@ -128,7 +128,7 @@ def direction_of(velocity: Float[np.ndarray, "2"]) -> Direction:
 
 
 def check_joints(joints: np.ndarray) -> Float[np.ndarray, "T 22 3"]:
-    """The same joints in float64.
+    """Return the same joints in float64.
 
     Raises:
         InputError: not (T, 22, 3), no frame at all, or a number that is not finite.
@@ -151,7 +151,7 @@ def check_joints(joints: np.ndarray) -> Float[np.ndarray, "T 22 3"]:
 
 
 def jitter(joints: Float[np.ndarray, "T 22 3"]) -> float:
-    """Standard deviation of white noise on each coordinate, in metres, judged by bones that change their length.
+    """Return standard deviation of white noise on each coordinate, in metres, judged by bones that change their length.
 
     A bone's length sees the noise of both its ends (factor sqrt 2), and the second difference of white noise has
     sqrt 6 times its standard deviation: hence the division by sqrt 12. Slow changes of a length do not count, as no
@@ -178,7 +178,7 @@ class Body:
 
     @staticmethod
     def of(joints: "np.ndarray | Body") -> "Body":
-        """Checks the joints, low-passes them as far as their jitter asks, and puts the floor at zero.
+        """Check the joints, low-passes them as far as their jitter asks, and puts the floor at zero.
 
         Raises:
             InputError: as `check_joints`.
@@ -224,12 +224,12 @@ class Body:
 
     @cached_property
     def feet_yaw(self) -> Float[np.ndarray, "T"]:
-        """Where the feet point, as a heading in degrees, unwrapped: the mean of both ankle-to-toe directions."""
+        """Return where the feet point, as a heading in degrees, unwrapped: the mean of both ankle-to-toe directions."""
         pointing = sum(self.joints[:, toe] - self.joints[:, ankle] for ankle, toe in zip(ANKLE, TOE, strict=True))
         return np.degrees(np.unwrap(np.arctan2(smooth(pointing[:, 0], 1.0), smooth(pointing[:, 2], 1.0))))
 
     def seen_from_body(self, offsets: Float[np.ndarray, "T 3"]) -> Float[np.ndarray, "T 3"]:
-        """World offsets as (to the left, up, ahead) of the heading of their frame."""
+        """Return world offsets as (to the left, up, ahead) of the heading of their frame."""
         ground = offsets[:, [0, 2]]
         return np.stack([(ground * self.left).sum(1), offsets[:, 1], (ground * self.ahead).sum(1)], axis=1)
 

@@ -42,7 +42,7 @@ class Flight:
 
 
 def flights(body: Body, walking: Sequence[Span]) -> list[Flight]:
-    """Every jump and hop, in order.
+    """Return every jump and hop, in order.
 
     Args:
         body: joints.
@@ -81,7 +81,7 @@ def _flight(body: Body, top: int) -> Flight:
 
 
 def _lower_foot(body: Body, span: Span) -> int | None:
-    """The foot that alone is on the ground; None: both are, or the clip has ended."""
+    """Return the foot that alone is on the ground; None: both are, or the clip has ended."""
     if span.end <= span.start:
         return None
     left, right = body.clearance[:, span.start : span.end].mean(1)
@@ -99,12 +99,12 @@ def _direction(body: Body, span: Span) -> Direction:
 
 
 def count_jumps(joints: np.ndarray | Body) -> int:
-    """Flights from both feet to both feet."""
+    """Return flights from both feet to both feet."""
     return sum(flight.kind == "jump" for flight in _flights_of(joints))
 
 
 def count_hops(joints: np.ndarray | Body) -> dict[str, int]:
-    """Flights on the left foot and on the right foot alone."""
+    """Return flights on the left foot and on the right foot alone."""
     found = _flights_of(joints)
     return {side: sum(f.kind == "hop" and f.foot == side for f in found) for side in ("left", "right")}
 

@@ -84,7 +84,8 @@ class HandUp:
 
 
 def hands_up(body: Body) -> list[HandUp]:
-    """Every time that a hand goes up to shoulder height or higher, forearm up; hands that go together count as both."""
+    """Return every time that a hand goes up to shoulder height or higher, forearm up; hands that go together count as
+    both."""
     each = [[_hand_up(body, side, span) for span in _up_spans(body, side)] for side in (0, 1)]
     merged: list[HandUp] = []
     alone = list(each[1])
@@ -132,7 +133,7 @@ def _parts(up: np.ndarray, run: Span) -> list[Span]:
 
 
 def _strokes(body: Body, side: int, span: Span, depth: float) -> tuple[int, ...]:
-    """Frames where the wrist goes out to one side and comes back while the hand is up.
+    """Return frames where the wrist goes out to one side and comes back while the hand is up.
 
     A hand that sinks by `depth` between its highest points and goes less far to the side is raised again and again.
     """
@@ -162,7 +163,7 @@ def _frames(span: Span, strokes: Int[np.ndarray, "N"]) -> tuple[int, ...]:
 
 
 def _turning_points(signal: np.ndarray, least: float) -> tuple[np.ndarray, np.ndarray]:
-    """Frames where a signal turns back by at least `least`, and whether each is a high point."""
+    """Return frames where a signal turns back by at least `least`, and whether each is a high point."""
     high, _ = find_peaks(signal, prominence=least)
     low, _ = find_peaks(-signal, prominence=least)
     frames = np.concatenate([high, low])
@@ -171,7 +172,7 @@ def _turning_points(signal: np.ndarray, least: float) -> tuple[np.ndarray, np.nd
 
 
 def claps(body: Body) -> list[int]:
-    """Frames at which the hands meet in front of the body."""
+    """Return frames at which the hands meet in front of the body."""
     left, right = (body.quick[:, wrist] for wrist in WRIST)
     apart = np.linalg.norm(left - right, axis=1)
     ahead = body.seen_from_body((left + right) / 2 - body.joints[:, PELVIS])
@@ -185,7 +186,7 @@ def claps(body: Body) -> list[int]:
 
 
 def punches(body: Body, side: int) -> list[int]:
-    """Frames at which the arm of this side (0 left, 1 right) is stretched out ahead by a punch."""
+    """Return frames at which the arm of this side (0 left, 1 right) is stretched out ahead by a punch."""
     wrist, elbow, shoulder = (body.joints[:, pair[side]] for pair in (WRIST, ELBOW, SHOULDER))
     length = np.median(np.linalg.norm(wrist - elbow, axis=1)) + np.median(np.linalg.norm(elbow - shoulder, axis=1))
     offset = body.seen_from_body(wrist - shoulder)
@@ -201,27 +202,27 @@ def punches(body: Body, side: int) -> list[int]:
 
 
 def raised_hand(joints: np.ndarray | Body) -> Side | None:
-    """Which hand is raised and held up without waving; None: neither."""
+    """Return which hand is raised and held up without waving; None: neither."""
     return _which([up.side for up in hands_up(Body.of(joints)) if not up.strokes])
 
 
 def waving_hand(joints: np.ndarray | Body) -> Side | None:
-    """Which hand waves; None: neither."""
+    """Return which hand waves; None: neither."""
     return _which([up.side for up in hands_up(Body.of(joints)) if up.strokes])
 
 
 def count_waves(joints: np.ndarray | Body) -> int:
-    """Strokes out and back of the waving hand (of both: of the one that waves more)."""
+    """Return strokes out and back of the waving hand (of both: of the one that waves more)."""
     return sum(len(up.strokes) for up in hands_up(Body.of(joints)))
 
 
 def count_claps(joints: np.ndarray | Body) -> int:
-    """Times that the hands meet in front of the body."""
+    """Return times that the hands meet in front of the body."""
     return len(claps(Body.of(joints)))
 
 
 def count_punches(joints: np.ndarray | Body) -> dict[str, int]:
-    """Blows with the left and with the right hand."""
+    """Return blows with the left and with the right hand."""
     body = Body.of(joints)
     return {SIDES[side]: len(punches(body, side)) for side in (0, 1)}
 

@@ -22,7 +22,7 @@ KICK_APART_FRAMES = 6
 
 
 def kicks(body: Body, side: int) -> list[int]:
-    """Frames at which the foot of this side (0 left, 1 right) is furthest ahead in a kick."""
+    """Return frames at which the foot of this side (0 left, 1 right) is furthest ahead in a kick."""
     hip, knee, ankle = (body.quick[:, pair[side]] for pair in (HIP, KNEE, ANKLE))
     length = np.median(np.linalg.norm(hip - knee, axis=1) + np.linalg.norm(knee - ankle, axis=1))
     offset = body.seen_from_body(ankle - hip)
@@ -36,6 +36,6 @@ def kicks(body: Body, side: int) -> list[int]:
 
 
 def count_kicks(joints: np.ndarray | Body) -> dict[str, int]:
-    """Kicks with the left and with the right foot."""
+    """Return kicks with the left and with the right foot."""
     body = Body.of(joints)
     return {SIDES[side]: len(kicks(body, side)) for side in (0, 1)}

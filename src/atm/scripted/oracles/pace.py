@@ -66,7 +66,7 @@ def speed_of(
     direction: Direction | None = None,
     degrees: float | None = None,
 ) -> Speed | None:
-    """Slow, normal or fast; None where the verb has no pace or a single repetition does not show it.
+    """Return slow, normal or fast; None where the verb has no pace or a single repetition does not show it.
 
     Args:
         body: joints.
@@ -116,12 +116,12 @@ def _fastest(calm: Body, verb: Verb, span: Span, degrees: float) -> float:
 
 
 def _peak(signal: Float[np.ndarray, "F"]) -> float:
-    """Fastest change of a signal in shares of its range a second; 1.9 over the duration of a smooth movement."""
+    """Return fastest change of a signal in shares of its range a second; 1.9 over the duration of a smooth movement."""
     return float(np.abs(rate(signal)).max() / (np.ptp(signal) + 1e-3))
 
 
 def _middle_rate(signal: Float[np.ndarray, "F"]) -> float:
-    """Ways from one end of a signal to the other a second, over the middle 80 % of the way."""
+    """Return ways from one end of a signal to the other a second, over the middle 80 % of the way."""
     done = (signal - signal[0]) / (signal[-1] - signal[0] + 1e-9)
     frames = np.interp([0.1, 0.9], np.maximum.accumulate(done), np.arange(len(done)))
     return float(0.8 * FPS / max(1.0, frames[1] - frames[0]))

@@ -46,7 +46,7 @@ class Change:
 
 
 def changes(body: Body) -> list[Change]:
-    """Every change of posture, in order. A crouch holds its way down and its way up."""
+    """Return every change of posture, in order. A crouch holds its way down and its way up."""
     height = smooth(body.pelvis[:, 1], CALM_FRAMES) / body.standing_height
     result: list[Change] = []
     for low in _low_spans(height):
@@ -55,7 +55,7 @@ def changes(body: Body) -> list[Change]:
 
 
 def _low_spans(height: np.ndarray) -> list[Span]:
-    """Times in which the pelvis is down, from leaving the standing height to reaching it again (hysteresis)."""
+    """Return times in which the pelvis is down, from leaving the standing height to reaching it again (hysteresis)."""
     return [span for span in spans(height < UP_SHARE) if height[span.start : span.end].min() < LOW_SHARE]
 
 
@@ -96,13 +96,13 @@ _VERBS = {
 
 
 def _ahead_of_ankles(body: Body) -> np.ndarray:
-    """How far the centre of mass is ahead of the middle of the ankles, in metres."""
+    """Return how far the centre of mass is ahead of the middle of the ankles, in metres."""
     ankles = body.joints[:, list(ANKLE)].mean(1)
     return body.seen_from_body(body.mass_centre - ankles)[:, 2]
 
 
 def bows(body: Body) -> list[Span]:
-    """Times in which the trunk leans ahead and comes back over nearly straight legs."""
+    """Return times in which the trunk leans ahead and comes back over nearly straight legs."""
     lean = smooth(body.trunk_lean, CALM_FRAMES)
     height = smooth(body.pelvis[:, 1], CALM_FRAMES) / body.standing_height
     tops, found = find_peaks(
@@ -122,32 +122,32 @@ def bows(body: Body) -> list[Span]:
 
 
 def count_sits(joints: np.ndarray | Body) -> int:
-    """Times that the body sits down from standing."""
+    """Return times that the body sits down from standing."""
     return _count(joints, "sit_down")
 
 
 def count_stands(joints: np.ndarray | Body) -> int:
-    """Times that the body stands up from a seat."""
+    """Return times that the body stands up from a seat."""
     return _count(joints, "stand_up")
 
 
 def count_lies(joints: np.ndarray | Body) -> int:
-    """Times that the body lies down."""
+    """Return times that the body lies down."""
     return _count(joints, "lie_down")
 
 
 def count_get_ups(joints: np.ndarray | Body) -> int:
-    """Times that the body gets up from lying."""
+    """Return times that the body gets up from lying."""
     return _count(joints, "get_up")
 
 
 def count_crouches(joints: np.ndarray | Body) -> int:
-    """Times that the body goes down over its feet (and up again, where the motion lasts)."""
+    """Return times that the body goes down over its feet (and up again, where the motion lasts)."""
     return _count(joints, "crouch")
 
 
 def count_bows(joints: np.ndarray | Body) -> int:
-    """Times that the trunk bends ahead over nearly straight legs."""
+    """Return times that the trunk bends ahead over nearly straight legs."""
     return len(bows(Body.of(joints)))
 
 

@@ -72,7 +72,7 @@ class Reading:
 
 
 def read(joints: np.ndarray | Body) -> Reading:
-    """What a body does, in order, from joint positions alone.
+    """Return what a body does, in order, from joint positions alone.
 
     Args:
         joints: (T, 22, 3) in metres, y up, 20 frames a second; one clip without padding.
@@ -85,7 +85,7 @@ def read(joints: np.ndarray | Body) -> Reading:
 
 
 def observe(joints: np.ndarray | Body) -> list[Observed]:
-    """Every single occurrence, in order: three jumps are three entries, a walk of five steps is one."""
+    """Return every single occurrence, in order: three jumps are three entries, a walk of five steps is one."""
     body = Body.of(joints)
     posture = changes(body)
     low = [change.span for change in posture]
@@ -123,7 +123,7 @@ def observe(joints: np.ndarray | Body) -> list[Observed]:
 
 
 def _marked(body: Body, marks: Sequence[Span], margin_seconds: float) -> np.ndarray:
-    """True in the spans and for so long around them."""
+    """Return true in the spans and for so long around them."""
     margin = round(margin_seconds * FPS)
     flags = np.zeros(len(body), bool)
     for span in marks:
@@ -132,7 +132,7 @@ def _marked(body: Body, marks: Sequence[Span], margin_seconds: float) -> np.ndar
 
 
 def _dips(span: Span, flying: Sequence[Span]) -> bool:
-    """True for the dip before a take-off and after a landing."""
+    """Return true for the dip before a take-off and after a landing."""
     return any(span.inside(Span(flight.start - DIP_FRAMES, flight.end + DIP_FRAMES)) for flight in flying)
 
 
@@ -163,7 +163,7 @@ def _blows(body: Body) -> list[Observed]:
 
 
 def _strikes(body: Body, blows: Sequence[Observed], busy: Sequence[Span]) -> list[Observed]:
-    """Kicks, punches and claps. Fists that pass each other in boxing do not clap."""
+    """Return kicks, punches and claps. Fists that pass each other in boxing do not clap."""
     blows = [blow for blow in blows if not any(blow.span.inside(span) for span in busy)]
     meets = [Observed("clap", _around(body, frame), 1, beats=(frame,)) for frame in claps(body)]
     return blows + [clap for clap in meets if not any(clap.span.overlaps(blow.span) for blow in blows)]
@@ -175,7 +175,7 @@ def _around(body: Body, frame: int) -> Span:
 
 
 def _gestures(body: Body, busy: Sequence[Span]) -> list[Observed]:
-    """Raising and waving; hands that are up because the body boxes or jumps do neither."""
+    """Return raising and waving; hands that are up because the body boxes or jumps do neither."""
     result = []
     for up in hands_up(body):
         if max((up.span.shared(span) for span in busy), default=0) > GUARD_SHARE * (up.span.end - up.span.start):
@@ -194,7 +194,8 @@ def _stands(body: Body, busy: Sequence[Span]) -> list[Observed]:
 
 
 def grouped(body: Body, seen: Sequence[Observed]) -> list[Observed]:
-    """Repetitions of one verb, side and direction counted together, with their pace; blows in turn become "both"."""
+    """Return repetitions of one verb, side and direction counted together, with their pace; blows in turn become
+    "both"."""
     result: list[Observed] = []
     for one in _in_turn(seen):
         again = next((i for i in range(len(result) - 1, -1, -1) if _repeats(result[i], one)), None)
@@ -227,7 +228,7 @@ def _repeats(last: Observed, one: Observed) -> bool:
 
 
 def _in_turn(seen: Sequence[Observed]) -> list[Observed]:
-    """Joins punches of one bout that change hands at every other blow or more often; their side is "both"."""
+    """Return joins punches of one bout that change hands at every other blow or more often; their side is "both"."""
     bouts: list[list[Observed]] = []
     for blow in (one for one in seen if one.verb == "punch"):
         if not bouts or blow.span.start - bouts[-1][-1].span.end > GROUP_SECONDS * FPS:

@@ -96,7 +96,8 @@ class Travel:
 
 
 def footfalls(body: Body) -> list[Footfall]:
-    """Every swing of one foot that carries it over the ground, in order of planting; not those of both feet at once."""
+    """Return every swing of one foot that carries it over the ground, in order of planting; not those of both feet at
+    once."""
     left, right = _footfalls(body, 0), _footfalls(body, 1)
     found = [fall for own, others in ((left, right), (right, left)) for fall in own if not _together(fall, others)]
     return sorted(found, key=lambda fall: fall.land)
@@ -131,7 +132,7 @@ def _footfalls(body: Body, foot: int) -> list[Footfall]:
 
 
 def _is_planted(body: Body, foot: int, lift: float, land: float) -> bool:
-    """The foot comes down, and the other one has stood meanwhile; a foot that is held up in a hop does not."""
+    """Return the foot comes down, and the other one has stood meanwhile; a foot that is held up in a hop does not."""
     after = slice(max(0, round(land) - 1), round(land) + 3)
     during = slice(round(lift), round(land) + 1)
     own, other = body.clearance[foot, after].min(), body.clearance[1 - foot, during].min()
@@ -155,7 +156,7 @@ def _ground_velocity(body: Body) -> Float[np.ndarray, "T 2"]:
 
 
 def travels(body: Body, busy: Sequence[Span] = ()) -> list[Travel]:
-    """Walks and runs in order; each has one direction.
+    """Return walks and runs in order; each has one direction.
 
     Args:
         body: joints.
@@ -176,7 +177,7 @@ def travels(body: Body, busy: Sequence[Span] = ()) -> list[Travel]:
 
 
 def _one_direction(names: np.ndarray, span: Span) -> list[Span]:
-    """Cuts a span where the direction of travel changes for half a second or longer."""
+    """Return cuts a span where the direction of travel changes for half a second or longer."""
     parts: list[Span] = []
     labels: list[str] = []
     for name in ("forward", "backward", "left", "right"):
@@ -216,7 +217,7 @@ def _travels(body: Body, velocity: np.ndarray, falls: list[Footfall], span: Span
 
 
 def _pieces(falls: Sequence[Footfall]) -> list[list[Footfall]]:
-    """Cuts where the body comes to a stand between two steps."""
+    """Return cuts where the body comes to a stand between two steps."""
     gaps = np.array([max(0.0, after.lift - before.land) for before, after in pairwise(falls)])
     pieces = [[falls[0]]]
     for i, fall in enumerate(falls[1:]):
@@ -245,7 +246,7 @@ def _runs(body: Body, own: Sequence[Footfall], velocity: Float[np.ndarray, "F 2"
 
 
 def heading_change(body: Body, span: Span) -> float:
-    """Degrees by which the heading changes within a span, > 0 to the left."""
+    """Return degrees by which the heading changes within a span, > 0 to the left."""
     return _change(body.yaw, span)
 
 
@@ -256,7 +257,7 @@ def _change(heading: Float[np.ndarray, "T"], span: Span) -> float:
 
 
 def turns(body: Body, busy: Sequence[Span] = ()) -> list[tuple[Span, float]]:
-    """Turns on the spot, with their degrees (> 0 to the left).
+    """Turn on the spot, with their degrees (> 0 to the left).
 
     Args:
         body: joints.
@@ -289,12 +290,12 @@ def path_of(degrees: float) -> Path:
 
 
 def count_steps(joints: np.ndarray | Body) -> int:
-    """Footfalls that travel, the closing one included."""
+    """Return footfalls that travel, the closing one included."""
     return sum(len(travel.footfalls) for travel in travels(Body.of(joints)))
 
 
 def travel_direction(joints: np.ndarray | Body) -> Direction | None:
-    """Where the body goes, relative to where it faces; None: it stays. Of several travels the longest."""
+    """Return where the body goes, relative to where it faces; None: it stays. Of several travels the longest."""
     found = travels(Body.of(joints))
     return max(found, key=lambda travel: travel.span.seconds).direction if found else None
 

@@ -74,7 +74,7 @@ class Verdict:
 
 
 def judge(joints: np.ndarray | Body, program: Program) -> Verdict:
-    """Compares what a program asks for with what the joints show.
+    """Compare what a program asks for with what the joints show.
 
     The program only says what to look for; nothing of how it was performed is known here.
 
@@ -117,7 +117,7 @@ def _matched(actions: Sequence[Action], seen: Sequence[Observed]) -> tuple[list[
 
 
 def _in_order(actions: Sequence[Action], seen: Sequence[Observed]) -> list[list[Observed]]:
-    """The best alignment that keeps the order (dynamic programming over asked and observed actions)."""
+    """Return the best alignment that keeps the order (dynamic programming over asked and observed actions)."""
     asked_verbs = {action.verb for action in actions}
     n, m = len(actions), len(seen)
     best = np.full((n + 1, m + 1), -np.inf)
@@ -155,7 +155,7 @@ def _loss(one: Observed, asked_verbs: set[str]) -> float:
 
 
 def _gain(action: Action, run: Sequence[Observed]) -> float | None:
-    """How well observed actions in a row answer one asked action; None: they cannot."""
+    """Return how well observed actions in a row answer one asked action; None: they cannot."""
     verbs = [one.verb for one in run]
     if verbs[0] != action.verb:
         return None
@@ -176,7 +176,7 @@ def _gain(action: Action, run: Sequence[Observed]) -> float | None:
 
 
 def _checks(action: Action, run: Sequence[Observed]) -> list[Check]:
-    """One check per attribute that is asked; a pace that a single repetition does not show is not judged."""
+    """Return one check per attribute that is asked; a pace that a single repetition does not show is not judged."""
     own = [one for one in run if one.verb == action.verb]
     result = [Check("occurs", action.verb, True, bool(own), bool(own))]
     for attribute in ("count", "side", "direction", "path", "degrees", "speed"):
@@ -192,7 +192,8 @@ def _checks(action: Action, run: Sequence[Observed]) -> list[Check]:
 
 
 def _made(attribute: str, own: Sequence[Observed]) -> Any:
-    """An attribute of several observed actions taken as one: counts add up, of names the longest one's stands."""
+    """Return an attribute of several observed actions taken as one: counts add up, of names the longest one's
+    stands."""
     if not own:
         return None
     if attribute == "count":
@@ -206,7 +207,7 @@ def _made(attribute: str, own: Sequence[Observed]) -> Any:
 
 
 def oracle_scores(verdicts: Iterable[Verdict]) -> dict[str, Share]:
-    """Share of right attributes over many motions, for tables.
+    """Return share of right attributes over many motions, for tables.
 
     Returns:
         For each attribute that was asked at least once, and for "all" (motions with nothing wrong): see `share`.
