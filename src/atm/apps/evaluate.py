@@ -15,8 +15,9 @@ from atm.base.storage import MODEL_FILE, RUN_CONFIG, atomic, find_model, read_mo
 from atm.data.humanml3d import MotionDataset, open_dataset
 from atm.evaluation.evaluator import Tail
 from atm.evaluation.protocol import entries_of, evaluate, evaluate_folder, reference_of
+from atm.evaluation.published import check_rules, published_protocol
 from atm.evaluation.replication import Judge
-from atm.evaluation.report import Multimodality, Report
+from atm.evaluation.report import REPEATS, Multimodality, Report
 from atm.evaluation.weights import load_evaluator
 from atm.interface import Batch, TextEncoder
 from atm.motion import padded
@@ -37,10 +38,11 @@ def evaluate_path(
     data: Path,
     evaluator: Path | None = None,
     split: str = "test",
-    repeats: int = 20,
+    protocol: str = "ours",
+    repeats: int | None = None,
     limit: int | None = None,
     multimodality: bool = True,
-    tail: str = "zero",
+    tail: str | None = None,
     guidance_scale: float | None = None,
     candidates: int = 1,
     space: Path | None = None,
@@ -54,7 +56,10 @@ def evaluate_path(
         what: run folder, model file, or a folder of motions named by the ids of the split.
         data: data folder; its train split gives the statistics of the kinematic distance.
         evaluator: run folder or file; None: the packaged one, which knows scripted motions only.
-        split, repeats, limit, multimodality, tail, guidance_scale, seed: see `evaluate`.
+        split, limit, multimodality, guidance_scale, seed: see `evaluate`.
+        protocol: `ours`, or `published`: as the authors of the generator measured it, see `published_protocol`.
+        repeats: replications; None: 20.
+        tail: frames behind a motion's end; None: `zero`, as published in the published protocol.
         candidates: so many motions are made for each text, and the one nearest to it is evaluated.
         space: what measures that, see `best_of`.
         out: None: `evaluation.json` in the run folder, or beside the model file or motions.
@@ -66,6 +71,8 @@ def evaluate_path(
     for name, value in (("repeats", repeats), ("limit", limit)):
         if value is not None and value < 1:
             raise InputError(f"{name} must be at least 1, got {value}")
+    check_rules(protocol, repeats=repeats, limit=limit, tail=tail, chosen=candidates > 1 or space is not None)
+    repeats, tail = repeats or REPEATS, tail or "zero"
     if tail not in TAILS:
         raise InputError(f"tail must be {' or '.join(TAILS)}, got {tail!r}")
     network = load_evaluator(packaged("evaluator") if evaluator is None else find_model(evaluator))
@@ -76,6 +83,11 @@ def evaluate_path(
     if what.is_dir() and not any((what / name).is_file() for name in (MODEL_FILE, RUN_CONFIG)):
         if candidates > 1 or space is not None:
             raise InputError(f"--best-of makes motions with a generator, but {what} is a folder of motions")
+        if protocol == "published":
+            raise InputError(
+                f"--protocol published generates anew in every replication, but {what} is a folder of motions: leave "
+                "--protocol out"
+            )
         path = out or what / "evaluation.json"
         return evaluate_folder(what, entries, network, path=path, **common), path
     file = find_model(what)
@@ -93,7 +105,8 @@ def evaluate_path(
 
     report = evaluate(
         generate, entries, network, name=what.stem, model=_digest(file, guidance_scale, candidates, space),
-        samples=limit, multimodality=Multimodality() if multimodality else None, tail=tail, path=path, **common,
+        samples=limit, multimodality=Multimodality() if multimodality else None, tail=tail,
+        published=published_protocol(generator.config.name) if protocol == "published" else None, path=path, **common,
     )  # fmt: skip
     return report, path
 

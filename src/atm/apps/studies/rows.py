@@ -30,7 +30,7 @@ def run_row(job: Job, folder: JobFolder, *, show_progress: bool = True) -> Resul
     plan = job.plan
     report, _ = evaluate_path(
         run.path, data=Path(plan.data), evaluator=plan.evaluator and Path(plan.evaluator),
-        repeats=plan.repeats, limit=plan.limit, multimodality=plan.multimodality, seed=job.seed,
+        protocol=plan.protocol, repeats=plan.repeats, limit=plan.limit, multimodality=plan.multimodality, seed=job.seed,
         out=folder.evaluation, show_progress=show_progress,
     )  # fmt: skip
     named = {row: report.name, REAL: REAL}
