@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from atm.apps import evaluate as start
+from atm.apps.options import EvaluateOptions
 from atm.base.errors import InputError
 from atm.evaluation.published import GUO, MDM
 from doubles import FakeTextEncoder
@@ -27,10 +28,10 @@ def asked(tmp_path, monkeypatch):
         generator = torch.nn.Module()
         generator.config, generator.text_encoder = SimpleNamespace(name=system), FakeTextEncoder()
         generator.normaliser = SimpleNamespace(mean=torch.zeros(263))
-        monkeypatch.setattr(start, "load_generator", lambda _: generator)
+        monkeypatch.setattr(start, "open_generator", lambda _: SimpleNamespace(generator=generator))
         monkeypatch.setattr(start, "best_of", lambda generator, *_, **__: generator)
         with pytest.raises(Asked) as caught:
-            start.evaluate_path(model, data=data, show_progress=False, **options)
+            start.evaluate_path(model, data=data, options=EvaluateOptions(**options), show_progress=False)
         return caught.value.args[0]
 
     monkeypatch.setenv("ATM_CACHE", str(tmp_path / "cache"))
@@ -58,4 +59,9 @@ def test_a_folder_of_motions_is_not_generated_anew(tmp_path):
     motions = tmp_path / "motions"
     motions.mkdir()
     with pytest.raises(InputError, match="published generates anew .* is a folder of motions: leave --protocol out"):
-        start.evaluate_path(motions, data=make_folder(tmp_path / "data"), protocol="published", show_progress=False)
+        start.evaluate_path(
+            motions,
+            data=make_folder(tmp_path / "data"),
+            options=EvaluateOptions(protocol="published"),
+            show_progress=False,
+        )

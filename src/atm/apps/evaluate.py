@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from atm.apps.best_of import CHOOSER, best_of
+from atm.apps.options import EvaluateOptions
 from atm.apps.probing import hear_evaluator, hear_space, hearing_table
 from atm.apps.resources import device, open_generator
 from atm.base.config import validate
@@ -13,11 +14,10 @@ from atm.base.errors import InputError
 from atm.base.packaged import packaged
 from atm.base.storage import MODEL_FILE, RUN_CONFIG, atomic, find_model, read_model
 from atm.data.humanml3d import MotionDataset, open_dataset
-from atm.evaluation.evaluator import Tail
 from atm.evaluation.protocol import entries_of, evaluate, evaluate_folder, reference_of
-from atm.evaluation.published import check_rules, published_protocol
+from atm.evaluation.published import published_protocol
 from atm.evaluation.replication import Judge
-from atm.evaluation.report import REPEATS, Multimodality, Report
+from atm.evaluation.report import Multimodality, Report
 from atm.evaluation.weights import load_evaluator
 from atm.interface import Batch, TextEncoder
 from atm.motion import padded
@@ -29,24 +29,13 @@ from atm.text import CachedTextEncoder, load_text_encoder
 
 RETRIEVED_AT_ONCE = 64
 
-TAILS: tuple[Tail, ...] = ("zero", "published")
-
 
 def evaluate_path(
     what: Path,
     *,
     data: Path,
     evaluator: Path | None = None,
-    split: str = "test",
-    protocol: str = "ours",
-    repeats: int | None = None,
-    limit: int | None = None,
-    multimodality: bool = True,
-    tail: str | None = None,
-    guidance_scale: float | None = None,
-    candidates: int = 1,
-    space: Path | None = None,
-    seed: int = 0,
+    options: EvaluateOptions | None = None,
     out: Path | None = None,
     show_progress: bool = True,
 ) -> tuple[Report, Path]:
@@ -56,34 +45,30 @@ def evaluate_path(
         what: run folder, model file, or a folder of motions named by the ids of the split.
         data: data folder; its train split gives the statistics of the kinematic distance.
         evaluator: run folder or file; None: the packaged one, which knows scripted motions only.
-        split, limit, multimodality, guidance_scale, seed: see `evaluate`.
-        protocol: `ours`, or `published`: as the authors of the generator measured it, see `published_protocol`.
-        repeats: replications; None: 20.
-        tail: frames behind a motion's end; None: `zero`, as published in the published protocol.
-        candidates: so many motions are made for each text, and the one nearest to it is evaluated.
-        space: what measures that, see `best_of`.
+        options: protocol, numbers and seeds; None: the defaults.
         out: None: `evaluation.json` in the run folder, or beside the model file or motions.
-        show_progress: a bar.
+        show_progress: show a bar.
 
     Returns:
         The report, and the path that it was written to.
     """
-    for name, value in (("repeats", repeats), ("limit", limit)):
-        if value is not None and value < 1:
-            raise InputError(f"{name} must be at least 1, got {value}")
-    check_rules(protocol, repeats=repeats, limit=limit, tail=tail, chosen=candidates > 1 or space is not None)
-    repeats, tail = repeats or REPEATS, tail or "zero"
-    if tail not in TAILS:
-        raise InputError(f"tail must be {' or '.join(TAILS)}, got {tail!r}")
+    options = options or EvaluateOptions()
+    candidates, space, scale = options.candidates, options.space, options.guidance_scale
     network = load_evaluator(packaged("evaluator") if evaluator is None else find_model(evaluator))
-    dataset = open_dataset(data, split)
+    dataset = open_dataset(data, options.split)
     entries, reference = entries_of(dataset, _held_out(data)), reference_of(open_dataset(data, "train"))
     judge = oracles() if any(entry.program is not None for entry in entries) else None
-    common = {"repeats": repeats, "judge": judge, "reference": reference, "seed": seed, "show_progress": show_progress}
+    common = {
+        "repeats": options.replications,
+        "judge": judge,
+        "reference": reference,
+        "seed": options.seed,
+        "show_progress": show_progress,
+    }
     if what.is_dir() and not any((what / name).is_file() for name in (MODEL_FILE, RUN_CONFIG)):
         if candidates > 1 or space is not None:
             raise InputError(f"--best-of makes motions with a generator, but {what} is a folder of motions")
-        if protocol == "published":
+        if options.protocol == "published":
             raise InputError(
                 f"--protocol published generates anew in every replication, but {what} is a folder of motions: leave "
                 "--protocol out"
@@ -101,12 +86,13 @@ def evaluate_path(
     chosen = best_of(generator, candidates, space=space, model=file)
 
     def generate(text, lengths, seeds):
-        return chosen.sample(text, lengths, seeds=seeds, guidance_scale=guidance_scale)
+        return chosen.sample(text, lengths, seeds=seeds, guidance_scale=scale)
 
     report = evaluate(
-        generate, entries, network, name=what.stem, model=_digest(file, guidance_scale, candidates, space),
-        samples=limit, multimodality=Multimodality() if multimodality else None, tail=tail,
-        published=published_protocol(generator.config.name) if protocol == "published" else None, path=path, **common,
+        generate, entries, network, name=what.stem, model=_digest(file, scale, candidates, space),
+        samples=options.limit, multimodality=Multimodality() if options.multimodality else None, tail=options.behind,
+        published=published_protocol(generator.config.name) if options.protocol == "published" else None,
+        path=path, **common,
     )  # fmt: skip
     return report, path
 

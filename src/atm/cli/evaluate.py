@@ -49,6 +49,7 @@ def evaluate(
     from rich.console import Console
 
     from atm.apps.evaluate import evaluate_evaluator, evaluate_path, evaluate_space, kind_of
+    from atm.apps.options import EvaluateOptions
     from atm.base.packaged import named
     from atm.evaluation.report import table
 
@@ -62,10 +63,12 @@ def evaluate(
         lines, path = of_kind(what, data=data, split=split, seed=seed, out=out, show_progress=not quiet)
         print(lines, path, sep="\n")
         return
-    report, path = evaluate_path(
-        what, data=data, evaluator=evaluator, split=split, protocol=protocol, repeats=repeats, limit=limit,
-        multimodality=multimodality, tail=tail, guidance_scale=guidance, candidates=best_of, space=space, seed=seed,
-        out=out, show_progress=not quiet,
+    options = EvaluateOptions(
+        split, protocol, repeats, limit, multimodality, tail, guidance_scale=guidance, candidates=best_of, space=space,
+        seed=seed,
     )  # fmt: skip
+    report, path = evaluate_path(
+        what, data=data, evaluator=evaluator, options=options, out=out, show_progress=not quiet
+    )
     Console().print(table([report]))
     print(path)

@@ -264,9 +264,5 @@ def test_a_row_is_evaluated_by_the_protocol_of_its_plan(monkeypatch, tmp_path):
     (job,) = plan_jobs(study, plan)
     with pytest.raises(InputError, match="enough"):
         rows.run_row(job, JobFolder(tmp_path / job.name))
-    assert (asked["protocol"], asked["repeats"], asked["limit"], asked["multimodality"]) == (
-        "published",
-        20,
-        None,
-        True,
-    )
+    options = asked["options"]
+    assert (options.protocol, options.repeats, options.limit, options.multimodality) == ("published", 20, None, True)
