@@ -7,7 +7,7 @@ from pathlib import Path
 
 from atm.apps.best_of import CHOOSER, best_of
 from atm.apps.options import EvaluateOptions
-from atm.apps.probing import hear_evaluator, hear_space, hearing_table
+from atm.apps.probing import probe_evaluator, probe_space, probing_table
 from atm.apps.resources import device, open_generator
 from atm.base.config import validate
 from atm.base.errors import InputError
@@ -149,13 +149,13 @@ def evaluate_space(
     space = load_space(file, text).eval()
     report = retrieval_report(space, _first_captions(dataset, sentence))
     likeness = similarity_distribution(sentence([item.captions[0].text for item in dataset.items]).sentence)
-    heard = hear_space(
+    heard = probe_space(
         space, sentence, open_dataset(data, "train"), dataset, seed=seed, show_progress=show_progress
     )  # fmt: skip
     path = out or _beside(file) / "retrieval.json"
     with atomic(path) as part:
         part.write_text(json.dumps(report | {"hearing": heard}, indent=1))
-    return f"{retrieval_table(report)}\n\n{similarity_table(likeness)}\n\n{hearing_table(heard)}", path
+    return f"{retrieval_table(report)}\n\n{similarity_table(likeness)}\n\n{probing_table(heard)}", path
 
 
 def evaluate_evaluator(
@@ -165,13 +165,13 @@ def evaluate_evaluator(
     but the file is `hearing.json`."""
     file = find_model(what)
     judge = load_evaluator(file)
-    heard = hear_evaluator(
+    heard = probe_evaluator(
         judge, open_dataset(data, "train"), open_dataset(data, split), seed=seed, show_progress=show_progress
     )
     path = out or _beside(file) / "hearing.json"
     with atomic(path) as part:
         part.write_text(json.dumps(heard, indent=1))
-    return hearing_table(heard), path
+    return probing_table(heard), path
 
 
 def _beside(file: Path) -> Path:

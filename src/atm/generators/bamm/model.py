@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from atm.base.errors import InputError
 from atm.generators.bamm.config import BAMMConfig
 from atm.generators.bamm.transformer import MaskedAutoregressiveTransformer, without_end
-from atm.generators.parts.inputs import check_rows, chosen_scale, keep_encoder
+from atm.generators.parts.inputs import check_rows, guidance_scale_or_default, keep_encoder
 from atm.generators.parts.padding import evaluating
 from atm.generators.tokens.gumbel import row_gumbel
 from atm.generators.tokens.padding import decoded, reached_tokens, read_known, sentences
@@ -120,4 +120,4 @@ class BAMM(nn.Module):
         return row_gumbel(generators, [most] * len(generators), (most, classes), self.normaliser.mean.device)()
 
     def _scale(self, own: float, asked: float | None) -> float:
-        return chosen_scale(asked, own, guided=self.capabilities.guidance)
+        return guidance_scale_or_default(asked, own, guided=self.capabilities.guidance)

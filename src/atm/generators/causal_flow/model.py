@@ -19,7 +19,7 @@ from atm.generators.causal_flow.config import CausalFlowConfig
 from atm.generators.causal_flow.flow import FlowHead, draw_times, euler, velocity_error
 from atm.generators.causal_flow.latents import MotionLatents
 from atm.generators.causal_flow.transformer import CausalTransformer, Front, Memory
-from atm.generators.parts.inputs import check_rows, chosen_scale, keep_encoder
+from atm.generators.parts.inputs import check_rows, guidance_scale_or_default, keep_encoder
 from atm.generators.parts.padding import check_frames, check_width, evaluating, like_batch
 from atm.interface import Batch, Capabilities, StepOutput, TextEmbedding, TextEncoder
 from atm.motion import Motion, skeleton_of_width
@@ -225,7 +225,7 @@ class CausalFlow(nn.Module):
             raise InputError(
                 "this CausalFlow was trained with length_dropout=0: say how many frames a motion shall have"
             )
-        scale = chosen_scale(guidance_scale, config.guidance_scale, guided=self.capabilities.guidance)
+        scale = guidance_scale_or_default(guidance_scale, config.guidance_scale, guided=self.capabilities.guidance)
         before = self._prefix(prefix)
         counts = None
         if lengths is not None:

@@ -16,7 +16,7 @@ from atm.generators.diffusion.steps import Chain, noise_chain, reverse, row_nois
 from atm.generators.mdm.config import MDMConfig
 from atm.generators.mdm.frames import LinearHead, LinearStem
 from atm.generators.mdm.geometry import foot_loss
-from atm.generators.parts.inputs import check_rows, chosen_scale, keep_encoder
+from atm.generators.parts.inputs import check_rows, guidance_scale_or_default, keep_encoder
 from atm.generators.parts.padding import check_width, evaluating, normalised_frames
 from atm.generators.parts.patches import PatchHead, PatchStem, whole_patches
 from atm.interface import Batch, Capabilities, StepOutput, TextEmbedding, TextEncoder
@@ -159,7 +159,7 @@ class MDM(nn.Module):
         frames = self._window(lengths)
         mask = length_mask(lengths, frames)
         condition = self.condition(self._encode(text))
-        scale = chosen_scale(guidance_scale, self.config.guidance_scale, guided=self.capabilities.guidance)
+        scale = guidance_scale_or_default(guidance_scale, self.config.guidance_scale, guided=self.capabilities.guidance)
         before = self._context(prefix)
         if known is not None:
             fixed, keep = self._fixed(known.to(device), keep.to(device), frames)

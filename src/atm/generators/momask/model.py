@@ -13,7 +13,7 @@ from atm.base.errors import InputError
 from atm.generators.momask.config import MoMaskConfig
 from atm.generators.momask.length import LengthEstimator
 from atm.generators.momask.masked import MaskedTransformer
-from atm.generators.parts.inputs import check_rows, chosen_scale, keep_encoder
+from atm.generators.parts.inputs import check_rows, guidance_scale_or_default, keep_encoder
 from atm.generators.parts.padding import evaluating
 from atm.generators.tokens.gumbel import row_gumbel
 from atm.generators.tokens.padding import (
@@ -187,4 +187,4 @@ class MoMask(nn.Module):
         return self.length.draw(condition, generators) * self.config.rvq.frames_per_token
 
     def _scale(self, own: float, asked: float | None) -> float:
-        return chosen_scale(asked, own, guided=self.capabilities.guidance)
+        return guidance_scale_or_default(asked, own, guided=self.capabilities.guidance)
