@@ -27,7 +27,7 @@ _allowed = True
 
 
 def allow_bars(allowed: bool) -> None:
-    """Whether this process shows any bar; False is `--quiet`, which also reaches bars that no caller knows of."""
+    """Say whether this process shows any bar; False is `--quiet`, which also reaches bars that no caller knows of."""
     global _allowed
     _allowed = allowed
 

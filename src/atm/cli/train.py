@@ -12,7 +12,7 @@ from atm.cli.app import Quiet, app, examples, positive
 
 @app.command()
 def presets() -> None:
-    """What can be trained: names for `atm train`, with steps and expected time."""
+    """List what can be trained: names for `atm train`, with steps and expected time."""
     from rich.console import Console
     from rich.table import Column, Table
 

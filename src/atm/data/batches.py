@@ -173,5 +173,5 @@ def crop_of(frames: int, rng: np.random.Generator, window: int | None = None) ->
 
 
 def _longest_crop(frames: int) -> int:
-    """Of a motion of this many frames."""
+    """Return the frames of the longest crop of a motion of this many frames."""
     return min(frames // UNIT * UNIT, MAX_FRAMES) or frames

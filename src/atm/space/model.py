@@ -133,7 +133,7 @@ class Space(nn.Module):
         return {"z_counterfactual": self._latent(self._read_text(read), rng), "has_counterfactual": has}
 
     def _misread(self, z_text: Tensor, z_motion: Tensor, batch: Batch, whole: Bool[Tensor, "B"]) -> Float[Tensor, "B"]:
-        """Of both latents, over all attributes; a crop is not asked, since it may show another number."""
+        """Return the cross-entropy of both latents over all attributes; a crop, which may show less, is not asked."""
         total, first = z_text.new_zeros(len(batch)), 0
         for name, values in VALUES.items():
             direction = self.value_directions[first : first + len(values)]

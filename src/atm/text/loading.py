@@ -82,7 +82,7 @@ class DeferredTextEncoder:
 
     @property
     def version(self) -> str:
-        """Of the weights; loads them."""
+        """Version of the weights; loads them."""
         return self._loaded.version
 
     @property

@@ -186,7 +186,7 @@ def _file(item: Item) -> str:
 
 
 def _rows_of(clip: np.ndarray, item: Item, first: int, frames: int) -> np.ndarray:
-    """Of a whole clip, where the item may be a part of it."""
+    """Return the rows of a whole clip, where the item may be a part of it."""
     start = item.first + first
     return clip[start : start + frames]
 
@@ -196,7 +196,7 @@ def _median_start(folder: Path, split: str) -> float:
 
 
 def _seconds_to_build(clips: Path, width: int) -> float:
-    """Of a store of the same clips in another place; links stand for the clips, so that all of it can go again."""
+    """Time the build of a store of the same clips in another place; links stand for the clips, so that it can go."""
     with tempfile.TemporaryDirectory() as place:
         (Path(place) / clips.name).mkdir()
         for file in clips.glob("*.npy"):

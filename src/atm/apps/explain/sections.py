@@ -242,7 +242,7 @@ def _six(intra: IntraExample, stand_in: str | None) -> list[_Figure]:
     """Return generated ones first."""
 
     def caption(shown: Shown, generated: bool) -> str:
-        """Of a stand-in, its own: clips of the motion itself have the sentence that was asked for."""
+        """Return the caption; of a stand-in its own, since clips of the motion itself have the sentence asked for."""
         return stand_in if stand_in and not generated and shown.id == intra.anchor.id else shown.text
 
     named = {"least aligned clip": intra.anchor, "positive proxy": intra.positive, "negative proxy": intra.negative}

@@ -28,7 +28,7 @@ class Handle(Protocol):
     def done(self) -> bool: ...
 
     def trouble(self) -> str | None:
-        """Of one that is done: how whatever ran it died; None: it ended by itself."""
+        """Say how one that is done fared: how whatever ran it died; None: it ended by itself."""
         ...
 
 

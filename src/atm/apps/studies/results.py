@@ -68,7 +68,7 @@ class Outcome:
         return list(dict.fromkeys(metric for values in of_rows for metric in values))
 
     def figure(self, row: str, metric: str) -> Figure | None:
-        """Of a row, or of real motions; None where there is none yet."""
+        """Return the figure of a row, or of real motions; None where there is none yet."""
         by_seed = self.values(row, metric)
         if not by_seed:
             return None

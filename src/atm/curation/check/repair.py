@@ -195,7 +195,7 @@ def _write(scan: Scan, plan: Plan, out: Path, *, show_progress: bool) -> None:
 
 
 def _copy_the_rest(scan: Scan, out: Path) -> None:
-    """What else lies beside the lists: where the data are from, under which licence, what scripted clips do."""
+    """Copy what else lies beside the lists: where the data are from, under which licence, what scripted clips do."""
     layout = scan.layout
     known = {layout.mean, layout.std, *(layout.split_file(name) for name in scan.listed), layout.folder / DROPPED}
     if any(programs_findings(scan)):

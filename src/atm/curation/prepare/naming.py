@@ -145,7 +145,7 @@ def by_name(names: Sequence[str]) -> dict[str, int]:
 
 
 def _sides_and_parts(names: Sequence[str]) -> list[tuple[str, str]]:
-    """Of each name the side (left, right or none) and the rest, without prefixes, case and separators."""
+    """Return of each name the side (left, right or none) and the rest, without prefixes, case and separators."""
     words = [_words(name.rpartition(":")[2]) for name in names]
     # A word before or behind most names is the figure's, not the joint's.
     for end, kept in ((0, slice(1, None)), (-1, slice(None, -1))):

@@ -228,7 +228,7 @@ class MDM(nn.Module):
         return unconditional + scale * (conditional - unconditional)
 
     def condition(self, text: TextEmbedding) -> Condition:
-        """Of a text embedding, the part that this model reads."""
+        """Return of a text embedding the part that this model reads."""
         device = self.positions.device
         if self.config.condition == "sentence":
             features = text.sentence[:, None].to(device)

@@ -173,7 +173,7 @@ class MLD(nn.Module):
         return self
 
     def requires_grad_(self, requires_grad: bool = True) -> "MLD":
-        """Of the denoiser alone: the VAE stays frozen."""
+        """Set it for the denoiser alone: the VAE stays frozen."""
         super().requires_grad_(requires_grad)
         if self.vae is not None:
             self.vae.requires_grad_(False)

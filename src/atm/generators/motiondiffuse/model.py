@@ -149,7 +149,7 @@ class MotionDiffuse(nn.Module):
         return self.out(tokens, skip, mask, style, x_t * noise_share[:, None, None])[:, :frames].float()
 
     def condition(self, text: TextEmbedding) -> Condition:
-        """Of a text embedding, what the network reads, through the trained text layers."""
+        """Return of a text embedding what the network reads, through the trained text layers."""
         window = self.config.text_window
         last = text.mask.sum(1).clamp(1, window) - 1
         device = self.sequence_embedding.device

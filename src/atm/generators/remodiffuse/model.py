@@ -206,7 +206,7 @@ class ReMoDiffuse(nn.Module):
         training: bool = False,
         ids: list[str] | None = None,
     ) -> Condition:
-        """Of a text embedding, what the network reads, and the motions that it finds by it.
+        """Return of a text embedding what the network reads, and the motions that it finds by it.
 
         Args:
             text: from the model's text encoder.

@@ -83,7 +83,7 @@ def _write(program: Program, rng: np.random.Generator) -> tuple[Score, float]:
 
 
 def _take_first_posture(score: Score, program: Program) -> None:
-    """What a body that stands up has done before the clip begins."""
+    """Return what a body that stands up has done before the clip begins."""
     for action in program.actions:
         if action.verb in _LEAVES:
             before = {"stand_up": "sit_down", "get_up": "lie_down"}.get(action.verb)

@@ -150,7 +150,7 @@ def _valley(speed: np.ndarray, top: int, limit: int, edge: float) -> float:
 
 
 def _ground_velocity(body: Body) -> Float[np.ndarray, "T 2"]:
-    """Of the pelvis, to the left and ahead of the body, in m/s, over half a second."""
+    """Return the velocity of the pelvis, to the left and ahead of the body, in m/s, over half a second."""
     velocity = rate(smooth(body.pelvis[:, [0, 2]], TRAVEL_FILTER_FRAMES))
     return np.stack([(velocity * body.left).sum(1), (velocity * body.ahead).sum(1)], axis=1)
 
