@@ -59,17 +59,16 @@ class BAMM(nn.Module):
     ) -> Motion:
         """Return one motion per text; what stands behind a length is what is left of its last token, and then zeros.
 
+        Arguments beside, or other than, those of `atm.interface.Generator.sample`:
+
         Args:
-            text: prompts.
             lengths: frames of each motion; None: until END is drawn.
-            seeds: one per row; row i depends on `seeds[i]` alone.
             guidance_scale: of both passes and of the residual transformer; None: each one's own. (The published
                 program takes a number for the first pass alone.)
             known: motions to complete, with `keep` and `lengths`: one pass, in which the known tokens stand.
             keep: True at frames of `known` that shall stand. Tokens all of whose frames are kept are known; the
                 further levels are made anew for all. In the end the kept frames are put in as they were given (ours:
                 the published program leaves what the decoder makes of them).
-            progress: show a bar.
 
         Raises:
             InputError: a length below 1 or beyond `config.max_frames`, or none for a motion to complete; a known

@@ -205,15 +205,14 @@ class CausalFlow(nn.Module):
     ) -> Motion:
         """Return one motion per text.
 
+        Arguments beside, or other than, those of `atm.interface.Generator.sample`:
+
         Args:
-            text: prompts.
             lengths: frames of each motion; None: until the model ends it.
-            seeds: one per row; row i depends on `seeds[i]` alone.
             guidance_scale: of classifier-free guidance, on the estimate of the clean latent; None: the config's.
             prefix: motions that these go on from; their last `prefix_latents` patches are seen. Features are relative
                 to the frame before, so both one after the other are one motion. Longer motions come from giving each
                 motion as the next one's prefix.
-            progress: show a bar.
 
         Raises:
             InputError: a length below 1 or beyond `config.max_frames`, none for a model that was not trained to end by

@@ -137,17 +137,16 @@ class MDM(nn.Module):
     ) -> Motion:
         """Return one motion per text; what stands behind a length is as the model left it.
 
+        Arguments beside, or other than, those of `atm.interface.Generator.sample`:
+
         Args:
             text: prompts; "" is the text of no words, not the null condition (that is `guidance_scale=0`).
-            lengths: frames of each motion.
-            seeds: one per row; row i depends on `seeds[i]` alone.
             guidance_scale: `uncond + s (cond - uncond)` on the estimate of the clean motion; None: the config's.
             known: motions to complete, with `keep`.
             keep: True where `known` shall stand, per frame or per frame and feature. As published, the estimate of
                 the clean motion is overwritten there in each step.
             prefix: what came just before, `context_frames` long; needed by models that have a context, and by no
                 other. Longer motions come from giving each motion's end as the next one's prefix.
-            progress: show a bar.
 
         Raises:
             InputError: a length below 1 or beyond the position table, known features of another width, or a prefix

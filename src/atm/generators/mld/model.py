@@ -85,12 +85,10 @@ class MLD(nn.Module):
     ) -> Motion:
         """Return one motion per text, by DDIM.
 
+        Arguments beside, or other than, those of `atm.interface.Generator.sample`:
+
         Args:
-            text: prompts.
-            lengths: frames of each motion.
-            seeds: one per row; row i depends on `seeds[i]` alone.
             guidance_scale: `uncond + s (cond - uncond)` on the noise; None: the config's.
-            progress: show a bar.
 
         Raises:
             InputError: a length below 1 or beyond the position table.

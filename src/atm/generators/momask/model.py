@@ -76,10 +76,10 @@ class MoMask(nn.Module):
         Each motion is decoded by itself. The published evaluation decodes padded batches, where a motion's last
         frames depend on how long its neighbours are.
 
+        Arguments beside, or other than, those of `atm.interface.Generator.sample`:
+
         Args:
-            text: prompts.
             lengths: frames of each motion; None draws them from the length estimator.
-            seeds: one per row; row i depends on `seeds[i]` alone.
             guidance_scale: of both token models; None: each one's own, and `EDIT_GUIDANCE` for the further levels of
                 a motion that is completed.
             known: motions to complete, with `keep`.
@@ -87,7 +87,6 @@ class MoMask(nn.Module):
                 are guessed from; the further levels are made anew for all. In the end the kept frames are put in as
                 they were given (ours: the published program, which is `edit`, leaves what the decoder makes of them),
                 so that a motion steps at the seam by as much as its tokens leave of it: visibly so at one level.
-            progress: show a bar.
 
         Raises:
             InputError: a length below 1 or beyond the position table, or none given and nothing to estimate it; a

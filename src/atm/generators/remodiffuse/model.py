@@ -113,13 +113,11 @@ class ReMoDiffuse(nn.Module):
     ) -> Motion:
         """Return one motion per text; what stands behind a length means nothing.
 
+        Arguments beside, or other than, those of `atm.interface.Generator.sample`:
+
         Args:
-            text: prompts.
-            lengths: frames of each motion.
-            seeds: one per row; row i's noise and coins depend on `seeds[i]` alone.
             guidance_scale: None mixes the four estimates as published; a number is plain guidance between that with
                 text and retrieval (1) and that with neither (0).
-            progress: show a bar.
 
         Raises:
             InputError: a length below 1 or beyond the position table, or no database.
