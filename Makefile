@@ -32,7 +32,7 @@ mutants: .venv/.ready
 
 lint: .venv/.ready
 	$(BIN)/ruff check src tests examples
-	$(BIN)/ruff format --check src tests examples examples
+	$(BIN)/ruff format --check src tests examples
 
 clean:
 	rm -rf .venv build dist demo demo-full

@@ -16,6 +16,14 @@ _golden_compared: dict[str, int] = {}
 _golden_lacks: dict[str, set[str]] = {}
 
 
+@pytest.fixture(autouse=True)
+def bars_are_allowed():
+    """A test before this one may have run a command with --quiet, which holds for its whole process."""
+    from atm.base.progress import allow_bars
+
+    allow_bars(True)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--golden",

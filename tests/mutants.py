@@ -200,6 +200,9 @@ MUTATIONS = [
 
 def main(words: list[str]) -> int:
     chosen = [mutation for mutation in MUTATIONS if all(word in mutation.what for word in words)]
+    if not chosen:
+        print(f"no mutation has {' and '.join(words)} in its name")
+        return 2
     if old := outdated(MUTATIONS):
         print(f"the table no longer fits the source, the old text must be there once: {'; '.join(old)}")
         return 2

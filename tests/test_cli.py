@@ -167,6 +167,9 @@ def test_impossible_seconds_are_refused(refused, model, seconds):
     assert said.startswith("seconds must be 0.5 to 9.8 for this model, got ")  # 196 frames at 20 per second
 
 
+PUBLISHED = ["evaluate", "run", "--data", "data", "--protocol", "published"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -201,6 +204,14 @@ def test_an_unknown_name_is_answered_with_the_nearest(refused, model, arguments,
         (["retrieve", " ", "--data", "."], "the sentence is empty"),
         (["evaluate", "run", "--data", "data", "--repeats", "0"], "'--repeats'.*greater than or equal to 1"),
         (["evaluate", "run", "--data", "data", "--tail", "none"], "tail must be zero or published, got 'none'"),
+        ([*PUBLISHED, "--repeats", "5"], "--protocol published and --repeats 5 contradict each other: it has 20"),
+        ([*PUBLISHED, "--limit", "1000"], "--protocol published and --limit 1000 contradict .* authors decide"),
+        ([*PUBLISHED, "--tail", "zero"], "--protocol published and --tail zero contradict .* as they came"),
+        ([*PUBLISHED, "--best-of", "4"], "--protocol published and --best-of contradict .* every motion"),
+        (["evaluate", "run", "--data", "data", "--protocol", "mdm"], "takes ours or published, got 'mdm'"),
+        (["evaluate", "space", "--data", "data", "--protocol", "published"], "--protocol says how .* is no generator"),
+        (["study", "losses", "--protocol", "published", "--repeats", "3"], "published and --repeats 3 contradict"),
+        (["study", "losses", "--protocol", "published", "--quick"], "--quick as little as it can: leave one out"),
         (["train", "mdm_small", "--minutes", "0"], "minutes must be > 0, got 0"),
         (["train", "mdm_small", "--minutes", "nan"], "minutes must be > 0, got nan"),
         (["demo", "--minutes", "-1"], "minutes must be > 0, got -1"),

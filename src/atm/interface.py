@@ -143,8 +143,21 @@ class Generator(Protocol):
         guidance_scale: float | None = None,
         progress: bool = False,
     ) -> Motion:
-        """Return one motion per text. Row i's noise is drawn from `seeds[i]` alone, so that a batch of one equals its
-        row in a batch of many. `guidance_scale` None takes the model's own; `progress` shows a bar."""
+        """Return one motion per text; what stands behind a length means nothing.
+
+        Documented here for all generators; each says of itself what differs.
+
+        Args:
+            text: prompts.
+            lengths: frames of each motion; None: the model finds them, where its capabilities say that it can.
+            seeds: one per row; row i's noise depends on `seeds[i]` alone, so that a batch of one equals its row in a
+                batch of many.
+            guidance_scale: of classifier-free guidance, 1 is none and 0 ignores the text; None: the model's own.
+            progress: show a bar.
+
+        Raises:
+            InputError: a length below 1 or beyond what the model can make, or what it lacks for this call.
+        """
         ...
 
 

@@ -246,9 +246,9 @@ def test_clips_of_kit_of_12_frames_are_under_a_second_and_left_out():
 
 
 def test_a_shortest_clip_of_whole_frames_is_that_long_however_it_is_rounded():
-    """In binary, 0.35 · 20 is a little more than 7."""
-    given = case(rows=3, lengths=[7, 6, 8], dtype=torch.float64)
-    changes = {"intra.min_clip_seconds": 0.35, "intra.gamma": 1}
+    """In binary, 0.56 · 12.5 is a little more than 7."""
+    given = case(rows=3, lengths=[7, 6, 8], fps=12.5, dtype=torch.float64)
+    changes = {"intra.min_clip_seconds": 0.56, "intra.gamma": 1}
     assert run("intra", given, changes).intra_result.mined.clips.length.tolist() == [7, 8]
 
 

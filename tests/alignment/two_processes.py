@@ -14,7 +14,7 @@ from atm.motion import Motion
 
 ROWS, FRAMES, WIDTH = 6, 90, 263
 LENGTHS = [90, 60, 90, 10, 15, 12]
-"""Of the second half of the rows none has a clip: under one second there is none."""
+"""The second half of the rows has no clip: under one second there is none. In one case it has."""
 CASES = {
     "both": {},
     "several": {"inter.negatives": 2, "intra.proxy_pairs": 2},
@@ -25,6 +25,7 @@ CASES = {
     "own clips": {"intra.proxies_from": "motion"},
     "gamma": {"intra.gamma": 0.2},
     "one caption": {"epsilon": 1.0},
+    "own clips of both": {"intra.proxies_from": "motion"},
 }
 
 
@@ -50,7 +51,7 @@ def losses(case: str, rows: slice, *, gather: bool, all_gather: AllGather | None
     sentence = torch.randn(ROWS, 8, generator=rng)
     real, generated = (torch.randn(ROWS, FRAMES, WIDTH, generator=rng) for _ in range(2))
     generated.requires_grad_()
-    lengths = torch.tensor(LENGTHS)[rows]
+    lengths = torch.tensor([90, 60, 90] * 2 if case == "own clips of both" else LENGTHS)[rows]
     # Rows 0 and 5, of two processes, can have one caption: then neither is a negative of the other.
     text = [str(i % 5 if case == "one caption" else i) for i in range(ROWS)][rows]
     values = {"inter.weight": 0.5, "intra.weight": 0.25, "intra.gamma": 1.0, "gather": gather}

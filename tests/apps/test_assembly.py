@@ -12,8 +12,10 @@ from atm.base.errors import InputError
 from atm.base.storage import save_model
 from atm.generators.bamm.config import TransformerConfig
 from atm.generators.bamm.stage import TransformerStage
-from atm.generators.momask.config import LengthConfig, MaskConfig, ResidualConfig, RVQConfig, TrunkConfig
-from atm.generators.momask.stages import LEARNED_FROM, LengthStage, MaskStage, ResidualStage, RVQStage
+from atm.generators.momask.config import LengthConfig, MaskConfig
+from atm.generators.momask.stages import LengthStage, MaskStage
+from atm.generators.tokens.config import ResidualConfig, RVQConfig, TrunkConfig
+from atm.generators.tokens.stages import LEARNED_FROM, ResidualStage, RVQStage
 from atm.models import load_generator
 from atm.motion.layers import Normaliser
 from doubles import FakeTextEncoder

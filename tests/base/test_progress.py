@@ -2,15 +2,7 @@
 
 import time
 
-import pytest
-
-from atm.base.progress import allow_bars, progress, progress_bar
-
-
-@pytest.fixture(autouse=True)
-def bars():
-    """A test before this one may have run a command with --quiet, which is for its whole process."""
-    allow_bars(True)
+from atm.base.progress import progress, progress_bar
 
 
 def test_a_log_file_gets_lines_with_what_is_done_and_what_is_left(capsys, monkeypatch):

@@ -64,10 +64,11 @@ def bent_elsewhere(spine1: float, spine2: float) -> float:
     return float(angle * (spine1 * bones[0] + spine2 * bones[1]))
 
 
-# Scripted bodies have a quarter of the bend between pelvis and chest at spine1 and 0.6 of it at spine2. CMU's file has
-# 0 and 0.25 at its second and third joint. Bandai-Namco's three joints have 0, 0.6 and 1: a third and two thirds of
-# the way there are 0.4 and 0.6 + 0.4 / 3. The others have a joint for each of ours.
-ELSEWHERE = {"cmu": (0.25, 0.35), "bandai_namco": (0.15, 0.4 / 3)}
+# Scripted bodies bend as captured ones do, about each axis in another place (SPINE_BLEND): forward, where most of it
+# is, 0.85 of the bend between pelvis and chest lies below spine2 and all of it below spine3. CMU's file has 0 and 0.25
+# at its second and third joint. Bandai-Namco's three joints have 0, 0.85 and 1: a third and two thirds of the way there
+# are 0.57 and 0.9. The others have a joint for each of ours.
+ELSEWHERE = {"cmu": (0.85, 0.75), "bandai_namco": (0.28, 0.1)}
 
 
 @pytest.mark.parametrize("name", SKELETONS)
@@ -141,7 +142,8 @@ def test_a_rest_pose_may_face_anywhere(degrees, tmp_path):
     facing = Rotation.from_euler("Y", degrees, degrees=True).as_matrix()
     skeleton = SKELETONS["mixamo"]()
     skeleton = replace(skeleton, joints=bvh_skeletons.in_world_axes(skeleton.joints, facing.T))
-    assert distance(prepared(tmp_path, skeleton), stored(motion())) < 0.01
+    # 2 cm: in such a file the twist of the spine's joints is a guess, and the trunk bends.
+    assert distance(prepared(tmp_path, skeleton), stored(motion())) < 0.02
 
 
 def test_files_of_one_skeleton_may_have_other_upward_axes(tmp_path):

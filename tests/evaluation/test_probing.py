@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from atm.apps.probing import hear_evaluator, hear_space, hearing_table
+from atm.apps.probing import probe_evaluator, probe_space, probing_table
 from atm.data.humanml3d import Caption, open_dataset, write_text
 from atm.evaluation.evaluator import Evaluator, EvaluatorConfig
 from atm.evaluation.probing import RAREST, draw_pairs, forced_choice, linear_probe, probe_all
@@ -100,13 +100,13 @@ def test_a_space_and_its_language_model_are_heard_at_every_stage(counted):
     config = space_small().model_copy(update={"width": 16, "feed_forward": 16, "layers": 1, "decoder_layers": 1})
     language = FakeTextEncoder()
     space = Space(config, language, Normaliser.identity(263)).eval()
-    heard = hear_space(space, language, train, test, seed=0, show_progress=False)
+    heard = probe_space(space, language, train, test, seed=0, show_progress=False)
     assert heard["forced_choice"]["count"]["n"] == len(test)
     stages = heard["probes"]["count"]
     assert set(stages) == {"sentence embedding", "mean of the token states", "space, text", "motion"}
     # Two sentences in all: what the language model says of them differs.
     assert stages["sentence embedding"]["right"] == 1
-    table = hearing_table(heard)
+    table = probing_table(heard)
     assert "count" in table and "sentence embedding" in table
 
 
@@ -114,5 +114,7 @@ def test_an_evaluator_is_heard(counted):
     train, test = counted
     sizes = {"movement_width": 8, "motion_width": 8, "text_width": 8, "word_width": 8, "embedding": 8}
     config = EvaluatorConfig(**sizes, vocabulary=(*SPECIAL, "jump", "two", "three"))
-    heard = hear_evaluator(Evaluator(config, Normaliser.identity(263)).eval(), train, test, seed=0, show_progress=False)
+    heard = probe_evaluator(
+        Evaluator(config, Normaliser.identity(263)).eval(), train, test, seed=0, show_progress=False
+    )
     assert set(heard["probes"]["count"]) == {"evaluator, text", "motion"}

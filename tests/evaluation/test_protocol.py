@@ -12,7 +12,16 @@ from rich.console import Console
 from atm.apps.evaluate import oracles
 from atm.base.errors import InputError
 from atm.data.humanml3d import Caption
-from atm.evaluation import Entry, Evaluator, Multimodality, Report, evaluate, evaluate_folder, table
+from atm.evaluation import (
+    Entry,
+    Evaluator,
+    Multimodality,
+    Report,
+    evaluate,
+    evaluate_folder,
+    published_protocol,
+    table,
+)
 from atm.evaluation.presets import evaluator_small, trainable
 from atm.evaluation.replication import Measured
 from atm.evaluation.report import REAL, column_of
@@ -185,6 +194,49 @@ def test_models_that_were_evaluated_differently_do_not_share_a_table():
     reports = [run(Noise(), name="one", repeats=1), run(Noise(), name="other", repeats=1, tail="published")]
     with pytest.raises(InputError, match="one and other were evaluated with different tail"):
         table(reports)
+
+
+def test_the_published_protocol_is_the_systems_own_and_the_report_says_so():
+    """40 entries are one batch of 32, less than MDM's 1,000 motions and 128 texts."""
+    protocol = published_protocol("mdm").model_copy(
+        update={"multimodality": Multimodality(texts=4, repeats=3, pairs=2)}
+    )
+    report = run(Noise(), repeats=1, multimodality=Multimodality(), published=protocol, samples=7)
+    assert report.protocol.rules == "published" and report.protocol.tail == "published"
+    assert report.protocol.samples == 32 and report.protocol.multimodality == protocol.multimodality
+    assert any(note.startswith("published protocol, as of MDM: ") for note in report.notes)
+    assert run(Noise(), repeats=1, published=protocol).protocol.multimodality is None
+    with pytest.raises(InputError, match="evaluated with different rules"):
+        table([report, run(Noise(), name="other", repeats=1)])
+
+
+def test_the_published_protocol_takes_entries_by_length_whatever_their_order():
+    entries = [
+        Entry(f"{n:03d}", entry.features[: 40 + n % 4], entry.captions) for n, entry in enumerate(some_entries())
+    ]
+    shuffled = sorted(entries, key=lambda entry: entry.id[::-1])
+    by_length = sorted(shuffled, key=lambda entry: len(entry.features))
+    guo = published_protocol("mld")
+    assert run(Noise(), shuffled, repeats=1, published=guo) == run(Noise(), by_length, repeats=1, published=guo)
+
+
+@pytest.mark.parametrize(("system", "samples", "texts"), [("mdm", 1000, 128), ("momask", None, 96), ("mld", None, 100)])
+def test_each_system_has_its_own_pool_and_number_of_texts(system, samples, texts):
+    """Whole batches of 32: 100 // 32 + 1 = 4 batches of MDM, 3 of MoMask. Of others nothing is known, which is said."""
+    protocol = published_protocol(system)
+    how = protocol.multimodality
+    assert (protocol.samples, how.texts, how.repeats, how.pairs) == (samples, texts, 30, 10)
+    assert ("not known" in protocol.note) == (system == "mld")
+
+
+def test_a_report_of_before_says_nothing_of_rules_and_is_ours(tmp_path):
+    run(Noise(), repeats=1, path=tmp_path / "evaluation.json")
+    old = json.loads((tmp_path / "evaluation.json").read_text())
+    del old["protocol"]["rules"]
+    (tmp_path / "evaluation.json").write_text(json.dumps(old))
+    generate = Noise()
+    assert run(generate, repeats=1, path=tmp_path / "evaluation.json").protocol.rules == "ours"
+    assert not generate.calls
 
 
 def test_a_file_that_is_no_evaluation_is_named(tmp_path):

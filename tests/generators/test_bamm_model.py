@@ -20,8 +20,8 @@ from atm.generators.bamm.transformer import (
     every_second,
     may_look,
 )
-from atm.generators.momask.config import ResidualConfig, RVQConfig, TrunkConfig
-from atm.generators.momask.stages import LEARNED_FROM, RVQStage
+from atm.generators.tokens.config import ResidualConfig, RVQConfig, TrunkConfig
+from atm.generators.tokens.stages import LEARNED_FROM, RVQStage
 from atm.interface import Batch, Generator
 from atm.models import build_generator
 from atm.models.check import check_generator

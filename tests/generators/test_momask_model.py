@@ -10,16 +10,15 @@ from atm.alignment import Alignment, AlignmentConfig
 from atm.base.config import Config
 from atm.base.errors import InputError
 from atm.base.storage import save_model
-from atm.generators.momask.config import LengthConfig, MaskConfig, MoMaskConfig, ResidualConfig, RVQConfig, TrunkConfig
+from atm.generators.momask.config import LengthConfig, MaskConfig, MoMaskConfig
 from atm.generators.momask.model import MoMask
 from atm.generators.momask.presets import momask_humanml3d, momask_kit, momask_small
-from atm.generators.momask.stages import (
+from atm.generators.momask.stages import LengthStage, MaskStage, build_stage
+from atm.generators.tokens.config import ResidualConfig, RVQConfig, TrunkConfig
+from atm.generators.tokens.stages import (
     LEARNED_FROM,
-    LengthStage,
-    MaskStage,
     ResidualStage,
     RVQStage,
-    build_stage,
     frozen_tokens,
     load_tokeniser,
     masked_error,

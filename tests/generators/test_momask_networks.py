@@ -5,12 +5,13 @@ import math
 import pytest
 import torch
 
-from atm.generators.momask.config import LengthConfig, MaskConfig, MoMaskConfig, ResidualConfig, RVQConfig, TrunkConfig
+from atm.generators.momask.config import LengthConfig, MaskConfig, MoMaskConfig
 from atm.generators.momask.length import LengthEstimator
-from atm.generators.momask.masked import MaskDraws, MaskedTransformer, lowest, unmasking_schedule
-from atm.generators.momask.residual import ResidualTransformer, drawn_level
-from atm.generators.tokens.gumbel import choose, gumbel, row_gumbel
+from atm.generators.momask.masked import MaskDraws, MaskedTransformer, unmasking_schedule
+from atm.generators.tokens.config import ResidualConfig, RVQConfig, TrunkConfig
+from atm.generators.tokens.gumbel import choose, gumbel, lowest, row_gumbel
 from atm.generators.tokens.quantiser import ABSENT, Codebook, ResidualQuantiser, perplexity
+from atm.generators.tokens.residual import ResidualTransformer, drawn_level
 from atm.generators.tokens.rvq import ResidualVQVAE
 from atm.generators.tokens.trunk import Trunk
 

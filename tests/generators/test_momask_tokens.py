@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from atm.base.errors import InputError
-from atm.generators.momask.config import MaskConfig, MoMaskConfig, ResidualConfig, RVQConfig, TrunkConfig
+from atm.generators.momask.config import MaskConfig, MoMaskConfig
 from atm.generators.momask.model import EDIT_GUIDANCE, MoMask
+from atm.generators.tokens.config import ResidualConfig, RVQConfig, TrunkConfig
 from atm.generators.tokens.padding import Known, padded_input, read_known
 from atm.motion import Motion
 from atm.motion.layers import Normaliser, length_mask

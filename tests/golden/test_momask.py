@@ -18,7 +18,6 @@ from torch.overrides import TorchFunctionMode
 
 from atm.base.storage import load_state
 from atm.export.template import NAMES, OFFSETS, ORDER, PARENTS, fit_template, planted
-from atm.generators.momask.config import RVQConfig
 from atm.generators.momask.length import LengthEstimator
 from atm.generators.momask.masked import MaskDraws, MaskedTransformer
 from atm.generators.momask.model import MoMask
@@ -31,12 +30,13 @@ from atm.generators.momask.presets import (
     momask_rvq_humanml3d_l1,
     momask_rvq_kit,
 )
-from atm.generators.momask.residual import ResidualTransformer, drawn_level
-from atm.generators.momask.stages import masked_error
 from atm.generators.momask.weights import our_state
+from atm.generators.tokens.config import RVQConfig
 from atm.generators.tokens.gumbel import gumbel
 from atm.generators.tokens.quantiser import Codebook, Quantised, ResidualQuantiser
+from atm.generators.tokens.residual import ResidualTransformer, drawn_level
 from atm.generators.tokens.rvq import ResidualVQVAE
+from atm.generators.tokens.stages import masked_error
 from atm.motion import HUMANML3D, Motion
 from atm.motion.layers import Normaliser, length_mask
 from doubles import FakeTextEncoder

@@ -9,13 +9,13 @@ from torch.autograd import gradcheck
 from atm.base.errors import InputError
 from atm.interface import FineMeaning
 from atm.space.losses import (
+    attribute_cross_entropy,
+    counterfactual_margin_loss,
     info_nce,
     kl_divergence,
     kl_to_each_other_and_standard,
-    misread,
     near_duplicates,
     smooth_l1,
-    too_near,
     value_directions,
 )
 
@@ -193,7 +193,9 @@ def test_what_is_missing_to_the_margin_by_hand():
     z = torch.tensor([[1.0, 0.0]] * 4)
     false = torch.tensor([[2.0, 0.0], [0.6, 0.8], [0.0, 1.0], [1.0, 0.0]])
     has = torch.tensor([True, True, True, False])
-    torch.testing.assert_close(too_near(z, false, has, margin=0.5), torch.tensor([0.5, 0.1, 0.0, 0.0]))
+    torch.testing.assert_close(
+        counterfactual_margin_loss(z, false, has, margin=0.5), torch.tensor([0.5, 0.1, 0.0, 0.0])
+    )
 
 
 @pytest.mark.parametrize(("values", "width"), [(3, 8), (8, 8), (23, 128)])
@@ -212,5 +214,5 @@ def test_misreading_by_hand():
     value, 2 more for the second, and nothing where nothing is told. Length does not matter."""
     z = torch.tensor([[3.0, 0.0], [3.0, 0.0], [0.0, 1.0]])
     right = math.log(1 + math.exp(-2))
-    loss = misread(z, torch.eye(2), torch.tensor([0, 1, -1]), temperature=0.5)
+    loss = attribute_cross_entropy(z, torch.eye(2), torch.tensor([0, 1, -1]), temperature=0.5)
     torch.testing.assert_close(loss, torch.tensor([right, right + 2, 0.0]))

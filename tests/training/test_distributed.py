@@ -26,6 +26,7 @@ TWO = [
     "gradient_log_every=2",
     "alignment.gather=true",
     "cosine_to=none",
+    "precision=32-true",
 ]
 
 

@@ -11,7 +11,7 @@ Distance = Literal["cosine", "euclidean"]
 
 
 def row_distance(a: Float[Tensor, "*n E"], b: Float[Tensor, "*n E"], distance: Distance) -> Float[Tensor, "*n"]:
-    """Return distance of each row of `a` to the same row of `b`: 1 - cosine (0 to 2), or Euclidean."""
+    """Return the distance of each row of `a` to the same row of `b`: 1 - cosine (0 to 2), or Euclidean."""
     if distance == "cosine":
         return 1 - F.cosine_similarity(a, b, dim=-1)
     # A root of exactly zero has no gradient: two equal embeddings must not make NaN.
@@ -19,7 +19,7 @@ def row_distance(a: Float[Tensor, "*n E"], b: Float[Tensor, "*n E"], distance: D
 
 
 def pair_distances(a: Float[Tensor, "N E"], b: Float[Tensor, "M E"], distance: Distance) -> Float[Tensor, "N M"]:
-    """Return distance of every row of `a` to every row of `b`."""
+    """Return the distance of every row of `a` to every row of `b`."""
     if distance == "cosine":
         return 1 - F.normalize(a, dim=-1) @ F.normalize(b, dim=-1).T
     return torch.cdist(a, b)

@@ -56,6 +56,6 @@ class Gathered:
 
 
 def mean_over_processes(all_gather: AllGather, value: Shaped[Tensor, ""]) -> Shaped[Tensor, ""]:
-    """Return average one number over the processes, without gradient."""
+    """Average one number over the processes, without gradient."""
     with torch.no_grad():
         return all_gather(value.detach().float()[None]).mean()

@@ -25,8 +25,7 @@ def inter_motion_loss(
     detach_negative: bool = False,
     check: bool = True,
 ) -> Float[Tensor, "B K"]:
-    r"""Return small when a motion lies nearer to its text than its hard negatives do, by the margin of the real
-    motions.
+    r"""Penalise a motion that is not nearer to its text than its hard negatives are, by the real motions' margin.
 
     .. math:: \ell_{ik} = \max\{0, D(t_i, \hat m_i) - D(t_i, \hat m_{j}) + \varphi_{ik}\}, \quad
               \varphi_{ik} = D(t_i, m_{j}) - D(t_i, m_i), \quad j = \text{negative}_{ik}
@@ -74,7 +73,7 @@ def counterfactual_loss(
     margin: float | None = None,
     distance: Distance = "cosine",
 ) -> Float[Tensor, "B"]:
-    r"""Return small when a motion lies nearer to its text than to a false copy of it, by the margin of the real motion.
+    r"""Penalise a motion that is not nearer to its text than to a false copy of it, by the real motion's margin.
 
     .. math:: \ell_i = \max\{0, D(t_i, \hat m_i) - D(t'_i, \hat m_i) + \varphi_i\}, \quad
               \varphi_i = D(t'_i, m_i) - D(t_i, m_i)
@@ -113,7 +112,7 @@ def intra_motion_loss(
     detach_proxies: bool = False,
     check: bool = True,
 ) -> Float[Tensor, "A K"]:
-    r"""Return small when a clip lies nearer to the clip it should resemble than to the one it should not.
+    r"""Penalise a clip that is not nearer to the clip it should resemble than to the one it should not.
 
     .. math:: \ell_{ak} = \max\{0, D(\hat c, \hat c_{pos}) - D(\hat c, \hat c_{neg}) + \varphi'_{ak}\}, \quad
               \varphi'_{ak} = D(c, c_{neg}) - D(c, c_{pos})
@@ -162,7 +161,7 @@ def contrastive_loss(
     *,
     temperature: float,
 ) -> Float[Tensor, "B"]:
-    r"""Return InfoNCE of each text over the generated motions: what table 5 calls the contrastive loss.
+    r"""Compute InfoNCE of each text over the generated motions: what table 5 calls the contrastive loss.
 
     Source: van den Oord et al. 2018 (arXiv:1807.03748), eq. 4, with cosines; our reading of table 5.
 

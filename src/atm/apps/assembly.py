@@ -8,7 +8,7 @@ from torch import Tensor
 from atm.base.config import validate
 from atm.base.errors import InputError
 from atm.base.storage import StoredModel, find_model, load_state, read_model
-from atm.generators.momask.stages import LEARNED_FROM, fingerprint
+from atm.generators.tokens.stages import LEARNED_FROM, fingerprint
 from atm.interface import Generator, ModelSpec, TextEncoder
 from atm.models import all_generators, find_spec
 from atm.motion.layers import Normaliser

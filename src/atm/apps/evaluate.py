@@ -6,15 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from atm.apps.best_of import CHOOSER, best_of
-from atm.apps.probing import hear_evaluator, hear_space, hearing_table
+from atm.apps.options import EvaluateOptions
+from atm.apps.probing import probe_evaluator, probe_space, probing_table
 from atm.apps.resources import device, open_generator
 from atm.base.config import validate
 from atm.base.errors import InputError
 from atm.base.packaged import packaged
 from atm.base.storage import MODEL_FILE, RUN_CONFIG, atomic, find_model, read_model
 from atm.data.humanml3d import MotionDataset, open_dataset
-from atm.evaluation.evaluator import Tail
 from atm.evaluation.protocol import entries_of, evaluate, evaluate_folder, reference_of
+from atm.evaluation.published import published_protocol
 from atm.evaluation.replication import Judge
 from atm.evaluation.report import Multimodality, Report
 from atm.evaluation.weights import load_evaluator
@@ -28,23 +29,13 @@ from atm.text import CachedTextEncoder, load_text_encoder
 
 RETRIEVED_AT_ONCE = 64
 
-TAILS: tuple[Tail, ...] = ("zero", "published")
-
 
 def evaluate_path(
     what: Path,
     *,
     data: Path,
     evaluator: Path | None = None,
-    split: str = "test",
-    repeats: int = 20,
-    limit: int | None = None,
-    multimodality: bool = True,
-    tail: str = "zero",
-    guidance_scale: float | None = None,
-    candidates: int = 1,
-    space: Path | None = None,
-    seed: int = 0,
+    options: EvaluateOptions | None = None,
     out: Path | None = None,
     show_progress: bool = True,
 ) -> tuple[Report, Path]:
@@ -54,28 +45,34 @@ def evaluate_path(
         what: run folder, model file, or a folder of motions named by the ids of the split.
         data: data folder; its train split gives the statistics of the kinematic distance.
         evaluator: run folder or file; None: the packaged one, which knows scripted motions only.
-        split, repeats, limit, multimodality, tail, guidance_scale, seed: see `evaluate`.
-        candidates: so many motions are made for each text, and the one nearest to it is evaluated.
-        space: what measures that, see `best_of`.
+        options: protocol, numbers and seeds; None: the defaults.
         out: None: `evaluation.json` in the run folder, or beside the model file or motions.
-        show_progress: a bar.
+        show_progress: show a bar.
 
     Returns:
         The report, and the path that it was written to.
     """
-    for name, value in (("repeats", repeats), ("limit", limit)):
-        if value is not None and value < 1:
-            raise InputError(f"{name} must be at least 1, got {value}")
-    if tail not in TAILS:
-        raise InputError(f"tail must be {' or '.join(TAILS)}, got {tail!r}")
+    options = options or EvaluateOptions()
+    candidates, space, scale = options.candidates, options.space, options.guidance_scale
     network = load_evaluator(packaged("evaluator") if evaluator is None else find_model(evaluator))
-    dataset = open_dataset(data, split)
+    dataset = open_dataset(data, options.split)
     entries, reference = entries_of(dataset, _held_out(data)), reference_of(open_dataset(data, "train"))
     judge = oracles() if any(entry.program is not None for entry in entries) else None
-    common = {"repeats": repeats, "judge": judge, "reference": reference, "seed": seed, "show_progress": show_progress}
+    common = {
+        "repeats": options.replications,
+        "judge": judge,
+        "reference": reference,
+        "seed": options.seed,
+        "show_progress": show_progress,
+    }
     if what.is_dir() and not any((what / name).is_file() for name in (MODEL_FILE, RUN_CONFIG)):
         if candidates > 1 or space is not None:
             raise InputError(f"--best-of makes motions with a generator, but {what} is a folder of motions")
+        if options.protocol == "published":
+            raise InputError(
+                f"--protocol published generates anew in every replication, but {what} is a folder of motions: leave "
+                "--protocol out"
+            )
         path = out or what / "evaluation.json"
         return evaluate_folder(what, entries, network, path=path, **common), path
     file = find_model(what)
@@ -89,11 +86,13 @@ def evaluate_path(
     chosen = best_of(generator, candidates, space=space, model=file)
 
     def generate(text, lengths, seeds):
-        return chosen.sample(text, lengths, seeds=seeds, guidance_scale=guidance_scale)
+        return chosen.sample(text, lengths, seeds=seeds, guidance_scale=scale)
 
     report = evaluate(
-        generate, entries, network, name=what.stem, model=_digest(file, guidance_scale, candidates, space),
-        samples=limit, multimodality=Multimodality() if multimodality else None, tail=tail, path=path, **common,
+        generate, entries, network, name=what.stem, model=_digest(file, scale, candidates, space),
+        samples=options.limit, multimodality=Multimodality() if options.multimodality else None, tail=options.behind,
+        published=published_protocol(generator.config.name) if options.protocol == "published" else None,
+        path=path, **common,
     )  # fmt: skip
     return report, path
 
@@ -150,13 +149,13 @@ def evaluate_space(
     space = load_space(file, text).eval()
     report = retrieval_report(space, _first_captions(dataset, sentence))
     likeness = similarity_distribution(sentence([item.captions[0].text for item in dataset.items]).sentence)
-    heard = hear_space(
+    heard = probe_space(
         space, sentence, open_dataset(data, "train"), dataset, seed=seed, show_progress=show_progress
     )  # fmt: skip
     path = out or _beside(file) / "retrieval.json"
     with atomic(path) as part:
         part.write_text(json.dumps(report | {"hearing": heard}, indent=1))
-    return f"{retrieval_table(report)}\n\n{similarity_table(likeness)}\n\n{hearing_table(heard)}", path
+    return f"{retrieval_table(report)}\n\n{similarity_table(likeness)}\n\n{probing_table(heard)}", path
 
 
 def evaluate_evaluator(
@@ -166,13 +165,13 @@ def evaluate_evaluator(
     but the file is `hearing.json`."""
     file = find_model(what)
     judge = load_evaluator(file)
-    heard = hear_evaluator(
+    heard = probe_evaluator(
         judge, open_dataset(data, "train"), open_dataset(data, split), seed=seed, show_progress=show_progress
     )
     path = out or _beside(file) / "hearing.json"
     with atomic(path) as part:
         part.write_text(json.dumps(heard, indent=1))
-    return hearing_table(heard), path
+    return probing_table(heard), path
 
 
 def _beside(file: Path) -> Path:

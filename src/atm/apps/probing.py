@@ -37,7 +37,7 @@ class _Judge(NamedTuple):
     distance: Distance
 
 
-def hear_space(
+def probe_space(
     space: Space, sentence: TextEncoder, train: MotionDataset, test: MotionDataset, *, seed: int, show_progress: bool
 ) -> dict[str, Any]:
     """Return forced choice by the space, and probes of every stage that a caption passes: sentence, tokens, space.
@@ -68,10 +68,10 @@ def hear_space(
     return _hear(_Judge(stages, space.encode_text, motion, "cosine"), train, test, seed, show_progress)
 
 
-def hear_evaluator(
+def probe_evaluator(
     evaluator: Evaluator, train: MotionDataset, test: MotionDataset, *, seed: int, show_progress: bool
 ) -> dict[str, Any]:
-    """Return the same of an evaluator, by its own distance; arguments as for `hear_space`."""
+    """Return the same of an evaluator, by its own distance; arguments as for `probe_space`."""
 
     def text(texts: list[str]) -> Tensor:
         return evaluator.encode_text([tag_words(text) for text in texts])
@@ -128,7 +128,7 @@ def _choose(judge: _Judge, pairs: list[FalsePair], z_motion: Float[Tensor, "N E"
     return forced_choice(z_text, z_false, own, [pair.attribute for pair in pairs], distance=judge.distance)
 
 
-def hearing_table(heard: dict[str, Any]) -> str:
+def probing_table(heard: dict[str, Any]) -> str:
     """Return both measures as lines of text."""
     lines = ["a motion's caption against the same with one thing said otherwise (chance: 50 %)"]
     for name, share in heard["forced_choice"].items():

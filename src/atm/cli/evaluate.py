@@ -12,7 +12,8 @@ from atm.cli.app import Quiet, Seed, app, examples
 @app.command(
     epilog=examples(
         "atm evaluate runs/mdm_small-0 --data scripted",
-        "atm evaluate runs/mdm_humanml3d-0 --data HumanML3D --evaluator runs/evaluator_humanml3d-1000 --tail published",
+        "atm evaluate runs/mdm_humanml3d-0 --data HumanML3D --evaluator runs/evaluator_humanml3d-1000 "
+        "--protocol published",
         "atm evaluate space --data scripted",
         "atm evaluate motions-of-another-program --data HumanML3D --evaluator runs/evaluator_humanml3d-1000",
     )
@@ -22,10 +23,13 @@ def evaluate(
     data: Annotated[Path, typer.Option(help="Data folder that is evaluated on.")],
     evaluator: Annotated[Path | None, typer.Option(help="Evaluator run or file; default: the packaged one.")] = None,
     split: Annotated[str, typer.Option(help="Split of the data folder.")] = "test",
-    repeats: Annotated[int, typer.Option(min=1, help="Replications; the field takes 20.")] = 20,
+    protocol: Annotated[str, typer.Option(help="ours, or published: as the system's authors measured it.")] = "ours",
+    repeats: Annotated[int | None, typer.Option(min=1, help="Replications; default: 20, as the field takes.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Motions per replication; default: all.")] = None,
-    multimodality: Annotated[bool, typer.Option(help="Also MultiModality (30 motions for each of 100 texts).")] = True,
-    tail: Annotated[str, typer.Option(help="Frames behind a motion's end: zero or published.")] = "zero",
+    multimodality: Annotated[bool, typer.Option(help="Also MultiModality: 30 motions for each of 100 texts.")] = True,
+    tail: Annotated[
+        str | None, typer.Option(help="Frames behind a motion's end: zero or published; default: zero.")
+    ] = None,
     guidance: Annotated[float | None, typer.Option(help="Guidance scale; default: the model's.")] = None,
     best_of: Annotated[int, typer.Option(min=1, help="Make so many, keep the nearest to its text.")] = 1,
     space: Annotated[Path | None, typer.Option(help="Space that chooses; default: space_meaning.")] = None,
@@ -35,12 +39,17 @@ def evaluate(
 ) -> None:  # fmt: skip
     """Evaluate a model or motions: R-Precision, FID, MM-Dist, Diversity, MultiModality, kinematics, oracle scores.
 
+    With --protocol published: 20 replications, frames behind a motion's end as the generator left them, and as many
+    motions and MultiModality texts as the system's authors took (MDM: 1,024 and 128; MoMask: all and 96; others: all
+    and 100). --no-multimodality may leave out the longest part.
+
     Of a space: retrieval in both directions by every protocol, on motions and on 2 s clips. Of a space or an evaluator:
     how often a caption is nearer to its motion than the same caption with a number, a side, a direction, ... exchanged.
     """
     from rich.console import Console
 
     from atm.apps.evaluate import evaluate_evaluator, evaluate_path, evaluate_space, kind_of
+    from atm.apps.options import EvaluateOptions
     from atm.base.packaged import named
     from atm.evaluation.report import table
 
@@ -49,13 +58,17 @@ def evaluate(
     if of_kind is not None:
         if best_of > 1 or space is not None:
             raise InputError(f"--best-of makes motions with a generator, but {what} is none")
+        if protocol != "ours":
+            raise InputError(f"--protocol says how generated motions are measured, but {what} is no generator")
         lines, path = of_kind(what, data=data, split=split, seed=seed, out=out, show_progress=not quiet)
         print(lines, path, sep="\n")
         return
-    report, path = evaluate_path(
-        what, data=data, evaluator=evaluator, split=split, repeats=repeats, limit=limit, multimodality=multimodality,
-        tail=tail, guidance_scale=guidance, candidates=best_of, space=space, seed=seed, out=out,
-        show_progress=not quiet,
+    options = EvaluateOptions(
+        split, protocol, repeats, limit, multimodality, tail, guidance_scale=guidance, candidates=best_of, space=space,
+        seed=seed,
     )  # fmt: skip
+    report, path = evaluate_path(
+        what, data=data, evaluator=evaluator, options=options, out=out, show_progress=not quiet
+    )
     Console().print(table([report]))
     print(path)

@@ -33,9 +33,12 @@ def study(
     seeds: Annotated[str, typer.Option(help="Seeds, as 0,1,2: every row is run with each.")] = "0",
     minutes: Annotated[float | None, typer.Option("--minutes-per-row", help="Training time; else all steps.")] = None,
     rows: Annotated[str | None, typer.Option(help="Some rows only, as none,both.")] = None,
-    repeats: Annotated[int, typer.Option(min=1, help="Replications of each evaluation; the field takes 20.")] = 3,
+    protocol: Annotated[str, typer.Option(help="ours, or published: each as its authors did.")] = "ours",
+    repeats: Annotated[int | None, typer.Option(min=1, help="Replications; default: 3, the field takes 20.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Motions per replication; default: all.")] = None,
-    multimodality: Annotated[bool, typer.Option(help="Also MultiModality, which takes long.")] = False,
+    multimodality: Annotated[
+        bool | None, typer.Option(help="Also MultiModality, which takes long; default: in the published protocol.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the study; default: studies/NAME.")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Rows side by side, one for each GPU in turn.")] = 1,
     launcher: Annotated[str, typer.Option(help="Where rows run: local, or slurm.")] = "local",
@@ -50,6 +53,8 @@ def study(
     as there are, with one --out on a shared file system: no row is run twice.
     """
     from atm.apps.studies import Engine, Plan, as_yaml, find_study, is_file_name, print_study, read_study, run_study
+    from atm.evaluation.published import check_rules
+    from atm.evaluation.report import REPEATS
 
     if name is None:
         _print_studies()
@@ -64,10 +69,17 @@ def study(
         print(as_yaml(chosen.model_copy(update={"settings": (*chosen.settings, *settings)})), end="")
         return
     positive("minutes-per-row", minutes)
+    published = protocol == "published"
+    check_rules(protocol, repeats=repeats, limit=limit, tail=None, chosen=False)
+    if published and quick:
+        raise InputError(
+            "--protocol published takes 20 whole replications and --quick as little as it can: leave one out"
+        )
     plan = Plan(
         data=str(data or ""), seeds=tuple(_seed(one) for one in _listed("seeds", seeds)), minutes=minutes,
-        from_model=_path(from_model), evaluator=_path(evaluator), repeats=repeats, limit=limit,
-        multimodality=multimodality, quick=quick,
+        from_model=_path(from_model), evaluator=_path(evaluator), protocol=protocol,
+        repeats=repeats or (REPEATS if published else 3), limit=limit,
+        multimodality=published if multimodality is None else multimodality, quick=quick,
     )  # fmt: skip
     if launcher not in ("local", "slurm"):
         raise InputError(f"launcher must be local or slurm, got {launcher!r}")

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -24,6 +24,8 @@ from atm.base.errors import InputError
 from atm.data.layout import CLIPS, Layout, find_layout
 from atm.data.store import Store, open_store, open_texts, read_array, read_text
 from atm.motion import Skeleton, skeleton_of_width
+
+T = TypeVar("T")
 
 SUB_CAPTION_RATE = 20
 """Frames per second that `from` and `to` are multiplied with, for both data sets (as published)."""
@@ -295,9 +297,9 @@ def published_spans(frames: int, times: Sequence[tuple[float, float]], *, least:
     return [*spans, Span(0, frames, tuple(whole), whole=True)] if whole else spans
 
 
-def by_length(items: Iterable[Item]) -> list[Item]:
-    """Return entries in the order of the published data set classes: by length, equals in file order."""
-    return sorted(items, key=lambda item: item.frames)
+def by_length(entries: Iterable[T]) -> list[T]:
+    """Return entries, whatever has `frames`, in the order of the published data set classes: equals in file order."""
+    return sorted(entries, key=lambda entry: entry.frames)
 
 
 def write_text(file: Path, captions: Sequence[Caption], times: Sequence[tuple[float, float]] | None = None) -> None:

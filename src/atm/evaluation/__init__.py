@@ -3,6 +3,7 @@
 from atm.evaluation.evaluator import Evaluator, EvaluatorConfig
 from atm.evaluation.kinematics import KinematicReference
 from atm.evaluation.protocol import Generate, entries_of, evaluate, evaluate_folder, reference_of
+from atm.evaluation.published import PublishedProtocol, published_protocol
 from atm.evaluation.replication import Entry
 from atm.evaluation.report import REAL, Multimodality, Report, table
 from atm.evaluation.weights import load_evaluator, save_evaluator
@@ -15,11 +16,13 @@ __all__ = [
     "Generate",
     "KinematicReference",
     "Multimodality",
+    "PublishedProtocol",
     "Report",
     "entries_of",
     "evaluate",
     "evaluate_folder",
     "load_evaluator",
+    "published_protocol",
     "reference_of",
     "save_evaluator",
     "table",

@@ -16,11 +16,12 @@ from torch import Tensor
 
 from atm.base.errors import InputError
 from atm.base.progress import progress_bar
-from atm.data.humanml3d import MotionDataset
+from atm.data.humanml3d import MotionDataset, by_length
 from atm.evaluation.evaluator import FRAMES_PER_STEP, MAX_FRAMES, Evaluator, Tail
 from atm.evaluation.folder import FolderMotion, read_folder
 from atm.evaluation.kinematics import KinematicReference
 from atm.evaluation.metrics import DIVERSITY_PAIRS, RANKED_WITHIN, diversity_pairs, fid_caution
+from atm.evaluation.published import PUBLISHED_TAIL, PublishedProtocol
 from atm.evaluation.replication import (
     REAL_BATCH,
     Draw,
@@ -67,6 +68,7 @@ def evaluate(
     batch: int = 32,
     multimodality: Multimodality | None = None,
     tail: Tail = "zero",
+    published: PublishedProtocol | None = None,
     reference: KinematicReference | None = None,
     judge: Judge | None = None,
     seed: int = 0,
@@ -88,6 +90,8 @@ def evaluate(
         batch: motions generated at once. R-Precision ranks within 32 in any case.
         multimodality: None leaves it out.
         tail: of generated motions, see `Evaluator.encode_motion`.
+        published: whose published protocol is followed, see `published_protocol`: `samples` and `tail` are then its
+            own, and so is `multimodality` where it is measured.
         reference: kinematic features of real training motions; None takes those of `entries`.
         judge: scores entries that have a program; None leaves those scores out.
         seed: of draws and generation.
@@ -108,7 +112,13 @@ def evaluate(
             motion = _checked(generate(text, lengths, [one for _, one in rows]), text, evaluator, tail)
             yield Rows(motion, [row for row, _ in rows])
 
-    task = Task(list(entries), evaluator, produce, tail, reference, seed, samples, multimodality, judge=judge)
+    rules, notes = "ours", ()
+    if published is not None:
+        rules, samples, tail = "published", published.samples, PUBLISHED_TAIL
+        multimodality = None if multimodality is None else published.multimodality
+        notes = (f"published protocol, as of {published.authors}: {published.note}",)
+        entries = by_length(entries)
+    task = Task(list(entries), evaluator, produce, tail, reference, seed, samples, multimodality, notes, judge, rules)
     return _run(task, name, model, repeats, path, show_progress)
 
 
@@ -191,6 +201,7 @@ def _new_report(task: Task, name: str, model: str) -> Report:
         evaluator=_digest(task.evaluator),
         data=_data_digest(task.entries),
         model=model,
+        rules=task.rules,
     )
     tails = "zeroed" if task.tail == "zero" else "left as they came, as in published numbers"
     notes = [f"frames behind the end of generated motions: {tails}; of real motions: zeroed", *task.notes]

@@ -37,6 +37,10 @@ class Entry:
     held_out: bool = False
     """The clip has a combination of action and number or side that training never shows."""
 
+    @property
+    def frames(self) -> int:
+        return len(self.features)
+
 
 @dataclass(frozen=True)
 class Draw:
@@ -81,6 +85,7 @@ class Task:
     multimodality: Multimodality | None
     notes: tuple[str, ...] = ()
     judge: "Judge | None" = None
+    rules: str = "ours"
 
     @property
     def real(self) -> int:

@@ -1,9 +1,7 @@
 """Layers that the space, the evaluator and the generators share."""
 
 import math
-from pathlib import Path
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
@@ -24,11 +22,6 @@ class Normaliser(nn.Module):
             raise InputError("mean and std must be finite and std > 0; check Mean.npy and Std.npy of the data set")
         self.register_buffer("mean", mean.clone().float())
         self.register_buffer("std", std.clone().float())
-
-    @staticmethod
-    def from_files(mean: Path, std: Path) -> "Normaliser":
-        """Read a data set's `Mean.npy` and `Std.npy`."""
-        return Normaliser(torch.from_numpy(np.load(mean)), torch.from_numpy(np.load(std)))
 
     @staticmethod
     def identity(width: int) -> "Normaliser":

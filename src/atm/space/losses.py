@@ -125,7 +125,7 @@ def info_nce(
     return (from_text + from_motion) / 2
 
 
-def too_near(
+def counterfactual_margin_loss(
     z_text: Float[Tensor, "B E"],
     z_counterfactual: Float[Tensor, "B E"],
     has_counterfactual: Bool[Tensor, "B"],
@@ -157,7 +157,7 @@ def value_directions(values: int, width: int) -> Float[Tensor, "V E"]:
     return F.normalize(torch.cos(math.pi * wave * place / width), dim=1).float()
 
 
-def misread(
+def attribute_cross_entropy(
     z: Float[Tensor, "B E"],
     direction: Float[Tensor, "V E"],
     value: Int[Tensor, "B"],

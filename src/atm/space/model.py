@@ -19,12 +19,12 @@ from atm.motion.layers import Normaliser, length_mask
 from atm.space.augment import random_crops, random_warps
 from atm.space.config import SpaceConfig
 from atm.space.losses import (
+    attribute_cross_entropy,
+    counterfactual_margin_loss,
     info_nce,
     kl_to_each_other_and_standard,
-    misread,
     near_duplicates,
     smooth_l1,
-    too_near,
     value_directions,
 )
 from atm.space.vae import Gaussian, SequenceDecoder, SequenceEncoder
@@ -99,7 +99,9 @@ class Space(nn.Module):
             }
             contrast = terms["nce"]
             if self.config.counterfactual_margin:
-                terms["too_near"] = too_near(z_text, margin=self.config.counterfactual_margin, **false)
+                terms["too_near"] = counterfactual_margin_loss(
+                    z_text, margin=self.config.counterfactual_margin, **false
+                )
                 # In nats, as a logit of the contrastive term.
                 contrast = contrast + terms["too_near"] / self.config.temperature
             if self.config.told_weight:
@@ -142,7 +144,7 @@ class Space(nn.Module):
             ]
             value = torch.tensor(said, device=z_text.device)
             for z, known in ((z_text, value), (z_motion, value.masked_fill(~whole, -1))):
-                total = total + misread(z, direction, known, temperature=self.config.temperature)
+                total = total + attribute_cross_entropy(z, direction, known, temperature=self.config.temperature)
         return total
 
     def _seen(self, motion: Motion, rng: torch.Generator) -> tuple[Motion, Bool[Tensor, "B"]]:

@@ -4,6 +4,8 @@ Fabric does devices, precision and ranks; here stands only what a run chooses of
 """
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -74,6 +76,22 @@ def true_anywhere(fabric: "Fabric", flag: bool) -> bool:
     if fabric.world_size == 1:
         return flag
     return bool(fabric.all_reduce(torch.tensor(float(flag)), reduce_op="sum") > 0)
+
+
+@contextmanager
+def asked_in_parts() -> Iterator[None]:
+    """Let gradients of single terms be asked for with `torch.autograd.grad`, before the step's own `fabric.backward`.
+
+    With several processes Fabric refuses any other backward pass, since its own would be the one that averages over
+    processes. Gradients that are only looked at, and accumulate nowhere, need no average.
+    """
+    from lightning.fabric import wrappers
+
+    wrappers._in_fabric_backward = True
+    try:
+        yield
+    finally:
+        wrappers._in_fabric_backward = False
 
 
 def gathered(fabric: "Fabric", items: list[Any]) -> list[Any]:

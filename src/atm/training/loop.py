@@ -24,7 +24,7 @@ from atm.interface import Batch
 from atm.models import save_trained
 from atm.training.checkpoint import MovingAverage, read_checkpoint, save_checkpoint
 from atm.training.config import TrainConfig
-from atm.training.distributed import gathered, true_anywhere
+from atm.training.distributed import asked_in_parts, gathered, true_anywhere
 from atm.training.record import RunFolder
 from atm.training.step import Losses, Trainer, quick_attention, step_generator
 
@@ -221,7 +221,8 @@ class _GradientRatios:
         return {"gradient/own": own, "gradient/alignment": aligned, "gradient/ratio": ratio}
 
     def _norm(self, loss: Tensor) -> float:
-        gradients = torch.autograd.grad(loss, self._weights, retain_graph=True, allow_unused=True)
+        with asked_in_parts():
+            gradients = torch.autograd.grad(loss, self._weights, retain_graph=True, allow_unused=True)
         found = [g for g in gradients if g is not None]
         return torch.stack(torch._foreach_norm(found)).norm().item() if found else 0.0
 

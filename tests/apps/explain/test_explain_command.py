@@ -17,8 +17,8 @@ from atm.base.errors import InputError
 from atm.base.storage import save_model
 from atm.generators.mdm.config import MDMConfig
 from atm.generators.mdm.model import MDM
-from atm.generators.momask.config import RVQConfig
-from atm.generators.momask.stages import RVQStage
+from atm.generators.tokens.config import RVQConfig
+from atm.generators.tokens.stages import RVQStage
 from atm.models import save_generator
 from atm.motion.layers import Normaliser
 from atm.space import Space, SpaceConfig, save_space

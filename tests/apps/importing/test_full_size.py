@@ -10,7 +10,7 @@ import torch
 from atm.apps.importing import import_published
 from atm.generators.momask.weights import FOLDERS
 
-KEYS = Path(__file__).parents[1] / "golden" / "keys"
+KEYS = Path(__file__).parents[2] / "golden" / "keys"
 BODY = {263: "HumanML3D, 22 joints, 20 fps", 251: "KIT-ML, 21 joints, 12.5 fps"}
 TOKENISER = "rvq_nq6_dc512_nc512_noshare_qdp0.2"
 TRANSFORMER = {

@@ -8,12 +8,13 @@ import yaml
 from fakes import small_study
 
 from atm.apps.studies import STUDIES, Plan, Row, as_yaml, find_study, read_study
-from atm.apps.studies.jobs import plan_jobs
+from atm.apps.studies.jobs import JobFolder, plan_jobs
 from atm.apps.studies.study import Study
 from atm.base.config import changed, override
 from atm.base.errors import InputError
 from atm.base.packaged import packaged
 from atm.base.storage import save_model
+from atm.cli.app import app
 from atm.generators.mdm.config import MDMConfig
 from atm.training.presets import preset
 
@@ -223,3 +224,45 @@ def test_a_base_for_rows_that_differ_has_to_say_for_which_data():
         find_study("generators").on("mdm")
     with pytest.raises(InputError, match="unknown preset"):
         find_study("losses").on("mdm_smal")
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ([], ("ours", 3, None, False)),
+        (["--protocol", "published"], ("published", 20, None, True)),
+        (["--protocol", "published", "--no-multimodality"], ("published", 20, None, False)),
+        (["--repeats", "5", "--limit", "64", "--multimodality"], ("ours", 5, 64, True)),
+    ],
+)
+def test_one_option_makes_the_evaluations_of_a_study_the_published_ones(monkeypatch, options, expected):
+    asked = []
+
+    def no_run(study, plan, *_, **__):
+        asked.append((plan.protocol, plan.repeats, plan.limit, plan.multimodality))
+        raise InputError("enough")
+
+    monkeypatch.setattr("atm.apps.studies.run_study", no_run)
+    with pytest.raises(InputError, match="enough"):
+        app(["study", "losses", *options], standalone_mode=False)
+    assert asked == [expected]
+
+
+def test_a_row_is_evaluated_by_the_protocol_of_its_plan(monkeypatch, tmp_path):
+    from atm.apps.studies import rows
+
+    asked = {}
+
+    def no_evaluation(what, **options):
+        asked.update(options)
+        raise InputError("enough")
+
+    monkeypatch.setattr(rows, "_make", lambda *_: {})
+    monkeypatch.setattr(rows, "evaluate_path", no_evaluation)
+    study = Study(name="one", title="One row", rows=(Row(name="only"),))
+    plan = Plan(data=str(tmp_path), protocol="published", repeats=20, multimodality=True)
+    (job,) = plan_jobs(study, plan)
+    with pytest.raises(InputError, match="enough"):
+        rows.run_row(job, JobFolder(tmp_path / job.name))
+    options = asked["options"]
+    assert (options.protocol, options.repeats, options.limit, options.multimodality) == ("published", 20, None, True)

@@ -14,6 +14,7 @@ from atm.apps.demo.report import write_report
 from atm.apps.demo.result import ARMS, DemoResult
 from atm.apps.evaluate import evaluate_path
 from atm.apps.explain import Explanation, explain_batch
+from atm.apps.options import EvaluateOptions
 from atm.base.config import changed, override
 from atm.base.errors import InputError
 from atm.base.packaged import packaged
@@ -87,8 +88,8 @@ def run_demo(
     reports = {}
     for arm in ARMS:
         reports[arm], _ = evaluate_path(
-            out / arm, data=data, evaluator=models["evaluator"], repeats=REPEATS, limit=EVALUATED,
-            multimodality=False, seed=seed, show_progress=show_progress,
+            out / arm, data=data, evaluator=models["evaluator"], show_progress=show_progress,
+            options=EvaluateOptions(repeats=REPEATS, limit=EVALUATED, multimodality=False, seed=seed),
         )  # fmt: skip
 
     say("4/5 motions for a handful of sentences")

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -31,7 +31,7 @@ QUICK = {
 """Changes to every row of a quick study, by its kind."""
 QUICK_REPEATS, QUICK_LIMIT = 1, 32
 
-EVALUATION = {"plan.repeats", "plan.limit", "plan.multimodality", "plan.evaluator"}
+EVALUATION = {"plan.protocol", "plan.repeats", "plan.limit", "plan.multimodality", "plan.evaluator"}
 """Settings that may change without training again."""
 
 
@@ -47,6 +47,8 @@ class Plan(Config):
     """Run or model file that every row starts from; none: random weights."""
     evaluator: str | None = None
     """Run or model file; none: the packaged one."""
+    protocol: Literal["ours", "published"] = "ours"
+    """Every row measured in the same way, or each as its system's authors did."""
     repeats: int = 3
     """Replications of an evaluation; the field takes 20."""
     limit: int | None = None

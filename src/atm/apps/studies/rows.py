@@ -6,6 +6,7 @@ from pathlib import Path
 from atm.apps import train as start
 from atm.apps.assemble import assemble_run
 from atm.apps.evaluate import evaluate_path
+from atm.apps.options import EvaluateOptions
 from atm.apps.retrieval_database import database_of_folder
 from atm.apps.studies.cost import time_steps
 from atm.apps.studies.jobs import Job, JobFolder, Result, run_config, run_folder
@@ -28,9 +29,11 @@ def run_row(job: Job, folder: JobFolder, *, show_progress: bool = True) -> Resul
     if not job.measured:
         return Result(facts=facts)
     plan = job.plan
+    options = EvaluateOptions(
+        protocol=plan.protocol, repeats=plan.repeats, limit=plan.limit, multimodality=plan.multimodality, seed=job.seed
+    )
     report, _ = evaluate_path(
-        run.path, data=Path(plan.data), evaluator=plan.evaluator and Path(plan.evaluator),
-        repeats=plan.repeats, limit=plan.limit, multimodality=plan.multimodality, seed=job.seed,
+        run.path, data=Path(plan.data), evaluator=plan.evaluator and Path(plan.evaluator), options=options,
         out=folder.evaluation, show_progress=show_progress,
     )  # fmt: skip
     named = {row: report.name, REAL: REAL}

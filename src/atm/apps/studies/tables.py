@@ -77,6 +77,10 @@ def cautions(outcome: Outcome) -> list[str]:
             f"One seed: {interval or 'one replication of the evaluation'}. The spread of training is not in it: give "
             "--seeds 0,1,2."
         )
+    if plan.protocol == "published":
+        notes.append(
+            "The published protocol: each system as its authors measured it, frames behind a motion's end as they came."
+        )
     if plan.short and not plan.quick:
         notes.append("A short protocol: the field's has 20 replications of all test motions.")
     return notes

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
 
 from atm.base.config import Config
-from atm.generators.momask.config import ResidualConfig, RVQConfig, TrunkConfig, check_agreement
+from atm.generators.tokens.config import ResidualConfig, RVQConfig, TrunkConfig, check_agreement
 
 
 class TransformerConfig(Config):

@@ -4,7 +4,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from atm.generators.momask.config import TrunkConfig
+from atm.generators.tokens.config import TrunkConfig
 
 
 class GPTBody(nn.Module):

@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from atm.base.errors import InputError
 from atm.generators.bamm.config import BAMMConfig
 from atm.generators.bamm.transformer import MaskedAutoregressiveTransformer, without_end
-from atm.generators.momask.residual import ResidualTransformer
-from atm.generators.momask.stages import reconstruction_step
-from atm.generators.parts.inputs import check_rows, chosen_scale, keep_encoder
+from atm.generators.parts.inputs import check_rows, guidance_scale_or_default, keep_encoder
 from atm.generators.parts.padding import evaluating
 from atm.generators.tokens.gumbel import row_gumbel
 from atm.generators.tokens.padding import decoded, reached_tokens, read_known, sentences
+from atm.generators.tokens.residual import ResidualTransformer
 from atm.generators.tokens.rvq import ResidualVQVAE
+from atm.generators.tokens.stages import reconstruction_step
 from atm.interface import Batch, Capabilities, StepOutput, TextEncoder
 from atm.motion import Motion
 from atm.motion.layers import Normaliser, length_mask
@@ -59,17 +59,16 @@ class BAMM(nn.Module):
     ) -> Motion:
         """Return one motion per text; what stands behind a length is what is left of its last token, and then zeros.
 
+        Arguments beside, or other than, those of `atm.interface.Generator.sample`:
+
         Args:
-            text: prompts.
             lengths: frames of each motion; None: until END is drawn.
-            seeds: one per row; row i depends on `seeds[i]` alone.
             guidance_scale: of both passes and of the residual transformer; None: each one's own. (The published
                 program takes a number for the first pass alone.)
             known: motions to complete, with `keep` and `lengths`: one pass, in which the known tokens stand.
             keep: True at frames of `known` that shall stand. Tokens all of whose frames are kept are known; the
                 further levels are made anew for all. In the end the kept frames are put in as they were given (ours:
                 the published program leaves what the decoder makes of them).
-            progress: show a bar.
 
         Raises:
             InputError: a length below 1 or beyond `config.max_frames`, or none for a motion to complete; a known
@@ -120,4 +119,4 @@ class BAMM(nn.Module):
         return row_gumbel(generators, [most] * len(generators), (most, classes), self.normaliser.mean.device)()
 
     def _scale(self, own: float, asked: float | None) -> float:
-        return chosen_scale(asked, own, guided=self.capabilities.guidance)
+        return guidance_scale_or_default(asked, own, guided=self.capabilities.guidance)

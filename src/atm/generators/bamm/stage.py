@@ -8,7 +8,7 @@ from torch import nn
 from atm.base.errors import InputError
 from atm.generators.bamm.config import TransformerConfig
 from atm.generators.bamm.transformer import MaskedAutoregressiveTransformer, TransformerDraws
-from atm.generators.momask.stages import (
+from atm.generators.tokens.stages import (
     RVQStage,
     check_tokeniser,
     frozen_tokens,

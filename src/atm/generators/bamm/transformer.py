@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from atm.base.progress import progress
 from atm.generators.bamm.config import TransformerConfig
 from atm.generators.bamm.gpt import GPTBody
-from atm.generators.momask.masked import SETTLED, lowest
+from atm.generators.tokens.gumbel import SETTLED, lowest
 from atm.generators.tokens.quantiser import ABSENT
 from atm.generators.tokens.trunk import POSITIONS, Head, encoder_stack, guided, initialise
 from atm.motion.layers import length_mask, sinusoid

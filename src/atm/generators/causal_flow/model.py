@@ -19,7 +19,7 @@ from atm.generators.causal_flow.config import CausalFlowConfig
 from atm.generators.causal_flow.flow import FlowHead, draw_times, euler, velocity_error
 from atm.generators.causal_flow.latents import MotionLatents
 from atm.generators.causal_flow.transformer import CausalTransformer, Front, Memory
-from atm.generators.parts.inputs import check_rows, chosen_scale, keep_encoder
+from atm.generators.parts.inputs import check_rows, guidance_scale_or_default, keep_encoder
 from atm.generators.parts.padding import check_frames, check_width, evaluating, like_batch
 from atm.interface import Batch, Capabilities, StepOutput, TextEmbedding, TextEncoder
 from atm.motion import Motion, skeleton_of_width
@@ -205,15 +205,14 @@ class CausalFlow(nn.Module):
     ) -> Motion:
         """Return one motion per text.
 
+        Arguments beside, or other than, those of `atm.interface.Generator.sample`:
+
         Args:
-            text: prompts.
             lengths: frames of each motion; None: until the model ends it.
-            seeds: one per row; row i depends on `seeds[i]` alone.
             guidance_scale: of classifier-free guidance, on the estimate of the clean latent; None: the config's.
             prefix: motions that these go on from; their last `prefix_latents` patches are seen. Features are relative
                 to the frame before, so both one after the other are one motion. Longer motions come from giving each
                 motion as the next one's prefix.
-            progress: show a bar.
 
         Raises:
             InputError: a length below 1 or beyond `config.max_frames`, none for a model that was not trained to end by
@@ -225,7 +224,7 @@ class CausalFlow(nn.Module):
             raise InputError(
                 "this CausalFlow was trained with length_dropout=0: say how many frames a motion shall have"
             )
-        scale = chosen_scale(guidance_scale, config.guidance_scale, guided=self.capabilities.guidance)
+        scale = guidance_scale_or_default(guidance_scale, config.guidance_scale, guided=self.capabilities.guidance)
         before = self._prefix(prefix)
         counts = None
         if lengths is not None:

@@ -16,7 +16,7 @@ from atm.generators.diffusion.steps import Chain, noise_chain, reverse, row_nois
 from atm.generators.mdm.config import MDMConfig
 from atm.generators.mdm.frames import LinearHead, LinearStem
 from atm.generators.mdm.geometry import foot_loss
-from atm.generators.parts.inputs import check_rows, chosen_scale, keep_encoder
+from atm.generators.parts.inputs import check_rows, guidance_scale_or_default, keep_encoder
 from atm.generators.parts.padding import check_width, evaluating, normalised_frames
 from atm.generators.parts.patches import PatchHead, PatchStem, whole_patches
 from atm.interface import Batch, Capabilities, StepOutput, TextEmbedding, TextEncoder
@@ -137,17 +137,16 @@ class MDM(nn.Module):
     ) -> Motion:
         """Return one motion per text; what stands behind a length is as the model left it.
 
+        Arguments beside, or other than, those of `atm.interface.Generator.sample`:
+
         Args:
             text: prompts; "" is the text of no words, not the null condition (that is `guidance_scale=0`).
-            lengths: frames of each motion.
-            seeds: one per row; row i depends on `seeds[i]` alone.
             guidance_scale: `uncond + s (cond - uncond)` on the estimate of the clean motion; None: the config's.
             known: motions to complete, with `keep`.
             keep: True where `known` shall stand, per frame or per frame and feature. As published, the estimate of
                 the clean motion is overwritten there in each step.
             prefix: what came just before, `context_frames` long; needed by models that have a context, and by no
                 other. Longer motions come from giving each motion's end as the next one's prefix.
-            progress: show a bar.
 
         Raises:
             InputError: a length below 1 or beyond the position table, known features of another width, or a prefix
@@ -159,7 +158,7 @@ class MDM(nn.Module):
         frames = self._window(lengths)
         mask = length_mask(lengths, frames)
         condition = self.condition(self._encode(text))
-        scale = chosen_scale(guidance_scale, self.config.guidance_scale, guided=self.capabilities.guidance)
+        scale = guidance_scale_or_default(guidance_scale, self.config.guidance_scale, guided=self.capabilities.guidance)
         before = self._context(prefix)
         if known is not None:
             fixed, keep = self._fixed(known.to(device), keep.to(device), frames)

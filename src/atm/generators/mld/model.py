@@ -14,7 +14,7 @@ from atm.generators.mld.denoiser import FrameDenoiser, LatentDenoiser
 from atm.generators.mld.schedule import latent_chain
 from atm.generators.mld.transformer import POSITIONS
 from atm.generators.mld.vae import MotionVAE
-from atm.generators.parts.inputs import check_rows, chosen_scale, keep_encoder
+from atm.generators.parts.inputs import check_rows, guidance_scale_or_default, keep_encoder
 from atm.generators.parts.padding import check_frames, evaluating, like_batch, normalised_frames
 from atm.interface import Batch, Capabilities, StepOutput, TextEmbedding, TextEncoder
 from atm.motion import Motion
@@ -85,12 +85,10 @@ class MLD(nn.Module):
     ) -> Motion:
         """Return one motion per text, by DDIM.
 
+        Arguments beside, or other than, those of `atm.interface.Generator.sample`:
+
         Args:
-            text: prompts.
-            lengths: frames of each motion.
-            seeds: one per row; row i depends on `seeds[i]` alone.
             guidance_scale: `uncond + s (cond - uncond)` on the noise; None: the config's.
-            progress: show a bar.
 
         Raises:
             InputError: a length below 1 or beyond the position table.
@@ -100,7 +98,7 @@ class MLD(nn.Module):
         mask = length_mask(lengths, self._window(lengths))
         shape = (mask.shape[1], len(self.normaliser.mean)) if self.vae is None else self.vae.latent_shape
         condition, null = self.condition(text), self.null(len(text))
-        scale = chosen_scale(guidance_scale, self.config.guidance_scale, guided=self.capabilities.guidance)
+        scale = guidance_scale_or_default(guidance_scale, self.config.guidance_scale, guided=self.capabilities.guidance)
 
         def predict(z_t: Tensor, level: int) -> Tensor:
             return self.guided(z_t, torch.full_like(lengths, level), condition, null, mask, scale=scale)

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from atm.base.progress import progress
 from atm.generators.momask.config import MaskConfig
-from atm.generators.tokens.gumbel import GumbelDraw, choose
+from atm.generators.tokens.gumbel import SETTLED, GumbelDraw, choose, lowest
 from atm.generators.tokens.quantiser import ABSENT
 from atm.generators.tokens.trunk import Trunk, guided, initialise
 
@@ -20,8 +20,6 @@ MASK_SHARE = 0.88
 """Share of the other masked tokens that show the mask; the rest show their true code."""
 FREE_SHARE = 0.16
 """Share of the tokens that each round of free editing draws again."""
-SETTLED = 1e5
-"""Score of a token that is not to be drawn again; probabilities are below it."""
 
 
 class MaskDraws(NamedTuple):
@@ -204,13 +202,6 @@ def unmasking_schedule(tokens: Int[Tensor, "B"], steps: int) -> list[Float[Tenso
     """Return how many tokens each round draws: a falling quarter of a cosine, at least one."""
     times = torch.linspace(0, 1, steps)
     return [(torch.cos(time * math.pi / 2) * tokens).round().clamp_min(1) for time in times]
-
-
-def lowest(scores: Float[Tensor, "B N"], count: Float[Tensor, "B"]) -> Bool[Tensor, "B N"]:
-    """Return the `count` lowest scores of each row; of equal ones the first, so that a row does not depend on its
-    batch."""
-    rank = scores.argsort(dim=-1, stable=True).argsort(dim=-1, stable=True)
-    return rank < count[:, None]
 
 
 def weighted_cross_entropy(

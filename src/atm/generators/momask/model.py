@@ -13,9 +13,7 @@ from atm.base.errors import InputError
 from atm.generators.momask.config import MoMaskConfig
 from atm.generators.momask.length import LengthEstimator
 from atm.generators.momask.masked import MaskedTransformer
-from atm.generators.momask.residual import ResidualTransformer
-from atm.generators.momask.stages import reconstruction_step
-from atm.generators.parts.inputs import check_rows, chosen_scale, keep_encoder
+from atm.generators.parts.inputs import check_rows, guidance_scale_or_default, keep_encoder
 from atm.generators.parts.padding import evaluating
 from atm.generators.tokens.gumbel import row_gumbel
 from atm.generators.tokens.padding import (
@@ -26,7 +24,9 @@ from atm.generators.tokens.padding import (
     read_known,
     sentences,
 )
+from atm.generators.tokens.residual import ResidualTransformer
 from atm.generators.tokens.rvq import ResidualVQVAE
+from atm.generators.tokens.stages import reconstruction_step
 from atm.generators.tokens.trunk import POSITIONS
 from atm.interface import Batch, Capabilities, StepOutput, TextEncoder
 from atm.motion import Motion
@@ -76,10 +76,10 @@ class MoMask(nn.Module):
         Each motion is decoded by itself. The published evaluation decodes padded batches, where a motion's last
         frames depend on how long its neighbours are.
 
+        Arguments beside, or other than, those of `atm.interface.Generator.sample`:
+
         Args:
-            text: prompts.
             lengths: frames of each motion; None draws them from the length estimator.
-            seeds: one per row; row i depends on `seeds[i]` alone.
             guidance_scale: of both token models; None: each one's own, and `EDIT_GUIDANCE` for the further levels of
                 a motion that is completed.
             known: motions to complete, with `keep`.
@@ -87,7 +87,6 @@ class MoMask(nn.Module):
                 are guessed from; the further levels are made anew for all. In the end the kept frames are put in as
                 they were given (ours: the published program, which is `edit`, leaves what the decoder makes of them),
                 so that a motion steps at the seam by as much as its tokens leave of it: visibly so at one level.
-            progress: show a bar.
 
         Raises:
             InputError: a length below 1 or beyond the position table, or none given and nothing to estimate it; a
@@ -187,4 +186,4 @@ class MoMask(nn.Module):
         return self.length.draw(condition, generators) * self.config.rvq.frames_per_token
 
     def _scale(self, own: float, asked: float | None) -> float:
-        return chosen_scale(asked, own, guided=self.capabilities.guidance)
+        return guidance_scale_or_default(asked, own, guided=self.capabilities.guidance)

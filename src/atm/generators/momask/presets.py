@@ -1,14 +1,8 @@
 """The published MoMasks, and a small one for two CPU cores."""
 
-from atm.generators.momask.config import (
-    LengthConfig,
-    MaskConfig,
-    MoMaskConfig,
-    ResidualConfig,
-    RVQConfig,
-    TrunkConfig,
-)
+from atm.generators.momask.config import LengthConfig, MaskConfig, MoMaskConfig
 from atm.generators.parts.recipes import HUMANML3D, KIT, epochs
+from atm.generators.tokens.config import ResidualConfig, RVQConfig, TrunkConfig
 from atm.generators.tokens.recipes import BETAS, SMALL_TRANSFORMER
 from atm.interface import Preset
 

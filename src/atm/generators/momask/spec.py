@@ -1,9 +1,10 @@
 """MoMask's rows of the table of models: the whole, and its four trainings."""
 
-from atm.generators.momask.config import LengthConfig, MaskConfig, MoMaskConfig, ResidualConfig, RVQConfig
+from atm.generators.momask.config import LengthConfig, MaskConfig, MoMaskConfig
 from atm.generators.momask.model import MoMask
 from atm.generators.momask.stages import begin_stage, build_stage
 from atm.generators.momask.weights import RELEASE
+from atm.generators.tokens.config import ResidualConfig, RVQConfig
 from atm.interface import ModelSpec
 
 HINT = "train the other stages of MoMask as well, then `atm assemble momask RUN ...`"

@@ -104,12 +104,10 @@ class MotionDiffuse(nn.Module):
     ) -> Motion:
         """Return one motion per text; what stands behind a length means nothing.
 
+        Arguments beside, or other than, those of `atm.interface.Generator.sample`:
+
         Args:
-            text: prompts.
-            lengths: frames of each motion.
-            seeds: one per row; row i depends on `seeds[i]` alone.
             guidance_scale: without effect, the model has no guidance.
-            progress: show a bar.
 
         Raises:
             InputError: a length below 1 or beyond the position table.

@@ -45,7 +45,7 @@ def check_rows(
         raise ValueError("known and keep come together")
 
 
-def chosen_scale(asked: float | None, own: float, *, guided: bool) -> float:
+def guidance_scale_or_default(asked: float | None, own: float, *, guided: bool) -> float:
     """Return the scale that counts: what was asked for, or the model's own; 1 for one that was not trained for
     guidance."""
     if not guided:

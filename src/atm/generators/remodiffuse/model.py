@@ -113,13 +113,11 @@ class ReMoDiffuse(nn.Module):
     ) -> Motion:
         """Return one motion per text; what stands behind a length means nothing.
 
+        Arguments beside, or other than, those of `atm.interface.Generator.sample`:
+
         Args:
-            text: prompts.
-            lengths: frames of each motion.
-            seeds: one per row; row i's noise and coins depend on `seeds[i]` alone.
             guidance_scale: None mixes the four estimates as published; a number is plain guidance between that with
                 text and retrieval (1) and that with neither (0).
-            progress: show a bar.
 
         Raises:
             InputError: a length below 1 or beyond the position table, or no database.
@@ -206,7 +204,7 @@ class ReMoDiffuse(nn.Module):
         training: bool = False,
         ids: list[str] | None = None,
     ) -> Condition:
-        """Return the text input of the network, and the motions that it finds by the text.
+        """Return of a text embedding what the network reads, and the motions that it finds by it.
 
         Args:
             text: from the model's text encoder.

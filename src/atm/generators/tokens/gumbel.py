@@ -4,13 +4,15 @@ import math
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 Uniform = Callable[[tuple[int, ...]], Tensor]
 """(shape) to numbers in (0, 1)."""
 GumbelDraw = Callable[[], Tensor]
 """To (B, N, K) standard Gumbel noise, fresh at each call."""
+SETTLED = 1e5
+"""Score of a token that is not to be drawn again; probabilities are below it."""
 
 
 def gumbel(uniform: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
@@ -61,3 +63,10 @@ def choose(
     threshold = logits.topk(kept, dim=-1)
     filtered = torch.full_like(logits, -torch.inf).scatter(-1, threshold.indices, threshold.values)
     return (filtered / max(temperature, 1e-10) + noise).argmax(-1)
+
+
+def lowest(scores: Float[Tensor, "B N"], count: Float[Tensor, "B"]) -> Bool[Tensor, "B N"]:
+    """Return the `count` lowest scores of each row; of equal ones the first, so that a row does not depend on its
+    batch."""
+    rank = scores.argsort(dim=-1, stable=True).argsort(dim=-1, stable=True)
+    return rank < count[:, None]

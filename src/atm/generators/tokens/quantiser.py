@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from atm.generators.momask.config import RVQConfig
+from atm.generators.tokens.config import RVQConfig
 from atm.generators.tokens.gumbel import Uniform, gumbel
 
 MIN_COUNT = 1.0

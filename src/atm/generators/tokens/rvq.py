@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from atm.generators.momask.config import RVQConfig
+from atm.generators.tokens.config import RVQConfig
 from atm.generators.tokens.gumbel import Uniform
 from atm.generators.tokens.quantiser import Quantised, ResidualQuantiser
 

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from atm.generators.momask.config import TrunkConfig
+from atm.generators.tokens.config import TrunkConfig
 from atm.motion.layers import sinusoid
 
 POSITIONS = 5000

@@ -7,8 +7,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from atm.generators.momask.config import ResidualConfig
 from atm.generators.momask.masked import weighted_cross_entropy
+from atm.generators.tokens.config import ResidualConfig
 from atm.generators.tokens.gumbel import GumbelDraw, choose
 from atm.generators.tokens.quantiser import ABSENT
 from atm.generators.tokens.trunk import Trunk, guided, initialise
