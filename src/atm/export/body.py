@@ -64,7 +64,7 @@ class Body(NamedTuple):
 
 FACE = ("left_shoulder", "right_shoulder", "spine3", "head")
 """The joints that say which way the face looks: across the shoulders and up to the head."""
-NOSE_UP, NOSE_OUT, NOSE_LENGTH, NOSE_RADIUS = 0.055, 0.078, 0.014, 0.012
+NOSE_UP, NOSE_OUT, NOSE_LENGTH, NOSE_RADIUS = 0.055, 0.07, 0.01, 0.012
 """The nose: how far above the joint of the head, how far before it, how long, how thick (metres)."""
 
 
@@ -112,7 +112,7 @@ _HUMAN = [
     Capsule("middle", _at("spine3", "neck", 0.3), _at("spine3", "neck", 0.58), 0.1, 0.09, _CHEST, _COLLARS),
     Capsule("middle", _at("spine3", "neck", 0.58), _at("spine3", "neck", 0.88), 0.09, 0.056, _COLLARS, _NAPE),
     Capsule("middle", _at("spine3", "neck", 0.8), _at("neck", "head", 0.85), 0.058, 0.052),
-    Capsule("middle", _skull(0.02, 0.25), _skull(0.33, 0.0), 0.066, 0.088),
+    Capsule("middle", _skull(0.02, 0.15), _skull(0.33, -0.1), 0.066, 0.088),
     *_limbs("left"),
     *_limbs("right"),
 ]

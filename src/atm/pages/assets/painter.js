@@ -32,12 +32,13 @@ const atmPainter = (() => {
   const CAPSULE = `
     attribute float end; attribute vec4 a; attribute vec4 b; attribute vec3 acrossA; attribute vec3 acrossB;
     attribute vec4 leanA; attribute vec4 leanB;
+    // At an end where one goes on in the next, both have the same ring: they meet without a seam.
     mat3 capsuleFrame() {
       vec3 along = b.xyz - a.xyz, y = length(along) > 1e-5 ? normalize(along) : vec3(0, 1, 0);
-      vec3 wide = acrossA + acrossB - y * dot(acrossA + acrossB, y);
-      vec3 aside = abs(y.y) < 0.9 ? cross(y, vec3(0, 1, 0)) : cross(y, vec3(1, 0, 0));
-      vec3 x = normalize(length(wide) > 1e-4 ? wide : aside);
-      return mat3(x, y, cross(x, y));
+      vec3 wide = mix(acrossA, acrossB, end), aside = abs(y.y) < 0.9 ? cross(y, vec3(0, 1, 0)) : cross(y, vec3(1, 0, 0));
+      vec3 up = normalize(mix(leanA, leanB, end).xyz), x = length(wide) > 1e-4 ? wide : aside;
+      x = normalize(x - up * dot(x, up));
+      return mat3(x, up, cross(x, up));
     }
     vec3 capsulePlace() {
       vec3 wide = mix(acrossA, acrossB, end);
@@ -45,11 +46,9 @@ const atmPainter = (() => {
       return mix(a.xyz, b.xyz, end) + capsuleFrame() * ball * mix(a.w, b.w, end) + wide * position.x;
     }
     vec3 capsuleNormal() {
-      vec4 lean = mix(leanA, leanB, end);
-      vec3 x = capsuleFrame()[0], y = normalize(lean.xyz);
-      x = normalize(x - y * dot(x, y));
       float radius = mix(a.w, b.w, end), narrow = radius / (radius + length(mix(acrossA, acrossB, end)));
-      return mat3(x, y, cross(x, y)) * normalize(vec3(position.x * narrow, position.y + lean.w, position.z));
+      float slope = mix(leanA.w, leanB.w, end);
+      return capsuleFrame() * normalize(vec3(position.x * narrow, position.y + slope, position.z));
     }`;
 
   /* For both ends of each capsule the way along it and its slope. Where one goes on in the next, the mean of the two, so
