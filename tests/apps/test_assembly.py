@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from atm.apps.assemble import assemble_run
-from atm.apps.assembly import assemble
+from atm.apps.assemble import assemble, assemble_run
 from atm.base.errors import InputError
 from atm.base.storage import save_model
 from atm.generators.bamm.config import TransformerConfig

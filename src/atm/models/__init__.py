@@ -14,7 +14,7 @@ from atm.base.config import Config, validate
 from atm.base.errors import InputError, unknown
 from atm.base.plugins import is_plugin, load_plugin, plugin_names
 from atm.base.storage import load_state, read_model, save_model
-from atm.interface import Generator, Kind, ModelSpec, TextEncoder
+from atm.interface import Generator, ModelSpec, TextEncoder
 from atm.motion.layers import Normaliser
 
 GROUP = "atm.generators"
@@ -165,8 +165,7 @@ def save_trained(path: Path, model: nn.Module, config: Config, *, half: bool = F
 
 def save_generator(path: Path, generator: Generator, *, half: bool = False) -> None:
     """Write a generator; see `save_trained`."""
-    kind: Kind = "generator"
-    save_model(path, generator, generator.config, kind, half=half)
+    save_model(path, generator, generator.config, "generator", half=half)
 
 
 def load_generator(path: Path, text_encoder: TextEncoder | None = None) -> Generator:

@@ -158,7 +158,7 @@ def train(
             losses = trainer.forward(batch, step)
             log = ratios.measure(losses, step) if alignment is not None else {}
             norm = trainer.backward(losses.loss, step)
-            if torch.isfinite(norm):
+            if math.isfinite(norm):
                 bad_in_a_row = 0
                 journal.add(log | _numbers_of(losses, norm, with_details=(step + 1) % config.log_every == 0))
             else:
@@ -190,7 +190,7 @@ def train(
     return TrainResult(step, config.steps, interrupted(), fabric.global_rank)
 
 
-def _numbers_of(losses: Losses, norm: Tensor, *, with_details: bool) -> dict[str, Tensor | float]:
+def _numbers_of(losses: Losses, norm: float, *, with_details: bool) -> dict[str, Tensor | float]:
     """Return what the log says of a step; the details of the alignment only where a line is written."""
     log = {"loss": losses.step.loss.detach().mean(), **losses.step.parts}
     if losses.aligned is not None and with_details:

@@ -1,5 +1,6 @@
 """One training step: the project in three lines, and what any optimiser makes of a loss."""
 
+import math
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -75,14 +76,15 @@ class Trainer:
         loss = step.loss.mean() + aligned.total
         return Losses(loss, step, aligned)
 
-    def backward(self, loss: Tensor, number: int) -> Float[Tensor, ""]:
+    def backward(self, loss: Tensor, number: int) -> float:
         """Move the weights, and return the gradient's norm; where that is not finite, in any process, they stay."""
         self.fabric.backward(loss)
         weights = [p for p in self.generator.parameters() if p.grad is not None]
-        norm = nn.utils.get_total_norm([p.grad for p in weights])
-        if torch.isfinite(norm):
+        total = nn.utils.get_total_norm([p.grad for p in weights])
+        norm = total.item()  # the one time that a step waits for the device
+        if math.isfinite(norm):
             if self.config.gradient_clip is not None:
-                nn.utils.clip_grads_with_norm_(weights, self.config.gradient_clip, norm)
+                nn.utils.clip_grads_with_norm_(weights, self.config.gradient_clip, total)
             for group in self.optimizer.param_groups:
                 group["lr"] = learning_rate(self.config, number)
             self.optimizer.step()

@@ -154,9 +154,7 @@ class Subject:
         meaning = None
         if self.alignment.config.reads_meaning():
             meaning = MeaningReader()(batch.text, np.random.default_rng(0))
-        return replace(
-            batch, motion=batch.motion.to(self.device), sentence=batch.sentence.to(self.device), meaning=meaning
-        )
+        return replace(batch.to(self.device), meaning=meaning)
 
 
 def open_subject(model: Path | None, *, data: Path | None, space: Path | None, split: str) -> Subject:

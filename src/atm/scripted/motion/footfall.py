@@ -49,10 +49,6 @@ def _table(points: list[tuple[float, float]]) -> np.ndarray:
     return PchipInterpolator(x, y)(_CLOCK)
 
 
-def _evenly(*values: float) -> np.ndarray:
-    return _table(list(zip(np.linspace(0, 1, len(values)), values, strict=True)))
-
-
 def _pitch_table(before: tuple[float, ...], swing: tuple[float, ...], after: tuple[float, ...]) -> np.ndarray:
     """Return pitches evenly spread over the time before the lift, the swing, and the time after the landing."""
     clock = np.concatenate(
