@@ -44,7 +44,7 @@ class ActionEmbedding(nn.Module):
 
 
 class _Drawn(NamedTuple):
-    """What one place of a plan gets."""
+    """Content of one place of a plan, in each row."""
 
     fields: Int[Tensor, "B F"]
     spans: Float[Tensor, "B 3"]
