@@ -1,5 +1,7 @@
 """Plans of CausalFlow: timelines as numbers and back, where a latent is in its plan, and who writes them."""
 
+import math
+
 import pytest
 import torch
 
@@ -9,10 +11,12 @@ from atm.generators.causal_flow.plan import (
     SIZES,
     VALUES,
     Plan,
+    Turns,
     features,
     plan_of,
     repetitions,
     timelines_of,
+    turns_of,
 )
 from atm.generators.causal_flow.planner import (
     LUCK,
@@ -214,3 +218,34 @@ def test_a_loss_counts_each_row_alone_and_no_padding():
     together = model.loss(words([(0, 3), (1, 4)]), both, told)
     torch.testing.assert_close(together[0], model.loss(words([(0, 3)]), short, told[:1])[0])
     torch.testing.assert_close(together[1], model.loss(words([(1, 4)]), long, told[1:])[0])
+
+
+TURN = TimedAction(Action("turn", direction="left", degrees=180.0), 0.0, (0.4, 2.0), 2.4)
+CURVE = TimedAction(
+    Action("walk", count=4, direction="forward", path="curve", side="right", degrees=90.0), 2.4, (2.8, 4.8), 5.0
+)
+
+
+def test_turns_and_curves_ask_for_radians_to_the_right_and_straight_ways_for_none():
+    plan = plan_of([(TURN, CURVE, KICK)], torch.tensor([120]), 20.0)
+    _, place = features(plan, 30, 4)
+    turns = turns_of(plan, place, 4)
+    asked = [turns.asked[0, (place[0] == action).nonzero()[0]].item() for action in range(3)]
+    assert asked == pytest.approx([-math.pi, math.pi / 2, 0.0])
+    # Work of the turn ends at frame 40: at frame 0 all of it is left, and never less than a latent.
+    assert turns.left[0, 0].item() == pytest.approx(40.0) and turns.left[0, 11].item() == 4.0
+
+
+def test_what_is_turned_counts_from_where_the_action_begins():
+    turns = Turns(torch.zeros(1, 5), torch.ones(1, 5), torch.tensor([[0, 0, 1, 1, 1]]))
+    done = turns.since(torch.tensor([[1.0, 2.0, 4.0, 8.0, 16.0]]))
+    assert done.tolist() == [[0.0, 1.0, 0.0, 4.0, 12.0]]
+
+
+def test_who_has_turned_too_little_so_far_must_turn_faster():
+    turns = Turns(torch.tensor([[2.0, 2.0, 0.0]]), torch.tensor([[10.0, 10.0, 10.0]]), torch.zeros(1, 3).long())
+    slow, quick, none = turns.features(torch.tensor([[0.5, 1.5, 0.7]]))[0].tolist()
+    assert slow == pytest.approx([1.0, 1.5 / math.pi, 1.5])
+    assert quick == pytest.approx([1.0, 0.5 / math.pi, 0.5])
+    assert none == [0.0, 0.0, 0.0]
+    assert turns.features(torch.tensor([[1.5]]), slice(1, 2))[0, 0].tolist() == pytest.approx(quick)

@@ -24,7 +24,17 @@ from atm.generators.causal_flow.columns import features_of_core
 from atm.generators.causal_flow.config import CausalFlowConfig
 from atm.generators.causal_flow.flow import FlowHead, draw_times, euler, velocity_error
 from atm.generators.causal_flow.latents import MotionLatents
-from atm.generators.causal_flow.plan import FEATURES, MOST_ACTIONS, Plan, features, plan_of, timelines_of
+from atm.generators.causal_flow.plan import (
+    FEATURES,
+    MOST_ACTIONS,
+    TURN_FEATURES,
+    Plan,
+    Turns,
+    features,
+    plan_of,
+    timelines_of,
+    turns_of,
+)
 from atm.generators.causal_flow.planner import LUCK, ActionEmbedding, Planner, fitted
 from atm.generators.causal_flow.transformer import CausalTransformer, Front, Memory
 from atm.generators.parts.inputs import check_rows, guidance_scale_or_default, keep_encoder
@@ -33,6 +43,18 @@ from atm.interface import Batch, Capabilities, StepOutput, TextEmbedding, TextEn
 from atm.motion import Motion, skeleton_of_width
 from atm.motion.layers import Normaliser, length_mask, sinusoid
 from atm.motion.program import Timeline
+
+
+class _Told(NamedTuple):
+    """What each latent is told; how far the body must still turn comes to it when that is known."""
+
+    place: Float[Tensor, "B N W"]
+    """Where in the plan it is."""
+    to_come: Float[Tensor, "B N W"]
+    """How many latents are still to come."""
+    turns: Turns
+    hidden: Bool[Tensor, "B"]
+    """Rows that do not see the plan."""
 
 
 class _Hidden(NamedTuple):
@@ -64,6 +86,7 @@ class CausalFlow(nn.Module):
         self.begin = nn.Parameter(0.02 * torch.randn(width))
         self.read_to_come = nn.Linear(width, width)
         self.read_place = nn.Linear(FEATURES, width)
+        self.read_turn = nn.Linear(TURN_FEATURES, width, bias=False)
         self.read_action, self.read_last, self.read_next = (ActionEmbedding(width) for _ in range(3))
         self.into_plan = nn.Sequential(nn.SiLU(), nn.Linear(width, width))
         self.no_plan = nn.Parameter(0.02 * torch.randn(width))
@@ -113,7 +136,9 @@ class CausalFlow(nn.Module):
         if config.prefix_rate:
             before = self._ends_of_others(blurred, counts, goes_on, drawn(rows))
         text = batch.said_by(self.text_encoder)
-        known = self._known(text, plan, hidden, before, blurred, counts)
+        told_each = self._told(plan, hidden.plan, counts, z.shape[1])
+        guide = self._guide(told_each, told_each.turns.since(self.latents.turned(z)))
+        known = self._known(text, hidden.text, before, blurred, guide)
 
         times = config.flow_times
         tau = draw_times((rows, z.shape[1], times), rng).to(device)
@@ -178,17 +203,15 @@ class CausalFlow(nn.Module):
     def _known(
         self,
         text: TextEmbedding,
-        plan: Plan,
-        hidden: _Hidden,
+        withheld: Bool[Tensor, "B"],
         before: tuple[Tensor, Tensor] | None,
         z: Float[Tensor, "B N L"],
-        counts: Int[Tensor, "B"],
+        guide: Float[Tensor, "B N W"],
     ) -> Float[Tensor, "B N W"]:
         """Return what the transformer knows before each latent."""
         begin = self.begin.expand(len(z), 1, -1)
         tokens = torch.cat([begin, self.read_latent(z[:, :-1])], dim=1)
-        tokens = tokens + self._told(plan, hidden.plan, counts, z.shape[1])
-        return self.trunk(tokens, self._front(text, hidden.text, before))
+        return self.trunk(tokens + guide, self._front(text, withheld, before))
 
     def _front(self, text: TextEmbedding, withheld: Bool[Tensor, "B"], before: tuple[Tensor, Tensor] | None) -> Front:
         """Return what stands before the first latent: the text, and the end of an earlier motion."""
@@ -205,19 +228,21 @@ class CausalFlow(nn.Module):
             there = torch.cat([there, place >= -many[:, None]], dim=1)
         return self.trunk.front(tokens, positions, there)
 
-    def _told(
-        self, plan: Plan, hidden: Bool[Tensor, "B"], counts: Int[Tensor, "B"], latents: int
-    ) -> Float[Tensor, "B N W"]:
-        """Return what each latent is told: where in the plan it is, and how many latents are still to come."""
+    def _told(self, plan: Plan, hidden: Bool[Tensor, "B"], counts: Int[Tensor, "B"], latents: int) -> _Told:
+        """Return what each latent is told."""
         where, place = features(plan, latents, self.config.frames_per_latent)
         neighbours = F.pad(plan.fields, (0, 0, 1, 1))
         parts = zip((self.read_last, self.read_action, self.read_next), (0, 1, 2), strict=True)
         actions = [read(neighbours).take_along_dim((place + shift)[..., None], dim=1) for read, shift in parts]
-        planned = self.into_plan(self.read_place(where) + sum(actions))
-        planned = torch.where(hidden[:, None, None], self.no_plan, planned)
+        planned = self.read_place(where) + sum(actions)
         number = torch.arange(latents, device=place.device)
-        to_come = (counts[:, None] - number).clamp(0, len(self.numbers) - 1)
-        return planned + self.read_to_come(self.numbers[to_come])
+        to_come = self.read_to_come(self.numbers[(counts[:, None] - number).clamp(0, len(self.numbers) - 1)])
+        return _Told(planned, to_come, turns_of(plan, place, self.config.frames_per_latent), hidden)
+
+    def _guide(self, told: _Told, turned: Float[Tensor, "B n"], at: slice = slice(None)) -> Float[Tensor, "B n W"]:
+        """Return what is added to the tokens before latents, from how far their actions have turned so far."""
+        planned = self.into_plan(told.place[:, at] + self.read_turn(told.turns.features(turned, at)))
+        return torch.where(told.hidden[:, None, None], self.no_plan, planned) + told.to_come[:, at]
 
     @staticmethod
     def _per_row(each: Float[Tensor, "M"], there: Bool[Tensor, "B N"]) -> Float[Tensor, "B"]:
@@ -355,8 +380,12 @@ class CausalFlow(nn.Module):
         times = self.head.time(torch.arange(config.sampling_steps, device=device) / config.sampling_steps)
         tokens = self.begin.expand(many * rows, -1)
         written: list[Tensor] = []
+        turned = noise.new_zeros(many * rows)
+        begins = F.pad(told.turns.place.diff(dim=1) != 0, (1, 0), value=True)
         for place in progress_bar(range(most), "sampling", show=progress):
-            modulation = self.head.modulation(self.trunk.go_on(tokens + told[:, place], place, memory))
+            turned = turned.masked_fill(begins[:, place], 0.0)
+            guide = self._guide(told, turned[:, None], slice(place, place + 1))
+            modulation = self.head.modulation(self.trunk.go_on(tokens + guide[:, 0], place, memory))
 
             def estimate(x: Tensor, step: int, modulation: tuple[Tensor, ...] = modulation) -> Tensor:
                 time = tuple(part[step] for part in times)
@@ -365,6 +394,7 @@ class CausalFlow(nn.Module):
 
             written.append(euler(estimate, noise[:, place], config.sampling_steps))
             tokens = self.read_latent(written[-1]).repeat(many, 1)
+            turned = turned + self.latents.turned(written[-1]).repeat(many)
         return torch.stack(written, dim=1)
 
     def _prefix(self, prefix: Motion | None) -> tuple[Float[Tensor, "B P L"], Int[Tensor, "B"]] | None:
