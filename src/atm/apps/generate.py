@@ -5,20 +5,22 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
 from atm.apps.best_of import CHOOSER, BestOf, best_of
-from atm.apps.export import save_motion
+from atm.apps.export import SUFFIXES, check_suffix, save_motion
 from atm.apps.options import SampleOptions
 from atm.apps.resources import open_generator
 from atm.base.errors import InputError, unknown
 from atm.base.storage import find_model
+from atm.export.names import FileStyle
 from atm.interface import Batch, Generator
 from atm.models import load_generator
 from atm.models.check import CheckResult, check_generator
 from atm.motion import Motion, skeleton_of_width
+from atm.motion.features import with_joints
 
 MIN_SECONDS = 0.5
 BATCH = 32
@@ -31,6 +33,8 @@ def generate_files(
     options: SampleOptions,
     out: Path,
     suffix: str = "npz",
+    style: FileStyle | None = None,
+    raw: bool = False,
     show_progress: bool = True,
 ) -> list[Path]:
     """Write one file per sentence and sample.
@@ -41,6 +45,8 @@ def generate_files(
         options: of sampling.
         out: a file with a known suffix, or a folder.
         suffix: format of the files in a folder.
+        style: names, unit, rate and upward axis, see `save_motion`.
+        raw: write what the network gave; False: on constant bones, with planted feet held (`atm.motion.bodies`).
         show_progress: a bar per batch.
 
     Returns:
@@ -52,6 +58,7 @@ def generate_files(
     check_text(text)
     samples, count, space = options.samples, options.candidates, options.space
     paths = _paths(text, samples, out, suffix)
+    check_suffix(paths[0], style)
     file, generator = open_generator(model)
     lengths = torch.full((len(text) * samples,), _frames(generator, options.seconds))
     chosen = {} if count == 1 else {"best_of": count, "space": str(space or CHOOSER)}
@@ -64,17 +71,35 @@ def generate_files(
         show_progress=show_progress,
     )
     for row, path in enumerate(paths):
-        frames = int(motions.lengths[row])
-        path.parent.mkdir(parents=True, exist_ok=True)
+        made = motions[row : row + 1]
+        joints, features = as_generated(made) if raw else held(made)
         save_motion(
-            path,
-            motions[row : row + 1].joints[0, :frames].numpy(),
-            skeleton=motions.skeleton,
-            features=motions.features[row, :frames].numpy(),
-            text=text[row // samples],
-            provenance={"model": str(file.name), "seed": options.seed, "sample": row % samples} | chosen,
-        )
+            path, joints, skeleton=motions.skeleton, features=features, text=text[row // samples],
+            provenance={"model": str(file.name), "seed": options.seed, "sample": row % samples, "raw": raw} | chosen,
+            style=style,
+        )  # fmt: skip
     return paths
+
+
+def as_generated(motion: Motion) -> tuple[Float[np.ndarray, "T J 3"], Float[np.ndarray, "T D"]]:
+    """Return joints in metres and features of a batch of one, without its padding."""
+    frames = int(motion.lengths[0])
+    return motion.joints[0, :frames].numpy(), motion.features[0, :frames].numpy()
+
+
+def held(motion: Motion) -> tuple[Float[np.ndarray, "T J 3"], Float[np.ndarray, "T D"] | None]:
+    """Return the same on constant bones, with planted feet held; features are those of the held joints, None where the
+    published features are undefined."""
+    from atm.motion.bodies import hold_body  # needs scipy, which other commands do not wait for
+
+    skeleton = motion.skeleton
+    joints, features = as_generated(motion)
+    joints = hold_body(joints, skeleton)
+    try:
+        moved = torch.from_numpy(joints / skeleton.metres_per_unit).float()
+        return joints, with_joints(torch.from_numpy(features), moved, skeleton).numpy()
+    except InputError:
+        return joints, None
 
 
 def sample_all(
@@ -154,8 +179,6 @@ def _frames(generator: Generator, seconds: float) -> int:
 
 
 def _paths(text: list[str], samples: int, out: Path, suffix: str) -> list[Path]:
-    from atm.apps.export import SUFFIXES
-
     if out.suffix:
         if out.suffix.lower() not in SUFFIXES:
             raise unknown("output suffix", out.suffix, SUFFIXES)
