@@ -9,15 +9,16 @@ UNITS = {"m": 1.0, "cm": 100.0, "mm": 1000.0}
 """Units of a file, and how many of each are a metre."""
 UPWARD = ("y", "z")
 
-# HumanML3D, Mixamo (https://www.mixamo.com), SMPL's own figure, Unreal's mannequin, VRM 1.0's humanoid bones; the
-# sides are put in by `joint_name`.
+# Mixamo (https://www.mixamo.com), SMPL's own figure, Unreal's mannequin, VRM 1.0's humanoid bones; the sides are put in
+# by `joint_name`. Mixamo's colon is left out: three.js, whose loaders leave it out of Mixamo's files, too, reads a BVH
+# with colons as one that does not move.
 _MIDDLE = {
-    "pelvis": ("mixamorig:Hips", "Pelvis", "pelvis", "hips"),
-    "spine1": ("mixamorig:Spine", "Spine1", "spine_01", "spine"),
-    "spine2": ("mixamorig:Spine1", "Spine2", "spine_02", "chest"),
-    "spine3": ("mixamorig:Spine2", "Spine3", "spine_03", "upperChest"),
-    "neck": ("mixamorig:Neck", "Neck", "neck_01", "neck"),
-    "head": ("mixamorig:Head", "Head", "head", "head"),
+    "pelvis": ("mixamorigHips", "Pelvis", "pelvis", "hips"),
+    "spine1": ("mixamorigSpine", "Spine1", "spine_01", "spine"),
+    "spine2": ("mixamorigSpine1", "Spine2", "spine_02", "chest"),
+    "spine3": ("mixamorigSpine2", "Spine3", "spine_03", "upperChest"),
+    "neck": ("mixamorigNeck", "Neck", "neck_01", "neck"),
+    "head": ("mixamorigHead", "Head", "head", "head"),
 }
 _SIDED = {
     "hip": ("UpLeg", "Hip", "thigh", "UpperLeg"),
@@ -68,7 +69,7 @@ def joint_name(joint: str, naming: str) -> str:
         return joint
     word, left = _SIDED[part][column], side == "left"
     return {
-        "mixamo": f"mixamorig:{side.capitalize()}{word}",
+        "mixamo": f"mixamorig{side.capitalize()}{word}",
         "smpl": f"{'L' if left else 'R'}_{word}",
         "unreal": f"{word}_{'l' if left else 'r'}",
         "vrm": f"{side}{word}",
