@@ -107,13 +107,17 @@ def _picture(path: Path, motion: MotionFile, _: FileStyle) -> None:
 
 
 def _page(path: Path, motion: MotionFile, _: FileStyle) -> None:
+    path.write_text(motion_page(motion, title=motion.text or path.stem), encoding="utf-8")
+
+
+def motion_page(motion: MotionFile, *, title: str) -> str:
+    """Return a page with a viewer of one motion, and where the motion came from."""
     from atm.pages.page import page
     from atm.pages.viewer import MotionView, Pane, viewer_html
 
-    title = motion.text or path.stem
     view = MotionView("", [Pane("", motion.joints, skeleton=motion.skeleton)])
     facts = ", ".join(f"{name} {value}" for name, value in motion.provenance.items())
-    path.write_text(page(title, [viewer_html(view)], footer=facts), encoding="utf-8")
+    return page(title, [viewer_html(view)], footer=facts)
 
 
 _WRITERS: dict[str, Callable[[Path, MotionFile, FileStyle], None]] = {

@@ -12,10 +12,11 @@ from torch.nn import functional as F
 from atm.apps.best_of import CHOOSER, BestOf, best_of
 from atm.apps.export import SUFFIXES, check_suffix, save_motion
 from atm.apps.options import SampleOptions
-from atm.apps.resources import open_generator
+from atm.apps.resources import Opened, open_generator
 from atm.base.errors import InputError, unknown
 from atm.base.storage import find_model
 from atm.export.names import FileStyle
+from atm.export.npz import MotionFile
 from atm.interface import Batch, Generator
 from atm.models import load_generator
 from atm.models.check import CheckResult, check_generator
@@ -56,29 +57,59 @@ def generate_files(
         InputError: an empty sentence, an impossible length or number, an unknown suffix, a file that is no model.
     """
     check_text(text)
-    samples, count, space = options.samples, options.candidates, options.space
-    paths = _paths(text, samples, out, suffix)
+    paths = _paths(text, options.samples, out, suffix)
     check_suffix(paths[0], style)
-    file, generator = open_generator(model)
-    lengths = torch.full((len(text) * samples,), _frames(generator, options.seconds))
+    opened = open_generator(model)
+    lengths = torch.full((len(text),), frames_of(opened.generator, options.seconds))
+    for path, motion in zip(
+        paths, make_motions(opened, text, lengths, options, raw=raw, show_progress=show_progress), strict=True
+    ):
+        save_motion(
+            path, motion.joints, skeleton=motion.skeleton, features=motion.features, text=motion.text,
+            provenance=motion.provenance, style=style,
+        )  # fmt: skip
+    return paths
+
+
+def make_motions(
+    opened: Opened,
+    text: list[str],
+    lengths: Int[Tensor, "N"],
+    options: SampleOptions,
+    *,
+    raw: bool = False,
+    show_progress: bool = True,
+) -> list[MotionFile]:
+    """Return the motions of sentences, sample by sample of each, in batches.
+
+    Args:
+        opened: the generator.
+        text: sentences.
+        lengths: frames of each.
+        options: of sampling; their `seconds` are not read.
+        raw: as the network gave them; False: on constant bones, with planted feet held (`atm.motion.bodies`).
+        show_progress: a bar per batch.
+
+    Raises:
+        InputError: an empty sentence, or lengths that the model cannot make.
+    """
+    check_text(text)
+    samples, count, space = options.samples, options.candidates, options.space
     chosen = {} if count == 1 else {"best_of": count, "space": str(space or CHOOSER)}
     motions = sample_rows(
-        best_of(generator, count, space=space, model=file),
+        best_of(opened.generator, count, space=space, model=opened.file),
         [sentence for sentence in text for _ in range(samples)],
-        lengths,
+        lengths.repeat_interleave(samples),
         seeds=[row_seed(options.seed, k) for _ in text for k in range(samples)],
         guidance_scale=options.guidance_scale,
         show_progress=show_progress,
     )
-    for row, path in enumerate(paths):
-        made = motions[row : row + 1]
-        joints, features = as_generated(made) if raw else held(made)
-        save_motion(
-            path, joints, skeleton=motions.skeleton, features=features, text=text[row // samples],
-            provenance={"model": str(file.name), "seed": options.seed, "sample": row % samples, "raw": raw} | chosen,
-            style=style,
-        )  # fmt: skip
-    return paths
+    made = []
+    for row in range(len(motions)):
+        joints, features = (as_generated if raw else held)(motions[row : row + 1])
+        source = {"model": opened.file.name, "seed": options.seed, "sample": row % samples, "raw": raw} | chosen
+        made.append(MotionFile(joints, motions.skeleton, features, text[row // samples], source))
+    return made
 
 
 def as_generated(motion: Motion) -> tuple[Float[np.ndarray, "T J 3"], Float[np.ndarray, "T D"]]:
@@ -116,7 +147,7 @@ def sample_all(
     Raises:
         InputError: the length is not one that the model can make.
     """
-    lengths = torch.full((len(text),), _frames(generator, seconds))
+    lengths = torch.full((len(text),), frames_of(generator, seconds))
     return sample_rows(
         generator, text, lengths, seeds=seeds, guidance_scale=guidance_scale, show_progress=show_progress
     )
@@ -170,7 +201,12 @@ def row_seed(seed: int, sample: int) -> int:
     return int(np.random.SeedSequence([seed, sample]).generate_state(1)[0])
 
 
-def _frames(generator: Generator, seconds: float) -> int:
+def frames_of(generator: Generator, seconds: float) -> int:
+    """Return how many frames a motion of a duration has.
+
+    Raises:
+        InputError: the length is not one that the model can make.
+    """
     skeleton = skeleton_of_width(len(generator.normaliser.mean))
     longest = generator.config.max_frames / skeleton.fps
     if not MIN_SECONDS <= seconds <= longest:
