@@ -165,6 +165,13 @@ def test_a_motion_is_on_a_body_that_holds_unless_it_shall_be_raw(atm, model):
         np.testing.assert_allclose(joints.numpy(), motion.joints, atol=1e-3)
 
 
+def test_a_sentence_that_was_not_understood_gets_one_warning_and_a_motion(atm, model):
+    done = atm("generate", "asdf qwer", "--samples", 2, "--model", model, "--seconds", 1, "--out", "a", "--quiet")
+    assert done.code == 0
+    (line,) = done.err.splitlines()
+    assert line.startswith("warning: no action that the model was taught was read in 'asdf qwer', and it reads English")
+
+
 def test_names_unit_rate_and_axis_of_a_bvh_file(atm, refused, model):
     style = ["--names", "mixamo", "--unit", "cm", "--fps", 30, "--up", "z"]
     done = atm("generate", PROMPT, "--model", model, "--seconds", 2, "--out", "a.bvh", *style, "--quiet")

@@ -1,6 +1,7 @@
 """From sentences to motion files."""
 
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from atm.apps.best_of import CHOOSER, BestOf, best_of
 from atm.apps.export import SUFFIXES, check_suffix, save_motion
 from atm.apps.options import SampleOptions
 from atm.apps.resources import Opened, open_generator
+from atm.apps.untaught import untaught
 from atm.base.errors import InputError, unknown
 from atm.base.storage import find_model
 from atm.export.names import FileStyle
@@ -80,7 +82,7 @@ def make_motions(
     raw: bool = False,
     show_progress: bool = True,
 ) -> list[MotionFile]:
-    """Return the motions of sentences, sample by sample of each, in batches.
+    """Return the motions of sentences, sample by sample of each, in batches; warn of what the model was not taught.
 
     Args:
         opened: the generator.
@@ -94,6 +96,9 @@ def make_motions(
         InputError: an empty sentence, or lengths that the model cannot make.
     """
     check_text(text)
+    for sentence in dict.fromkeys(text):
+        if said := untaught(sentence, opened.file, opened.generator.text_encoder):
+            warnings.warn(said, stacklevel=2)
     samples, count, space = options.samples, options.candidates, options.space
     chosen = {} if count == 1 else {"best_of": count, "space": str(space or CHOOSER)}
     motions = sample_rows(
