@@ -142,6 +142,20 @@ def kick(joints: np.ndarray) -> np.ndarray:
     return made
 
 
+def test_no_foot_floats_or_sinks_where_its_leg_was_longer():
+    """Shins and thighs that are 4 % longer in every other second, over feet that stand: on mean bones alone the feet
+    would go up and down; they stay, and the knees and the pelvis make up for it."""
+    joints = knee_bends(80)
+    longer = np.where(np.arange(80) // 20 % 2, 1.04, 1.0)[:, None]
+    for hip, knee, ankle in LEGS:
+        middle = (joints[:, hip] + joints[:, ankle]) / 2
+        joints[:, knee] = middle + longer * (joints[:, knee] - middle) + (longer - 1) * [0.0, 0.0, 1.0]
+    toes = [LEFT_TOE, RIGHT_TOE]
+    alone, made = constant_bones(joints, HUMANML3D), hold_body(joints, HUMANML3D)
+    assert np.abs(alone[:, toes] - joints[:, toes])[..., 1].max() > 0.005
+    assert np.abs(made[:, toes] - joints[:, toes]).max() < 0.001
+
+
 def test_a_foot_in_the_air_is_left_alone():
     """A body that glides and kicks: the standing foot is held all the time, the other one while it is down; it is led
     away within 5 frames."""

@@ -15,6 +15,8 @@ from atm.motion.skeletons import Skeleton
 
 TOE_HEIGHT = 0.06
 """A planted foot's toe is below this, in metres over the floor."""
+IN_AIR = 0.3
+"""A toe that is higher than this, in metres over the floor, has left it."""
 SPEEDS = (0.5, 0.25, 0.1, 0.05)
 """A planted foot's toe is slower than this over the floor, in m/s: the first under which it does not drift."""
 SHORTEST = 0.15
@@ -39,7 +41,7 @@ def hold_body(
         skeleton: whose joints these are.
         lengths: of the bone that ends at each joint, in metres; None: the mean lengths of this motion.
     """
-    return hold_feet(constant_bones(joints, skeleton, lengths=lengths), skeleton)
+    return hold_feet(constant_bones(joints, skeleton, lengths=lengths), skeleton, before=joints)
 
 
 def constant_bones(
@@ -62,7 +64,7 @@ def planted_feet(joints: Float[np.ndarray, "T J 3"], skeleton: Skeleton) -> Bool
     stands = np.zeros((len(joints), 2), dtype=bool)
     if len(joints) < 2:
         return stands
-    floor = np.quantile(joints[..., 1].min(axis=1), 0.1)  # a toe that dips through it for a moment moves no floor
+    floor = _floor(joints)
     for foot, side in enumerate(("left", "right")):
         toe = joints[:, skeleton.index(f"{side}_foot")]
         speed = skeleton.fps * np.linalg.norm(np.gradient(toe[:, [0, 2]], axis=0), axis=-1)
@@ -76,7 +78,9 @@ def planted_feet(joints: Float[np.ndarray, "T J 3"], skeleton: Skeleton) -> Bool
     return stands
 
 
-def hold_feet(joints: Float[np.ndarray, "T J 3"], skeleton: Skeleton) -> Float[np.ndarray, "T J 3"]:
+def hold_feet(
+    joints: Float[np.ndarray, "T J 3"], skeleton: Skeleton, *, before: Float[np.ndarray, "T J 3"] | None = None
+) -> Float[np.ndarray, "T J 3"]:
     """Return the motion with the toes of planted feet at one place for as long as they stand.
 
     A foot keeps its direction; its leg reaches for it by the knee, which bends to where it bent, and where it is too
@@ -85,15 +89,19 @@ def hold_feet(joints: Float[np.ndarray, "T J 3"], skeleton: Skeleton) -> Float[n
     Args:
         joints: in metres, y up, on constant bones (`constant_bones`).
         skeleton: whose joints these are.
+        before: the motion before its bones were made constant, which says where feet near the floor shall be, so that
+            none floats or sinks because a leg is shorter or longer now; None: `joints`.
     """
     joints = np.asarray(joints, dtype=np.float64)
-    stands = planted_feet(joints, skeleton)
+    before = joints if before is None else np.asarray(before, dtype=np.float64)
+    stands = planted_feet(before, skeleton)
     legs = [[skeleton.index(f"{side}_{part}") for part in ("hip", "knee", "ankle")] for side in ("left", "right")]
     toes = [skeleton.index(f"{side}_foot") for side in ("left", "right")]
-    moves = [_moves(joints[:, toe], stands[:, foot], skeleton.fps) for foot, toe in enumerate(toes)]
-    lowered = np.zeros(len(joints))
-    for leg, move in zip(legs, moves, strict=True):
-        lowered = np.maximum(lowered, _missing(joints[:, leg], move))
+    moves, lowered = [], np.zeros(len(joints))
+    for foot, (leg, toe) in enumerate(zip(legs, toes, strict=True)):
+        back = _near_floor(before[:, toe], before)[:, None] * (before[:, toe] - joints[:, toe])
+        moves.append(back + _moves(joints[:, toe] + back, stands[:, foot], skeleton.fps))
+        lowered = np.maximum(lowered, _missing(joints[:, leg], moves[foot]) * stands[:, foot])
     made = joints - _smooth(lowered, skeleton.fps)[:, None, None] * [0.0, 1.0, 0.0]
     for leg, toe, move in zip(legs, toes, moves, strict=True):
         hip, knee, ankle = leg
@@ -103,6 +111,16 @@ def hold_feet(joints: Float[np.ndarray, "T J 3"], skeleton: Skeleton) -> Float[n
         made[:, foot] = joints[:, foot] + (ankles - joints[:, ankle])[:, None]
         made[:, knee] = knees
     return made
+
+
+def _floor(joints: Float[np.ndarray, "T J 3"]) -> float:
+    """Return height of the floor; a toe that dips through it for a moment moves none."""
+    return float(np.quantile(joints[..., 1].min(axis=1), 0.1))
+
+
+def _near_floor(toe: Float[np.ndarray, "T 3"], joints: Float[np.ndarray, "T J 3"]) -> Float[np.ndarray, "T"]:
+    """Return 1 for a toe on the floor, 0 for one in the air, and something between on its way up and down."""
+    return _smoothstep((IN_AIR - (toe[:, 1] - _floor(joints))) / (IN_AIR - TOE_HEIGHT))
 
 
 def _moves(toe: Float[np.ndarray, "T 3"], stands: Bool[np.ndarray, "T"], fps: float) -> Float[np.ndarray, "T 3"]:
