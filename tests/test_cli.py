@@ -172,6 +172,16 @@ def test_a_sentence_that_was_not_understood_gets_one_warning_and_a_motion(atm, m
     assert line.startswith("warning: no action that the model was taught was read in 'asdf qwer', and it reads English")
 
 
+@pytest.mark.parametrize("raw", [(), ("--raw",)])
+def test_a_model_that_gives_no_numbers_is_said_to_give_none(refused, tmp_path, minilm, raw):
+    broken = tiny_mdm(minilm)
+    with torch.no_grad():
+        next(broken.parameters()).fill_(float("nan"))
+    save_generator(tmp_path / "nan.safetensors", broken)
+    said = refused("generate", PROMPT, "--model", "nan.safetensors", "--seconds", 1, *raw, "--quiet")
+    assert said.startswith("the generated motion: 20 of 20 frames hold NaN or infinity")
+
+
 def test_names_unit_rate_and_axis_of_a_bvh_file(atm, refused, model):
     style = ["--names", "mixamo", "--unit", "cm", "--fps", 30, "--up", "z"]
     done = atm("generate", PROMPT, "--model", model, "--seconds", 2, "--out", "a.bvh", *style, "--quiet")

@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -81,7 +82,7 @@ class TextToMotion:
         )  # fmt: skip
         if not sentences:
             raise InputError('no sentence: expected one, such as "a person waves twice", or a list of them')
-        each = [float(seconds)] * len(sentences) if isinstance(seconds, int | float) else [float(s) for s in seconds]
+        each = [float(seconds)] * len(sentences) if isinstance(seconds, Real) else [float(s) for s in seconds]
         if len(each) != len(sentences):
             raise InputError(f"seconds must be one number or one for each sentence: {len(sentences)}, got {len(each)}")
         lengths = torch.tensor([frames_of(self.generator, one) for one in each])

@@ -18,7 +18,7 @@ from atm.apps.untaught import untaught
 from atm.base.errors import InputError, unknown
 from atm.base.storage import find_model
 from atm.export.names import FileStyle
-from atm.export.npz import MotionFile
+from atm.export.npz import MotionFile, check_joints
 from atm.interface import Batch, Generator
 from atm.models import load_generator
 from atm.models.check import CheckResult, check_generator
@@ -118,9 +118,15 @@ def make_motions(
 
 
 def as_generated(motion: Motion) -> tuple[Float[np.ndarray, "T J 3"], Float[np.ndarray, "T D"]]:
-    """Return joints in metres and features of a batch of one, without its padding."""
+    """Return joints in metres and features of a batch of one, without its padding.
+
+    Raises:
+        InputError: the network gave numbers that are not finite.
+    """
     frames = int(motion.lengths[0])
-    return motion.joints[0, :frames].numpy(), motion.features[0, :frames].numpy()
+    joints = motion.joints[0, :frames].numpy()
+    check_joints(joints, motion.skeleton, "the generated motion")
+    return joints, motion.features[0, :frames].numpy()
 
 
 def held(motion: Motion) -> tuple[Float[np.ndarray, "T J 3"], Float[np.ndarray, "T D"] | None]:
