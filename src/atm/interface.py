@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from atm.base.config import Config
 from atm.motion import Motion
+from atm.motion.program import Timeline
 
 
 class TextEmbedding(NamedTuple):
@@ -69,6 +70,10 @@ class Batch:
     """`word/CLASS` tokens of each caption as the data set's text files carry them; the evaluator reads them."""
     language: Mapping[str, TextEmbedding] = field(default_factory=dict)
     """Embeddings of `text` by language models, by their names; one that is not here is asked when it is needed."""
+    first: list[int] | None = None
+    """First frame of each row's crop in the motion that `ids` names; None: not known."""
+    timelines: list[Timeline | None] | None = None
+    """What each row does when, in seconds from its first frame, where the data say so; None: they do not."""
     meaning: FineMeaning | None = None
     """Details of the captions, for the objectives that need them; None: they were not read. On the CPU."""
 

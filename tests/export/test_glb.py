@@ -10,8 +10,8 @@ from scipy.spatial.transform import Rotation
 from atm.apps.export import save_motion
 from atm.export.names import FileStyle
 from atm.motion import HUMANML3D
+from atm.motion.program import Action, Program
 from atm.scripted.motion.perform import perform
-from atm.scripted.program import Action, Program
 
 COMPONENTS = {"SCALAR": 1, "VEC3": 3, "VEC4": 4, "MAT4": 16}
 NUMBERS = {5126: "<f4", 5123: "<u2", 5125: "<u4"}

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from atm.base.errors import InputError
+from atm.motion.program import Program
 from atm.scripted import write
-from atm.scripted.program import Program
 from atm.scripted.sampling import held_out, read_combinations
 from atm.scripted.write import write_scripted
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from atm.meaning import Event, parse_meaning
+from atm.motion.program import Action, Program, Verb
 from atm.scripted.oracles.verdict import UNDOING
-from atm.scripted.program import Action, Program, Verb
 
 _VERBS: dict[str, Verb] = {
     "walk": "walk", "run": "run", "jump": "jump", "hop": "hop", "turn": "turn", "sit": "sit_down",

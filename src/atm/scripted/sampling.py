@@ -9,7 +9,7 @@ from typing import Any, TypeVar, get_args
 import numpy as np
 
 from atm.base.errors import InputError, unknown
-from atm.scripted.program import Action, Program, Speed, Verb
+from atm.motion.program import Action, Program, Speed, Verb
 
 V = TypeVar("V")
 

@@ -20,9 +20,9 @@ from atm.interface import Capabilities
 from atm.models import save_generator
 from atm.motion import HUMANML3D, Motion
 from atm.motion.layers import Normaliser
+from atm.motion.program import Action, Program
 from atm.scripted.asked import Asked
 from atm.scripted.motion.perform import perform
-from atm.scripted.program import Action, Program
 from atm.text import load_text_encoder
 
 CLAP = Program((Action("clap", 3),))

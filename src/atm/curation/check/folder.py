@@ -15,7 +15,7 @@ from atm.curation.check.texts import text_findings
 from atm.data.humanml3d import read_programs
 from atm.data.layout import CLIPS, MEAN, STD
 from atm.data.statistics import Moments
-from atm.scripted.program import Program
+from atm.motion.program import Program
 
 _ORDER: dict[Severity, int] = {"error": 0, "warning": 1, "note": 2}
 

@@ -6,8 +6,8 @@ from typing import Literal
 
 import numpy as np
 
+from atm.motion.program import Action, Program
 from atm.scripted.captions.phrases import Detail, phrase, times
-from atm.scripted.program import Action, Program
 
 Form = Literal["walks", "walking", "walk"]
 """How a verb stands in its clause, by example."""
