@@ -20,8 +20,8 @@ from atm.generators.mdm.model import MDM
 from atm.models import save_generator
 from atm.motion import HUMANML3D, bone_stretch
 from atm.motion.layers import Normaliser
+from atm.motion.program import Action, Program
 from atm.scripted.motion.perform import perform
-from atm.scripted.program import Action, Program
 from atm.text import load_text_encoder
 
 WALK, SIT = "a person walks forward", "a person sits down"
@@ -109,6 +109,7 @@ def test_bones_hold_unless_the_motion_shall_be_raw(model):
         ({"text": " "}, "the sentence is empty"),
         ({"text": WALK, "seconds": 60}, "seconds must be 0.5 to 9.8 for this model, got 60"),
         ({"text": [WALK, SIT], "seconds": [1]}, "one for each sentence: 2, got 1"),
+        ({"text": WALK, "seconds": None}, "mdm finds no length by itself"),
         ({"text": WALK, "samples": 0}, "samples must be at least 1, got 0"),
     ],
 )
@@ -233,6 +234,13 @@ def test_a_sequence_is_one_motion_whose_parts_go_on_from_one_another(going_on):
     other = going_on.sequence([(SIT, 1.5), (SIT, 1), (WALK, 2)], seed=3, raw=True)
     assert np.abs(whole.features[30:50] - other.features[30:50]).max() > 1e-4
     assert whole.text == f"{WALK}, then {SIT}, then {WALK}"
+
+
+def test_a_model_that_finds_lengths_is_not_told_any(going_on):
+    short, long = going_on.generate([WALK, f"{WALK} and then {SIT}"], seconds=None, samples=1)
+    assert all(0 < len(take) <= 40 for take in (short, long))
+    alone = going_on.generate(WALK, seconds=None)
+    np.testing.assert_allclose(alone.joints, short.joints, atol=1e-4)
 
 
 def test_what_is_no_sequence_is_refused(model, going_on):

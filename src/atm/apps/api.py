@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
+from torch import Tensor
 from torch.nn import functional as F
 
 from atm.apps.evaluate import evaluate_path
@@ -47,7 +48,7 @@ class TextToMotion:
         self,
         text: str | Sequence[str],
         *,
-        seconds: float | Sequence[float] = 6.0,
+        seconds: float | Sequence[float] | None = 6.0,
         seed: int = 0,
         samples: int = 1,
         guidance: float | None = None,
@@ -60,7 +61,7 @@ class TextToMotion:
 
         Args:
             text: one sentence or several.
-            seconds: length of the motions, or of each sentence's.
+            seconds: length of the motions, or of each sentence's; None: as long as the model finds that it takes.
             seed: the same seed gives the same motion, whatever else is asked for.
             samples: motions of each sentence.
             guidance: scale of classifier-free guidance; None: the model's own.
@@ -82,15 +83,22 @@ class TextToMotion:
         )  # fmt: skip
         if not sentences:
             raise InputError('no sentence: expected one, such as "a person waves twice", or a list of them')
-        each = [float(seconds)] * len(sentences) if isinstance(seconds, Real) else [float(s) for s in seconds]
-        if len(each) != len(sentences):
-            raise InputError(f"seconds must be one number or one for each sentence: {len(sentences)}, got {len(each)}")
-        lengths = torch.tensor([frames_of(self.generator, one) for one in each])
+        lengths = self._lengths(seconds, len(sentences))
         made = make_motions(
             Opened(self.file, self.generator), sentences, lengths, options, raw=raw, show_progress=progress
         )
         takes = [Take.of(motion) for motion in made]
         return takes[0] if isinstance(text, str) and samples == 1 else takes
+
+    def _lengths(self, seconds: float | Sequence[float] | None, sentences: int) -> Int[Tensor, "N"] | None:
+        if seconds is None:
+            if self.generator.capabilities.predicts_length:
+                return None
+            raise InputError(f"{self.name} finds no length by itself: say how many seconds a motion shall have")
+        each = [float(seconds)] * sentences if isinstance(seconds, Real) else [float(one) for one in seconds]
+        if len(each) != sentences:
+            raise InputError(f"seconds must be one number or one for each sentence: {sentences}, got {len(each)}")
+        return torch.tensor([frames_of(self.generator, one) for one in each])
 
     def sequence(
         self,

@@ -76,7 +76,7 @@ def generate_files(
 def make_motions(
     opened: Opened,
     text: list[str],
-    lengths: Int[Tensor, "N"],
+    lengths: Int[Tensor, "N"] | None,
     options: SampleOptions,
     *,
     raw: bool = False,
@@ -87,7 +87,7 @@ def make_motions(
     Args:
         opened: the generator.
         text: sentences.
-        lengths: frames of each.
+        lengths: frames of each; None: the model finds them.
         options: of sampling; their `seconds` are not read.
         raw: as the network gave them; False: on constant bones, with planted feet held (`atm.motion.bodies`).
         show_progress: a bar per batch.
@@ -104,7 +104,7 @@ def make_motions(
     motions = sample_rows(
         best_of(opened.generator, count, space=space, model=opened.file),
         [sentence for sentence in text for _ in range(samples)],
-        lengths.repeat_interleave(samples),
+        None if lengths is None else lengths.repeat_interleave(samples),
         seeds=[row_seed(options.seed, k) for _ in text for k in range(samples)],
         guidance_scale=options.guidance_scale,
         show_progress=show_progress,
@@ -167,23 +167,26 @@ def sample_all(
 def sample_rows(
     generator: Generator | BestOf,
     text: list[str],
-    lengths: Int[Tensor, "B"],
+    lengths: Int[Tensor, "B"] | None,
     *,
     seeds: list[int],
     guidance_scale: float | None = None,
     show_progress: bool = True,
 ) -> Motion:
-    """Sample one motion per sentence, each of its own length in frames, in batches; the result is on the CPU."""
-    longest = int(lengths.max())
-    features = []
+    """Sample one motion per sentence, each of its own length in frames (None: the model finds them), in batches; the
+    result is on the CPU."""
+    made = []
     for start in range(0, len(text), BATCH):
         rows = slice(start, start + BATCH)
+        told = None if lengths is None else lengths[rows]
         motion = generator.sample(
-            text[rows], lengths[rows], seeds=seeds[rows], guidance_scale=guidance_scale, progress=show_progress
+            text[rows], told, seeds=seeds[rows], guidance_scale=guidance_scale, progress=show_progress
         )
-        made = motion.features[:, :longest].cpu()
-        features.append(F.pad(made, (0, 0, 0, longest - made.shape[1])))
-    return Motion(torch.cat(features), lengths)
+        made.append(motion.to("cpu"))
+    lengths = torch.cat([motion.lengths for motion in made]) if lengths is None else lengths
+    longest = int(lengths.max())
+    features = [motion.features[:, :longest] for motion in made]
+    return Motion(torch.cat([F.pad(part, (0, 0, 0, longest - part.shape[1])) for part in features]), lengths)
 
 
 def check_model(model: Path) -> list[CheckResult]:
