@@ -80,6 +80,13 @@ def _npy(path: Path, motion: MotionFile, _: FileStyle) -> None:
     np.save(path, motion.joints)
 
 
+def _csv(path: Path, motion: MotionFile, _: FileStyle) -> None:
+    names = [f"{joint}_{axis}" for joint in motion.skeleton.joint_names for axis in "xyz"]
+    seconds = np.arange(len(motion.joints)) / motion.skeleton.fps
+    table = np.column_stack([seconds, motion.joints.reshape(len(seconds), -1)])
+    np.savetxt(path, table, "%.6f", delimiter=",", header=",".join(["seconds", *names]), comments="")
+
+
 def _bvh(path: Path, motion: MotionFile, style: FileStyle) -> None:
     from atm.export.bvh import save_bvh
 
@@ -123,6 +130,7 @@ def motion_page(motion: MotionFile, *, title: str) -> str:
 _WRITERS: dict[str, Callable[[Path, MotionFile, FileStyle], None]] = {
     ".npz": _npz,
     ".npy": _npy,
+    ".csv": _csv,
     ".bvh": _bvh,
     ".glb": _glb,
     ".mp4": _film,

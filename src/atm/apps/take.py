@@ -109,7 +109,7 @@ class Take:
         unit: str = "m",
         up: str = "y",
     ) -> Path:
-        """Write the motion; the suffix says the format: .npz .npy .bvh .glb .mp4 .gif .png .html.
+        """Write the motion; the suffix says the format: .npz .npy .csv .bvh .glb .mp4 .gif .png .html.
 
         Args:
             path: folders on the way are made.

@@ -18,11 +18,13 @@ TOE_HEIGHT = 0.06
 IN_AIR = 0.3
 """A toe that is higher than this, in metres over the floor, has left it."""
 SPEEDS = (0.5, 0.25, 0.1, 0.05)
-"""A planted foot's toe is slower than this over the floor, in m/s: the first under which it does not drift."""
+"""A planted foot's toe is slower than this, in m/s: the first under which it does not drift."""
 SHORTEST = 0.15
 """A foot stands at least so long, in seconds; else it is in passing."""
 DRIFT = 0.2
 """Size of the place on which a foot stands, in metres: what goes on beyond it is no stand."""
+RISE = 0.03
+"""Metres by which a toe goes up and down while its foot stands, at most: what rises more has left the floor."""
 BLEND = 0.25
 """Seconds in which a foot is led to its stand and away from it."""
 STRETCHED = 0.99
@@ -67,12 +69,13 @@ def planted_feet(joints: Float[np.ndarray, "T J 3"], skeleton: Skeleton) -> Bool
     floor = _floor(joints)
     for foot, side in enumerate(("left", "right")):
         toe = joints[:, skeleton.index(f"{side}_foot")]
-        speed = skeleton.fps * np.linalg.norm(np.gradient(toe[:, [0, 2]], axis=0), axis=-1)
+        speed = skeleton.fps * np.linalg.norm(np.gradient(toe, axis=0), axis=-1)
         rest = toe[:, 1] < floor + TOE_HEIGHT
         for slow in SPEEDS:
             rest &= speed < slow
             for first, last in _runs(rest):
-                if np.linalg.norm(np.ptp(toe[first:last], axis=0)) < DRIFT:
+                x, rise, z = np.ptp(toe[first:last], axis=0)
+                if np.hypot(x, z) < DRIFT and rise < RISE:
                     stands[first:last, foot] = last - first >= SHORTEST * skeleton.fps
                     rest[first:last] = False
     return stands
