@@ -7,9 +7,10 @@ two-bone inverse kinematics of the field, with the pelvis lowered where a leg do
 from itertools import groupby
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float
-from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
+from atm.motion.kinematics import smooth_over_time
 from atm.motion.rig import fit_rig
 from atm.motion.skeletons import Skeleton
 
@@ -159,7 +160,14 @@ def _reach(leg: Float[np.ndarray, "T 3 3"]) -> Float[np.ndarray, "T"]:
 def _smooth(lowered: Float[np.ndarray, "T"], fps: float) -> Float[np.ndarray, "T"]:
     """Return a smooth curve that is nowhere less than the given one."""
     reach = max(round(BLEND * fps), 1)
-    return gaussian_filter1d(maximum_filter1d(lowered, 2 * reach + 1), reach / 3, truncate=3, mode="nearest")
+    longer = np.pad(lowered, reach, mode="edge")
+    highest = np.lib.stride_tricks.sliding_window_view(longer, 2 * reach + 1).max(axis=-1)
+    # The filter is cut at four sigma: it looks as far as the highest of a neighbourhood does.
+    return _gaussian(highest[:, None], reach / 4)[:, 0]
+
+
+def _gaussian(values: Float[np.ndarray, "T C"], sigma: float) -> Float[np.ndarray, "T C"]:
+    return smooth_over_time(torch.from_numpy(values), sigma).numpy()
 
 
 def _two_bones(
@@ -184,7 +192,7 @@ def _two_bones(
     along = _unit(way)
     # What the knee had is turned with the leg; what bends more than it did bends to where the knee mostly points.
     side = _across(bent, along)
-    usual = gaussian_filter1d(bent, 3, axis=0, mode="nearest") + 0.02 * _unit(forward)
+    usual = _gaussian(bent, 3) + 0.02 * _unit(forward)
     share = (thigh**2 - shin**2 + far**2) / (2 * far)
     out = np.sqrt(np.maximum(thigh**2 - share**2, 0))
     more = np.maximum(out - np.linalg.norm(side, axis=-1), 0)[:, None]
