@@ -73,7 +73,7 @@ class Batch:
     first: list[int] | None = None
     """First frame of each row's crop in the motion that `ids` names; None: not known."""
     timelines: list[Timeline | None] | None = None
-    """What each row does when, in seconds from its first frame, where the data say so; None: they do not."""
+    """Actions of each row and their times in seconds from its first frame, where the data say so; None: they do not."""
     meaning: FineMeaning | None = None
     """Details of the captions, for the objectives that need them; None: they were not read. On the CPU."""
 

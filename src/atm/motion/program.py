@@ -1,4 +1,4 @@
-"""What a motion does, as structured data: the meaning that captions put into words and oracles read off; and when."""
+"""Actions of a motion as structured data, which captions put into words and oracles read off; and their times."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass

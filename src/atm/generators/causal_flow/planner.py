@@ -44,7 +44,7 @@ class ActionEmbedding(nn.Module):
 
 
 class _Drawn(NamedTuple):
-    """What one place of a plan gets."""
+    """Content of one place of a plan, in each row."""
 
     fields: Int[Tensor, "B F"]
     spans: Float[Tensor, "B 3"]
@@ -237,7 +237,7 @@ def fitted(plan: Plan, lengths: Int[Tensor, "B"]) -> Plan:
     total = plan.ends[:, -1].clamp(min=1.0)
     wanted = lengths.to(total)
     stretch = (wanted / total).clamp(max=_MOST_STRETCH)
-    # Only `other` says nothing of its pace, and nobody stands still who sits or lies: these last as long as is asked.
+    # `other` says nothing of its pace: it takes all the time. Who sits or lies stays so, and does not stand after it.
     many, rows = plan.many, torch.arange(len(lengths), device=lengths.device)
     last = plan.fields[rows, many - 1, 0]
     open_end = torch.tensor([1, *(1 + VALUES["verb"].index(verb) for verb in ("sit_down", "lie_down", "stand"))])

@@ -44,7 +44,7 @@ _SUBJECTS = (
     + [Subject("the man", "he", "his"), Subject("a woman", "she", "her"), Subject("the woman", "she", "her")]
     + [Subject("a figure", "it", "its"), Subject("the figure", "it", "its"), Subject("this person"), Subject("person")]
     + [Subject("somebody"), Subject("a human")]
-)  # fmt: skip
+)
 
 
 def describe(program: Program, rng: np.random.Generator, n: int = 3) -> list[str]:

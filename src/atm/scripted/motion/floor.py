@@ -44,7 +44,7 @@ def get_up(score: Score, action: Action) -> None:
 
 
 def _mark(score: Score, done: float) -> None:
-    """Note when a way down or up is done; the first of an action also when it begins."""
+    """Add the moment when a way down or up is done; the first of an action also when it begins."""
     score.marks += [done] if score.marks else [score.now, done]
 
 
