@@ -69,6 +69,8 @@ class Batch:
     """`word/CLASS` tokens of each caption as the data set's text files carry them; the evaluator reads them."""
     language: Mapping[str, TextEmbedding] = field(default_factory=dict)
     """Embeddings of `text` by language models, by their names; one that is not here is asked when it is needed."""
+    first: list[int] | None = None
+    """First frame of each row's crop in its entry; with `ids` and lengths it names the crop. None: not known."""
     meaning: FineMeaning | None = None
     """Details of the captions, for the objectives that need them; None: they were not read. On the CPU."""
 

@@ -159,6 +159,7 @@ def collate(
         ids=[item.id for item in items],
         words=[list(caption.words) for caption in captions],
         language=said,
+        first=[first for first, _ in places],
     )
 
 
