@@ -31,7 +31,6 @@ from atm.space.losses import (
 )
 from atm.space.vae import Gaussian, SequenceDecoder, SequenceEncoder
 
-
 GROUP_COST = 100
 """Tokens of padding that cost as much as one more group of motions does (docs/results/2026-11-30_speed.md)."""
 
