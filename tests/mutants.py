@@ -130,10 +130,8 @@ MUTATIONS = [
     Mutation("total: a motion that is none", HEART, "if motion is None:", "if False:", OBJECTIVE),
     Mutation("total: autocast", HEART, "enabled=False", 'enabled=True, dtype=torch.bfloat16', OBJECTIVE),
     # How motions and texts are embedded.
-    Mutation("space: evaluation mode", EMBED, "self.space.eval().requires_grad_(False)",
-             "self.space.requires_grad_(False)", OBJECTIVE),
-    Mutation("space: gradient of its weights", EMBED, "self.space.eval().requires_grad_(False)", "self.space.eval()",
-             OBJECTIVE),
+    Mutation("space: evaluation mode", EMBED, "module.training = False", "pass", OBJECTIVE),
+    Mutation("space: gradient of its weights", EMBED, "weight.requires_grad_(False)", "pass", OBJECTIVE),
     Mutation("space: mode afterwards", EMBED, "module.training = True", "pass", OBJECTIVE),
     Mutation("space: weights afterwards", EMBED, "weight.requires_grad_(True)", "pass", OBJECTIVE),
     Mutation("space: precision", EMBED, "motion.features.to(self._precision(motion.features.dtype))", "motion.features",

@@ -57,12 +57,14 @@ class Embedder:
     def __init__(self, space: TextMotionSpace):
         self.space = space
         self._captions, self._motions, self._clips = _Memory(), _Memory(), _Memory()
-        self._weights_were: object = None
+        self._versions: list[tuple[int, int]] = []
+        """Places and versions of the weights that the memory is of."""
+        self._is_frozen = False
 
     def motion(self, motion: Motion) -> Float[Tensor, "B E"]:
         """Embed motions; differentiable."""
         features = motion.features.to(self._precision(motion.features.dtype))
-        with self._frozen():
+        with self.frozen():
             return _precise(self.space.encode_motion(replace(motion, features=features)))
 
     def motion_of_few(self, motion: Motion) -> Float[Tensor, "B E"]:
@@ -78,8 +80,8 @@ class Embedder:
         """Embed real motions, each crop once in the space's life; None: all of them, now."""
         if crops is None:
             return self.motion(motion)
-        self._forget_other_weights()
-        found = self._motions.recall(crops, lambda row: self.motion(motion[row : row + 1]), most=REMEMBERED_CROPS)
+        with self.frozen():
+            found = self._motions.recall(crops, lambda row: self.motion(motion[row : row + 1]), most=REMEMBERED_CROPS)
         return torch.cat(found)
 
     @torch.no_grad()
@@ -101,11 +103,10 @@ class Embedder:
             alone = find_clips(torch.tensor([crops[row][2]]), **frames)
             return self.motion(alone.cut(motion[row : row + 1]))
 
-        self._forget_other_weights()
         rows = clips.owner.unique().tolist()
-        found = self._clips.recall(
-            [crops[row] for row in rows], lambda place: of_row(rows[place]), most=REMEMBERED_CROPS
-        )
+        asked = [crops[row] for row in rows]
+        with self.frozen():
+            found = self._clips.recall(asked, lambda place: of_row(rows[place]), most=REMEMBERED_CROPS)
         return torch.cat(found)
 
     @torch.no_grad()
@@ -113,49 +114,52 @@ class Embedder:
         """Embed captions, each once in the space's life."""
 
         def of_row(row: int) -> Float[Tensor, "E"]:
-            with self._frozen():
-                return _precise(self.space.encode_text([text[row]]))[0]
+            return _precise(self.space.encode_text([text[row]]))[0]
 
-        self._forget_other_weights()
-        return torch.stack(self._captions.recall(text, of_row, most=REMEMBERED))
+        with self.frozen():
+            return torch.stack(self._captions.recall(text, of_row, most=REMEMBERED))
 
-    def _forget_other_weights(self) -> None:
-        """Forget everything where the space no longer has the weights that it was computed with."""
-        if self._weights_were != (now := self._weights()):
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Freeze the space, and forget what was embedded with other weights.
+
+        Each method does it; whoever calls several does it around them, since walking through a space takes longer than
+        to embed a short motion.
+        """
+        if self._is_frozen:
+            yield
+            return
+        modules, weights = [], []
+        if isinstance(self.space, nn.Module):
+            modules, weights = list(self.space.modules()), list(self.space.parameters())
+        # Tensors of inference mode cannot be changed in place, and count no versions.
+        versions = [(weight.data_ptr(), 0 if weight.is_inference() else weight._version) for weight in weights]
+        if self._versions != versions:
             for memory in (self._captions, self._motions, self._clips):
                 memory.clear()
-            self._weights_were = now
-
-    def _weights(self) -> object:
-        """Return something that differs whenever a weight does."""
-        if not isinstance(self.space, nn.Module):
-            return None
-        weights = self.space.parameters()
-        # Tensors of inference mode cannot be changed in place, and count no versions.
-        return [(weight.data_ptr(), 0 if weight.is_inference() else weight._version) for weight in weights]
+            self._versions = versions
+        modules = [module for module in modules if module.training]
+        weights = [weight for weight in weights if weight.requires_grad]
+        self._is_frozen = True
+        try:
+            # Evaluation mode, too: with dropout on, one motion would land in two places of the space. No no_grad():
+            # the gradient must pass through the space to reach the generator.
+            for module in modules:
+                module.training = False
+            for weight in weights:
+                weight.requires_grad_(False)
+            yield
+        finally:
+            self._is_frozen = False
+            for module in modules:
+                module.training = True
+            for weight in weights:
+                weight.requires_grad_(True)
 
     def _precision(self, own: torch.dtype) -> torch.dtype:
         weights = self.space.parameters() if isinstance(self.space, nn.Module) else ()
         floating = (weight.dtype for weight in weights if weight.is_floating_point())
         return next(floating, torch.promote_types(own, torch.float32))
-
-    @contextmanager
-    def _frozen(self) -> Iterator[None]:
-        if not isinstance(self.space, nn.Module):
-            yield
-            return
-        modules = [module for module in self.space.modules() if module.training]
-        weights = [weight for weight in self.space.parameters() if weight.requires_grad]
-        try:
-            # Evaluation mode, too: with dropout on, one motion would land in two places of the space. No no_grad():
-            # the gradient must pass through the space to reach the generator.
-            self.space.eval().requires_grad_(False)
-            yield
-        finally:
-            for module in modules:
-                module.training = True
-            for weight in weights:
-                weight.requires_grad_(True)
 
 
 def crops_of(batch: Batch, lengths: Sequence[int]) -> list[Crop] | None:

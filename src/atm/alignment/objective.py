@@ -21,7 +21,8 @@ class Alignment:
     """The alignment objective (the paper's eq. 8 without L_mse) in a frozen space.
 
     Not a module: it has nothing to train and nothing to save. A call waits for the device twice, to read lengths and
-    whether a motion is under gamma (`intra_motion`), and with `gather` to count the rows of the other processes.
+    how many motions are under gamma (`intra_motion`), and with `gather` to count the rows of the other processes. Where
+    few are, its backward pass waits once more, to learn which clips they chose.
 
     Args:
         config: which losses, rules, margins and weights.
@@ -64,7 +65,7 @@ class Alignment:
         if self.config.reads_meaning() and batch.meaning is None:
             raise ValueError("similarity = meaning and counterfactual.weight > 0 need batches with a `meaning`")
         lengths = _same_lengths(motion, batch.motion)
-        with torch.autocast(motion.features.device.type, enabled=False):
+        with torch.autocast(motion.features.device.type, enabled=False), self._embed.frozen():
             return self._terms(motion, batch, lengths, noise_level, rng)
 
     def _terms(self, motion, batch, lengths, noise_level, rng) -> AlignmentOutput:
