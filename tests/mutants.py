@@ -41,6 +41,7 @@ MINING = ("alignment/test_mining.py",)
 LOSSES = ("alignment/test_losses.py",)
 LATENTS = ("space/test_latents.py",)
 GATHER = ("alignment/test_gather.py",)
+SHORTCUTS = ("alignment/test_shortcuts.py",)
 
 INTER, INTRA, FALSE = "alignment/inter.py", "alignment/intra.py", "alignment/counterfactual.py"
 CONFIG, HEART, EMBED = "alignment/config.py", "alignment/objective.py", "alignment/embed.py"
@@ -129,16 +130,29 @@ MUTATIONS = [
     Mutation("total: a motion that is none", HEART, "if motion is None:", "if False:", OBJECTIVE),
     Mutation("total: autocast", HEART, "enabled=False", 'enabled=True, dtype=torch.bfloat16', OBJECTIVE),
     # How motions and texts are embedded.
-    Mutation("space: evaluation mode", EMBED, "self.space.eval().requires_grad_(False)",
-             "self.space.requires_grad_(False)", OBJECTIVE),
-    Mutation("space: gradient of its weights", EMBED, "self.space.eval().requires_grad_(False)", "self.space.eval()",
-             OBJECTIVE),
+    Mutation("space: evaluation mode", EMBED, "module.training = False", "pass", OBJECTIVE),
+    Mutation("space: gradient of its weights", EMBED, "weight.requires_grad_(False)", "pass", OBJECTIVE),
     Mutation("space: mode afterwards", EMBED, "module.training = True", "pass", OBJECTIVE),
     Mutation("space: weights afterwards", EMBED, "weight.requires_grad_(True)", "pass", OBJECTIVE),
     Mutation("space: precision", EMBED, "motion.features.to(self._precision(motion.features.dtype))", "motion.features",
              OBJECTIVE),
-    Mutation("space: captions are embedded each time", EMBED, "if caption not in self._known", "if True", OBJECTIVE),
-    Mutation("space: changed weights", EMBED, "self._known.clear()", "pass", OBJECTIVE),
+    Mutation("space: captions are embedded each time", EMBED, "if key not in self:", "if True:", OBJECTIVE),
+    Mutation("space: changed weights", EMBED, "memory.clear()", "pass", OBJECTIVE),
+    Mutation("crops: first frame", EMBED, "zip(batch.ids, batch.first, lengths", "zip(batch.ids, batch.ids, lengths",
+             SHORTCUTS),
+    Mutation("crops: length", EMBED, "zip(batch.ids, batch.first, lengths", "zip(batch.ids, batch.first, batch.first",
+             SHORTCUTS),
+    Mutation("crops: together", EMBED, "lambda row: self.motion(motion[row : row + 1])",
+             "lambda row: self.motion(motion)[row : row + 1]", SHORTCUTS),
+    Mutation("crops: how many", EMBED, "while len(self) > most", "while False", SHORTCUTS),
+    Mutation("few: rows that are embedded again", EMBED, "(gradient != 0).any(dim=1)", "(gradient == 0).any(dim=1)",
+             SHORTCUTS),
+    Mutation("few: all are embedded again", EMBED, "(gradient != 0).any(dim=1)", "(gradient == gradient).any(dim=1)",
+             SHORTCUTS),
+    Mutation("few: their gradient", EMBED, "embedded, part, gradient[rows])", "embedded, part, gradient[rows] * 2)",
+             SHORTCUTS),
+    Mutation("few: never", INTRA, "embed.motion_of_few if few else embed.motion", "embed.motion", SHORTCUTS),
+    Mutation("few: always", INTRA, "embed.motion_of_few if few else embed.motion", "embed.motion_of_few", SHORTCUTS),
     # Mining, losses, clips.
     Mutation("mining: floor", NEGATIVES, "ratio = generated / real.clamp_min(floor)", "ratio = generated / real"),
     Mutation("mining: sign", NEGATIVES, "score if confused else -score", "score"),

@@ -71,7 +71,7 @@ class Batch:
     language: Mapping[str, TextEmbedding] = field(default_factory=dict)
     """Embeddings of `text` by language models, by their names; one that is not here is asked when it is needed."""
     first: list[int] | None = None
-    """First frame of each row's crop in the motion that `ids` names; None: not known."""
+    """First frame of each row's crop in its entry; with `ids` and lengths it names the crop. None: not known."""
     timelines: list[Timeline | None] | None = None
     """Actions of each row and their times in seconds from its first frame, where the data say so; None: they do not."""
     meaning: FineMeaning | None = None

@@ -10,7 +10,7 @@ from atm.base.errors import InputError
 from atm.interface import Batch, FineMeaning, TextMotionSpace
 from atm.motion import HUMANML3D, Motion
 from atm.motion.layers import Normaliser
-from atm.space import Space, SpaceConfig, space_humanml3d, space_kit, space_small
+from atm.space import Space, SpaceConfig, model, space_humanml3d, space_kit, space_small
 from atm.space.augment import random_crops, random_warps
 from atm.space.losses import near_duplicates
 from doubles import FakeTextEncoder
@@ -88,6 +88,30 @@ def test_the_gradient_through_the_space_is_that_of_finite_differences():
     value(0).backward()
     slope = (features.grad * direction).sum()
     torch.testing.assert_close(slope, (value(1e-5) - value(-1e-5)).detach() / 2e-5, rtol=1e-5, atol=1e-8)
+
+
+def test_rows_are_grouped_where_padding_costs_more_than_a_group(monkeypatch):
+    """Of [50, 8, 50, 9] one batch has 42 + 41 tokens of padding, two groups have 1: they save 82."""
+    monkeypatch.setattr(model, "GROUP_COST", 81)
+    assert model.length_groups([50, 8, 50, 9]) == [[1, 3], [0, 2]]
+    monkeypatch.setattr(model, "GROUP_COST", 82)
+    assert model.length_groups([50, 8, 50, 9]) == [[1, 3, 0, 2]]
+    monkeypatch.setattr(model, "GROUP_COST", 0)
+    assert model.length_groups([50, 8, 50, 9]) == [[1], [3], [0, 2]]
+
+
+def test_motions_read_in_groups_have_the_embeddings_and_gradients_of_one_batch(monkeypatch):
+    space = frozen(frames_per_token=4)
+    lengths = torch.tensor([90, 20, 60, 24, 88])
+    features = torch.randn(5, 90, 263, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    found = []
+    for cost in (10**6, 0):
+        monkeypatch.setattr(model, "GROUP_COST", cost)
+        z = space.encode_motion(Motion(features, lengths))
+        found.append((z, *torch.autograd.grad(z[:, 0].square().sum(), features)))
+    assert found[1][1][1, :20].abs().sum() > 0
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
 
 
 def test_the_last_layer_read_in_part_is_the_last_layer_in_whole():

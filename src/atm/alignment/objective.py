@@ -7,7 +7,7 @@ from torch import Tensor
 from atm.alignment.config import AlignmentConfig
 from atm.alignment.counterfactual import counterfactual
 from atm.alignment.diagnostics import AlignmentOutput
-from atm.alignment.embed import Embedded, Embedder
+from atm.alignment.embed import Crop, Embedded, Embedder, crops_of
 from atm.alignment.gather import AllGather, Gathered, all_gather_with_gradient, mean_over_processes, processes
 from atm.alignment.inter import inter_motion
 from atm.alignment.intra import intra_motion
@@ -21,7 +21,8 @@ class Alignment:
     """The alignment objective (the paper's eq. 8 without L_mse) in a frozen space.
 
     Not a module: it has nothing to train and nothing to save. A call waits for the device twice, to read lengths and
-    whether a motion is under gamma (`intra_motion`), and with `gather` to count the rows of the other processes.
+    how many motions are under gamma (`intra_motion`), and with `gather` to count the rows of the other processes. Where
+    few are, its backward pass waits once more, to learn which clips they chose.
 
     Args:
         config: which losses, rules, margins and weights.
@@ -64,12 +65,13 @@ class Alignment:
         if self.config.reads_meaning() and batch.meaning is None:
             raise ValueError("similarity = meaning and counterfactual.weight > 0 need batches with a `meaning`")
         lengths = _same_lengths(motion, batch.motion)
-        with torch.autocast(motion.features.device.type, enabled=False):
+        with torch.autocast(motion.features.device.type, enabled=False), self._embed.frozen():
             return self._terms(motion, batch, lengths, noise_level, rng)
 
     def _terms(self, motion, batch, lengths, noise_level, rng) -> AlignmentOutput:
         config = self.config
-        seen = self.embed(motion, batch)
+        crops = crops_of(batch, lengths)
+        seen = self._seen(motion, batch, crops)
         takes_part = torch.ones(len(batch), dtype=torch.bool, device=seen.text.device)
         if noise_level is not None:
             takes_part = noise_level <= config.max_noise
@@ -78,7 +80,9 @@ class Alignment:
             inter = inter_motion(config, seen, takes_part, rng)
         if config.intra.weight > 0:
             all_gather = self._all_gather if self._gathers else None
-            intra = intra_motion(config, self._embed, motion, batch.motion, lengths, seen, takes_part, all_gather)
+            intra = intra_motion(
+                config, self._embed, motion, batch.motion, lengths, crops, seen, takes_part, all_gather
+            )
         if config.counterfactual.weight > 0:
             false = counterfactual(config, self._embed, seen, batch.meaning.counterfactual, takes_part)
         # Keeps the graph whole where no loss is on: the other processes may wait for this one's part.
@@ -88,11 +92,10 @@ class Alignment:
         total = sum((weight * mean for weight, mean in zip(weights, means, strict=True)), start=zero)
         return AlignmentOutput(total, *means, config, seen, inter, intra, false)
 
-    def embed(self, motion: Motion, batch: Batch) -> Embedded:
+    def _seen(self, motion: Motion, batch: Batch, crops: list[Crop] | None) -> Embedded:
         """Embed a batch; with `gather` that of all processes."""
         generated = self._embed.motion(motion)
-        with torch.no_grad():
-            real = self._embed.motion(batch.motion).to(generated.dtype)
+        real = self._embed.real(batch.motion, crops).to(generated.dtype)
         text = self._embed.text(batch.text).to(generated)
         caption = caption_ids(batch.text).to(generated.device, non_blocking=True)
         if not self._gathers:

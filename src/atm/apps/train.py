@@ -192,6 +192,8 @@ def _run(
     # The first process of each machine goes before the others, which then find its caches.
     with fabric.rank_zero_first(local=True):
         bars = show_progress and fabric.is_global_zero
+        if fabric.is_global_zero and fabric.device.type == "cpu":
+            print(f"threads: {torch.get_num_threads()}, as OMP_NUM_THREADS or the cores say", file=sys.stderr)
         ready = prepare(config, new=not resume and from_model is None, fabric=fabric, show_progress=bars)
     if from_model is not None:
         load_state(ready.model, read_model(find_model(from_model)).state, source=str(from_model))

@@ -9,6 +9,7 @@ import typer
 from typer.exceptions import TyperException
 
 from atm.base.errors import InputError, unknown
+from atm.base.threads import settle_threads
 
 app = typer.Typer(
     help="Text-to-motion whose motion says what the sentence says.",
@@ -49,6 +50,7 @@ def positive(name: str, value: float | None) -> None:
 
 def run() -> None:
     """Run a command; bad input becomes one sentence on standard error and exit code 2."""
+    settle_threads()
     warnings.showwarning = _show_warning
     try:
         sys.exit(app(prog_name="atm", standalone_mode=False))

@@ -1,14 +1,72 @@
 """Commands that measure."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from atm.cli.app import Quiet, app, examples
 
-bench_app = typer.Typer(help="Measure how fast things are on this machine.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from atm.apps.bench.measure import Comparison
+
+bench_app = typer.Typer(
+    help="Measure how fast things are on this machine, as ratios of two sides that are run in turn.",
+    epilog=examples("atm bench", "atm bench losses --json now.json", "atm bench losses --compare before.json"),
+)
 app.add_typer(bench_app, name="bench")
+
+Quick = Annotated[bool, typer.Option("--quick", help="Tiny sizes, few rounds: shows that all runs, not how fast.")]
+Json = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write everything measured.")]
+Compare = Annotated[
+    Path | None,
+    typer.Option("--compare", metavar="OLD.json", help="End with 2 where a ratio is worse than there by the margin."),
+]
+Margin = Annotated[float, typer.Option(min=0, help="Share by which a ratio may be worse.")]
+Data = Annotated[
+    Path | None, typer.Option("--data", metavar="DIR", help="HumanML3D folder; none: scripted motions, made anew.")
+]
+ALL = ("train", "losses", "sample", "evaluate", "data", "start")
+CLIPS, QUICK_CLIPS = 300, 60
+
+
+@bench_app.callback(invoke_without_command=True)
+def bench_all(
+    context: typer.Context,
+    data: Data = None,
+    quick: Quick = False,
+    json: Json = None,
+    compare: Compare = None,
+    margin: Margin = 0.15,
+    quiet: Quiet = False,
+) -> None:
+    """Measure everything, or what the next word names: half an hour on two cores, a minute with --quick."""
+    if context.invoked_subcommand is None:
+        _bench(ALL, data, quick, json, compare, margin, quiet)
+
+
+def _one(name: str, about: str) -> None:
+    """Add the command that measures one thing."""
+
+    def command(
+        data: Data = None,
+        quick: Quick = False,
+        json: Json = None,
+        compare: Compare = None,
+        margin: Margin = 0.15,
+        quiet: Quiet = False,
+    ) -> None:
+        _bench((name,), data, quick, json, compare, margin, quiet)
+
+    bench_app.command(name, help=about, epilog=examples(f"atm bench {name}", f"atm bench {name} --quick"))(command)
+
+
+_one("train", "Measure a training step of MDM at the published size beside the published form in plain PyTorch.")
+_one("losses", "Measure training steps with both losses beside the baseline's: the small MDM, and the published size.")
+_one("sample", "Measure a guided denoising step beside the published form's two passes, and a motion of 6 s.")
+_one("evaluate", "Measure R-Precision and FID of a test split beside the usual NumPy forms.")
+_one("start", "Measure a first motion from the shell, and the help, beside a process that imports torch.")
 
 
 @bench_app.command("data", epilog=examples("atm bench data scripted", "atm bench data HumanML3D --build"))
@@ -35,3 +93,58 @@ def bench_data_folder(
     for table in report.tables():
         Console().print(table)
     print(f"crops per second: {report.ratio:.1f} times those of one .npy per clip")
+
+
+def _bench(
+    names: tuple[str, ...],
+    data: Path | None,
+    quick: bool,
+    json: Path | None,
+    compare: Path | None,
+    margin: float,
+    quiet: bool,
+) -> None:
+    import tempfile
+
+    from rich.console import Console
+
+    from atm.apps.bench.measure import Report, machine_line
+    from atm.apps.bench.measure import compare as worse_than
+    from atm.base.errors import InputError
+
+    print(machine_line())
+    with tempfile.TemporaryDirectory() as temporary:
+        if data is None and {"train", "losses", "sample", "data"} & set(names):
+            from atm.scripted.write import write_scripted
+
+            data = Path(temporary) / "scripted"
+            write_scripted(data, clips=QUICK_CLIPS if quick else CLIPS, seed=0, jobs=1, progress=not quiet)
+        sides = _sides(data, quick=quick, show=not quiet)
+        found = [comparison for name in names for comparison in sides[name]()]
+    report = Report(found, quick)
+    for table in report.tables():
+        Console().print(table)
+    if json is not None:
+        report.write(json)
+        print(json)
+    if compare is not None:
+        worse = worse_than(report, compare, margin=margin)
+        if worse:
+            raise InputError(f"worse than in {compare} by more than {100 * margin:g} %: {'; '.join(worse)}")
+        print(f"no ratio is worse than in {compare} by more than {100 * margin:g} %")
+
+
+def _sides(data: Path | None, *, quick: bool, show: bool) -> "dict[str, Callable[[], list[Comparison]]]":
+    """Return what measures each thing."""
+    from functools import partial
+
+    from atm.apps.bench.data import bench_reading
+    from atm.apps.bench.evaluate import bench_evaluate
+    from atm.apps.bench.start import bench_start
+    from atm.apps.bench.steps import bench_losses, bench_sample, bench_train
+
+    of_data = {"train": bench_train, "losses": bench_losses, "sample": bench_sample, "data": bench_reading}
+    alone = {"evaluate": bench_evaluate, "start": bench_start}
+    return {name: partial(work, data, quick=quick, show=show) for name, work in of_data.items()} | {
+        name: partial(work, quick=quick, show=show) for name, work in alone.items()
+    }

@@ -1,13 +1,17 @@
 """Layers that the space, the evaluator and the generators share."""
 
 import math
+from typing import TypeVar
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from atm.base.errors import InputError
 from atm.motion import skeleton_of_width
+
+Layer = TypeVar("Layer", bound=nn.Module)
 
 
 class Normaliser(nn.Module):
@@ -46,6 +50,55 @@ def root_weighted(normaliser: Normaliser, weight: float) -> Normaliser:
     for group in ("yaw_step", "root_step", "root_height", "contacts"):
         std[columns[group]] /= weight
     return Normaliser(normaliser.mean, std)
+
+
+class Attention(nn.MultiheadAttention):
+    """Attention of torch, with its weights, keys and results, but without its copies of queries, keys and values.
+
+    The copies are a fifth of the time of a transformer layer with its backward pass on a CPU
+    (docs/results/2026-11-30_speed.md).
+    """
+
+    def forward(
+        self,
+        query: Float[Tensor, "B N W"],
+        key: Float[Tensor, "B L W"],
+        value: Float[Tensor, "B L W"],
+        key_padding_mask: Tensor | None = None,
+        need_weights: bool = True,
+        attn_mask: Tensor | None = None,
+        average_attn_weights: bool = True,
+        is_causal: bool = False,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Attend as `nn.MultiheadAttention` does; what is not asked for in our layers is left to it."""
+        if need_weights or attn_mask is not None or is_causal or key is not value:
+            return super().forward(
+                query, key, value, key_padding_mask, need_weights, attn_mask, average_attn_weights, is_causal
+            )
+        if query is key:
+            q, k, v = self._heads(query, slice(None))
+        else:
+            q, k, v = *self._heads(query, slice(self.embed_dim)), *self._heads(key, slice(self.embed_dim, None))
+        seen = key_padding_mask
+        if seen is not None:
+            # True, or minus infinity, at what is not seen.
+            seen = (~seen if seen.dtype == torch.bool else seen.to(q.dtype))[:, None, None, :]
+        dropout = self.dropout if self.training else 0.0
+        read = F.scaled_dot_product_attention(q, k, v, attn_mask=seen, dropout_p=dropout)
+        return self.out_proj(read.transpose(1, 2).flatten(2)), None
+
+    def _heads(self, x: Float[Tensor, "B N W"], part: slice) -> Float[Tensor, "P B H N d"]:
+        """Return the projections of one part of the input weights: queries, keys and values, or some of the three."""
+        projected = F.linear(x, self.in_proj_weight[part], self.in_proj_bias[part])
+        return projected.unflatten(2, (-1, self.num_heads, self.head_dim)).permute(2, 0, 3, 1, 4)
+
+
+def without_copies(layer: Layer) -> Layer:
+    """Return torch's transformer layer with each attention an `Attention`; the weights stay those that were drawn."""
+    for module in layer.modules():
+        if type(module) is nn.MultiheadAttention:
+            module.__class__ = Attention
+    return layer
 
 
 def sinusoid(length: int, width: int) -> Float[Tensor, "length width"]:

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from atm.base.errors import InputError
-from atm.motion.layers import sinusoid
+from atm.motion.layers import sinusoid, without_copies
 
 LONGEST = 5000
 """Tokens that positions are made for."""
@@ -32,7 +32,7 @@ class SequenceEncoder(nn.Module):
         self.tokens = nn.Parameter(torch.randn(2, width))
         self.position = Position(width, dropout)
         layer = nn.TransformerEncoderLayer(width, heads, feed_forward, dropout, "gelu", batch_first=True)
-        self.seqTransEncoder = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
+        self.seqTransEncoder = nn.TransformerEncoder(without_copies(layer), layers, enable_nested_tensor=False)
 
     def forward(self, sequence: Float[Tensor, "B L W"], mask: Bool[Tensor, "B L"]) -> Gaussian:
         """Encode sequences; `mask` is True inside one; what stands outside does not matter, as long as it is finite."""
@@ -53,7 +53,7 @@ class SequenceDecoder(nn.Module):
         super().__init__()
         self.position = Position(width, dropout)
         layer = nn.TransformerDecoderLayer(width, heads, feed_forward, dropout, "gelu", batch_first=True)
-        self.seqTransDecoder = nn.TransformerDecoder(layer, layers)
+        self.seqTransDecoder = nn.TransformerDecoder(without_copies(layer), layers)
         self.final_layer = nn.Linear(width, width_out)
 
     def forward(self, z: Float[Tensor, "B E"], mask: Bool[Tensor, "B L"]) -> Float[Tensor, "B L W"]:

@@ -26,7 +26,7 @@ from atm.training.checkpoint import MovingAverage, read_checkpoint, save_checkpo
 from atm.training.config import TrainConfig
 from atm.training.distributed import asked_in_parts, gathered, true_anywhere
 from atm.training.record import RunFolder
-from atm.training.step import Losses, Trainer, quick_attention, step_generator
+from atm.training.step import Losses, Trainer, step_generator
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
@@ -135,7 +135,6 @@ def train(
         run.write_record(step=step, steps=config.steps, minutes=round(seconds / 60, 2), skipped_rows=journal.skipped)
 
     with (
-        quick_attention(fabric.device),
         _stop_on_interrupt() as interrupted,
         ThreadPoolExecutor(1) as ahead,
         closing(journal),

@@ -1,14 +1,12 @@
 """One training step: the project in three lines, and what any optimiser makes of a loss."""
 
 import math
-from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from atm.alignment import Alignment, AlignmentOutput
 from atm.interface import Batch, StepOutput
@@ -90,11 +88,6 @@ class Trainer:
             self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         return norm
-
-
-def quick_attention(device: torch.device) -> AbstractContextManager[None]:
-    """Make attention on a CPU plain products: the fused one's backward pass takes several times as long there."""
-    return sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
 
 
 def step_generator(seed: int, step: int, rank: int = 0) -> torch.Generator:

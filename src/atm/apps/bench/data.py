@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
+from atm.apps.bench.measure import Comparison, measure
 from atm.base.errors import InputError
 from atm.base.progress import progress
 from atm.data.batches import MAX_FRAMES, BatchSampler, crop_of
@@ -115,7 +116,7 @@ def bench_data(
     crop_times: dict[str, list[float]] = {way: [] for way in ways}
     batch_times: list[float] = []
     for number in progress(range(ROUNDS + 1), "measuring", show=show_progress):
-        drawn = _crops(dataset, np.random.default_rng([number, CROPS]))
+        drawn = _crops(dataset, np.random.default_rng([number, CROPS]), CROPS)
         for way, read in ways.items():
             crop_times[way].append(_seconds(partial(_read_all, drawn, read)) / CROPS)
         steps = range(number * BATCHES, (number + 1) * BATCHES)
@@ -136,6 +137,19 @@ def bench_data(
         starts=starts,
         memory={what: sizes for what, sizes in memory.items() if sizes is not None},
     )
+
+
+def bench_reading(folder: Path, *, quick: bool, show: bool) -> list[Comparison]:
+    """Compare the ways in which crops can be read, one .npy per clip first; `bench_data` says more of them."""
+    dataset = open_dataset(folder, "train")
+    crops = CROPS // 50 if quick else CROPS
+
+    def side(read: Way) -> Callable[[int], None]:
+        return lambda number: _read_all(_crops(dataset, np.random.default_rng([number, crops]), crops), read)
+
+    ways = ways_to_read(dataset, folder)
+    sides = {way: side(ways[way]) for way in (PER_CLIP, MAPPED, STORE)}
+    return [measure(f"{crops} crops", sides, rounds=2 if quick else ROUNDS, show=show)]
 
 
 def ways_to_read(dataset: MotionDataset, folder: Path) -> dict[str, Way]:
@@ -164,8 +178,8 @@ def _seconds(work: Callable[[], Any]) -> float:
     return time.perf_counter() - begun
 
 
-def _crops(dataset: MotionDataset, rng: np.random.Generator) -> list[tuple[Item, int, int]]:
-    items = [dataset.items[row] for row in rng.integers(len(dataset), size=CROPS)]
+def _crops(dataset: MotionDataset, rng: np.random.Generator, count: int) -> list[tuple[Item, int, int]]:
+    items = [dataset.items[row] for row in rng.integers(len(dataset), size=count)]
     return [(item, *crop_of(item.frames, rng)) for item in items]
 
 
@@ -215,7 +229,7 @@ def _draw_from_store(folder: Path, split: str) -> MotionDataset:
     dataset = open_dataset(folder, split)
     read = ways_to_read(dataset, folder)[STORE]
     for number in range(ROUNDS):
-        _read_all(_crops(dataset, np.random.default_rng(number)), read)
+        _read_all(_crops(dataset, np.random.default_rng(number), CROPS), read)
     return dataset
 
 
@@ -224,7 +238,7 @@ def _draw_from_memory(folder: Path, split: str) -> dict[str, np.ndarray]:
     clips = _all_clips(dataset, find_layout(folder).clips)
     kept = {item.id: clip for item, clip in zip(dataset.items, clips, strict=True)}
     for number in range(ROUNDS):
-        crops = _crops(dataset, np.random.default_rng(number))
+        crops = _crops(dataset, np.random.default_rng(number), CROPS)
         _read_all(crops, lambda item, first, frames: _rows_of(kept[item.id], item, first, frames))
     return kept
 

@@ -14,7 +14,7 @@ from atm.apps.studies.jobs import Job, JobFolder, Result, run_config
 from atm.apps.train import prepare
 from atm.base.progress import progress_bar
 from atm.training.record import provenance
-from atm.training.step import Trainer, quick_attention
+from atm.training.step import Trainer
 
 WARM_UP_STEPS, ROUNDS, STEPS_A_ROUND = 5, 20, 5
 QUICK_STEPS = 1, 3, 1
@@ -59,12 +59,11 @@ def _timer(ready) -> Callable[[int], float]:
 
     def take(steps: int) -> float:
         drawn = [(number, ready.sampler(number)) for number in itertools.islice(numbers, steps)]
-        with quick_attention(trainer.fabric.device):
-            _wait(trainer.fabric.device)
-            begun = time.perf_counter()
-            for number, batch in drawn:
-                trainer.backward(trainer.forward(batch, number).loss, number)
-            _wait(trainer.fabric.device)
+        _wait(trainer.fabric.device)
+        begun = time.perf_counter()
+        for number, batch in drawn:
+            trainer.backward(trainer.forward(batch, number).loss, number)
+        _wait(trainer.fabric.device)
         return (time.perf_counter() - begun) * 1000
 
     return take

@@ -21,7 +21,7 @@ from atm.generators.parts.padding import check_width, evaluating, normalised_fra
 from atm.generators.parts.patches import PatchHead, PatchStem, whole_patches
 from atm.interface import Batch, Capabilities, StepOutput, TextEmbedding, TextEncoder
 from atm.motion import Motion
-from atm.motion.layers import Normaliser, length_mask, sinusoid
+from atm.motion.layers import Normaliser, length_mask, sinusoid, without_copies
 
 POSITIONS = 5000
 """Rows of the position table; a motion and its token in front must fit."""
@@ -84,7 +84,7 @@ class MDM(nn.Module):
             batch_first=True,
             norm_first=config.norm_first,
         )
-        trunk = stack(layer, config.layers)
+        trunk = stack(without_copies(layer), config.layers)
         setattr(self, "seqTransEncoder" if config.architecture == "trans_enc" else "seqTransDecoder", trunk)
         for parameter in trunk.parameters():
             # A stack copies its layer, initial values included; the published code draws these anew, so do we.

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from atm.interface import TextEmbedding
+from atm.motion.layers import without_copies
 
 
 def linear_attention(
@@ -134,7 +135,7 @@ def level_features(t: Int[Tensor, "B"], width: int) -> Float[Tensor, "B width"]:
 def text_layers(width: int, heads: int, inner_width: int, layers: int, dropout: float) -> nn.TransformerEncoder:
     """Return trained layers over the states of a frozen language model."""
     layer = nn.TransformerEncoderLayer(width, heads, inner_width, dropout, activation="gelu", batch_first=True)
-    return nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
+    return nn.TransformerEncoder(without_copies(layer), layers, enable_nested_tensor=False)
 
 
 def text_window(text: TextEmbedding, window: int) -> Float[Tensor, "B window W"]:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from atm.generators.tokens.config import TrunkConfig
-from atm.motion.layers import sinusoid
+from atm.motion.layers import sinusoid, without_copies
 
 POSITIONS = 5000
 """Rows of the position table: the most tokens of a motion."""
@@ -56,7 +56,7 @@ def encoder_stack(config: TrunkConfig) -> nn.TransformerEncoder:
         config.width, config.heads, config.feed_forward, config.dropout, activation="gelu", batch_first=True
     )
     # Nested tensors would crop the output to the longest row of the batch.
-    stack = nn.TransformerEncoder(layer, config.layers, enable_nested_tensor=False)
+    stack = nn.TransformerEncoder(without_copies(layer), config.layers, enable_nested_tensor=False)
     for copied in stack.layers:
         # A stack copies its layer, initial values included.
         nn.init.xavier_uniform_(copied.self_attn.in_proj_weight)

@@ -1,0 +1,177 @@
+"""How two ways of doing one thing are compared: in turn in one process, processor time beside wall time, ratios.
+
+Seconds depend on the machine and on what else it does; the ratio of two sides that were measured in turn hardly does.
+"""
+
+import json
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.table import Table
+
+from atm.base.errors import InputError
+from atm.base.progress import progress_bar
+from atm.base.storage import atomic
+from atm.training.record import provenance
+
+MARGIN = 0.15
+"""Share by which a ratio may be worse than an earlier one before `compare` says so."""
+
+Work = Callable[[int], Any]
+"""One piece of work of a side; its argument is the number of the round, 0 for the one that does not count."""
+
+
+@dataclass(frozen=True)
+class Times:
+    """Seconds that one side took, round by round."""
+
+    wall: list[float]
+    cpu: list[float]
+    """Of all threads."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Sides that did the same thing in turn; the first is what the others are compared with."""
+
+    what: str
+    times: Mapping[str, Times]
+
+    def ratios(self, side: str) -> list[float]:
+        """Return processor time over that of the first side, of each round, in order of size."""
+        base = next(iter(self.times.values()))
+        return sorted(mine / theirs for mine, theirs in zip(self.times[side].cpu, base.cpu, strict=True))
+
+
+def measure(
+    what: str, sides: Mapping[str, Work], *, rounds: int, clock: Callable[[], float] = time.process_time, show: bool
+) -> Comparison:
+    """Run all sides in turn, every second round backwards, after a round that does not count.
+
+    Args:
+        what: is compared.
+        sides: work by name; the first is what the others are compared with.
+        rounds: that count.
+        clock: seconds of processor time.
+        show: a bar.
+    """
+    found = {name: Times([], []) for name in sides}
+    with progress_bar(show=show) as bar:
+        task = bar.add_task(what, total=(rounds + 1) * len(sides), note="")
+        for number in range(rounds + 1):
+            for name in list(sides)[:: -1 if number % 2 else 1]:
+                bar.update(task, note=name)
+                _wait()
+                wall, cpu = time.perf_counter(), clock()
+                sides[name](number)
+                _wait()
+                cpu, wall = clock() - cpu, time.perf_counter() - wall
+                if number:
+                    found[name].wall.append(wall)
+                    found[name].cpu.append(cpu)
+                bar.advance(task)
+    return Comparison(what, found)
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that one run measured, and on what."""
+
+    comparisons: Sequence[Comparison]
+    quick: bool
+    """Tiny sizes and few rounds: shows that all runs, and nothing of how fast."""
+
+    def tables(self) -> list[Table]:
+        """Return a table of each comparison: medians of both times, ratios with the middle half of the rounds."""
+        return [_table(one) for one in self.comparisons]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all of it as plain values; times in seconds."""
+        facts = provenance()
+        kept = {name: facts[name] for name in ("started", "commit", "changed_since_commit", "versions", "machine")}
+        return {
+            **kept,
+            "threads": torch.get_num_threads(),
+            "quick": self.quick,
+            "comparisons": [
+                {
+                    "what": one.what,
+                    "sides": {
+                        name: {"wall": times.wall, "cpu": times.cpu, "ratio": statistics.median(one.ratios(name))}
+                        for name, times in one.times.items()
+                    },
+                }
+                for one in self.comparisons
+            ],
+        }
+
+    def write(self, file: Path) -> None:
+        """Write it as JSON."""
+        with atomic(file) as part:
+            part.write_text(json.dumps(self.as_json(), indent=1) + "\n")
+
+
+def machine_line() -> str:
+    """Return machine, threads and versions in a line."""
+    facts = provenance()
+    versions = ", ".join(f"{name} {facts['versions'][name]}" for name in ("atm", "torch", "numpy"))
+    return (
+        f"{facts['machine']}; threads: {torch.get_num_threads()}; {versions}; commit {facts['commit'][:9] or 'unknown'}"
+    )
+
+
+def compare(report: Report, old: Path, *, margin: float = MARGIN) -> list[str]:
+    """Return which ratios are worse than those of an earlier report by more than a margin; seconds are not compared.
+
+    Raises:
+        InputError: the file is no such report, or has nothing in common with this one.
+    """
+    try:
+        known = json.loads(old.read_text())
+        before = {
+            (one["what"], side): float(values["ratio"])
+            for one in known["comparisons"]
+            for side, values in one["sides"].items()
+        }
+        same_kind = known["quick"] == report.quick
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise InputError(f"{old} is no report of atm bench: give a file that --json wrote") from None
+    now = {(one.what, side): statistics.median(one.ratios(side)) for one in report.comparisons for side in one.times}
+    common = [key for key in now if key in before]
+    if not common or not same_kind:
+        raise InputError(f"{old} has none of the comparisons made here: measure the same ones, both quick or neither")
+    return [
+        f"{what}, {side}: {now[what, side]:.2f} times, {before[what, side]:.2f} before"
+        for what, side in common
+        if now[what, side] > before[what, side] * (1 + margin)
+    ]
+
+
+def _table(one: Comparison) -> Table:
+    rounds = len(next(iter(one.times.values())).cpu)
+    table = Table(title=f"{one.what}: medians, rounds in turn: {rounds}")
+    for column in ("", "CPU ms", "wall ms", "CPU, times the first", "middle half"):
+        table.add_column(column, justify="right" if column else "left")
+    for name, times in one.times.items():
+        ratios = one.ratios(name)
+        low, _, high = statistics.quantiles(ratios, n=4, method="inclusive") if len(ratios) > 1 else ratios * 3
+        table.add_row(
+            name, _ms(times.cpu), _ms(times.wall), f"{statistics.median(ratios):.2f}", f"{low:.2f} to {high:.2f}"
+        )
+    return table
+
+
+def _ms(seconds: list[float]) -> str:
+    ms = statistics.median(seconds) * 1000
+    return f"{ms:,.1f}" if ms < 100 else f"{ms:,.0f}"
+
+
+def _wait() -> None:
+    """Wait for the GPU, which works behind the program; its time counts, too."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()

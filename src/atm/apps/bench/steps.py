@@ -1,0 +1,171 @@
+"""What a training step, the losses and a denoising step cost, beside the published form or the baseline."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from atm.alignment import Alignment, AlignmentConfig
+from atm.apps.bench.measure import Comparison, measure
+from atm.apps.bench.published import PlainMDM, PlainTrainer
+from atm.apps.train import Prepared, prepare
+from atm.base.config import changed, override
+from atm.base.packaged import packaged
+from atm.base.storage import load_state, read_model
+from atm.interface import Batch
+from atm.models import load_generator
+from atm.motion.layers import length_mask
+from atm.space import Space, space_humanml3d
+from atm.training.config import TrainConfig
+from atm.training.presets import preset
+from atm.training.step import Trainer
+
+ROUNDS = 8
+QUICK_ROUNDS = 2
+FULL_BATCH = 16
+TINY = {"model.width": 32, "model.feed_forward": 32, "model.layers": 1}
+"""Sizes of the quick form in place of the published ones."""
+TINY_SPACE = {"width": 32, "feed_forward": 32, "layers": 1, "decoder_layers": 1}
+STILL = ("precision=32-true", "gradient_log_every=0", "validate_every=0", "learning_rate=1e-9")
+"""Settings of steps that leave the model as it is: what they cost depends on what it has learnt."""
+FAR = 10_000
+"""Frames by which a crop is renamed: it then is one that no step has met."""
+
+
+def rounds_of(quick: bool) -> int:
+    """Return how many rounds count."""
+    return QUICK_ROUNDS if quick else ROUNDS
+
+
+def bench_train(data: Path, *, quick: bool, show: bool) -> list[Comparison]:
+    """Compare a training step of MDM at the published size with the published form."""
+    ready = _full_mdm(data, quick)
+    config, batches = ready.config.model, _batches(ready, quick)
+    mean, std = ready.model.normaliser.mean, ready.model.normaliser.std
+    plain = PlainTrainer(_plain_mdm(ready), mean, std)
+    ours = Trainer(ready.config, ready.model)
+    what = f"a training step of MDM, {config.layers} layers of {config.width}, {_size(ready, config.max_frames)}"
+    sides = {
+        "the published form": lambda number: plain.step(batches[number], number),
+        "ours": lambda number: _step(ours, batches[number], number),
+    }
+    return [measure(what, sides, rounds=rounds_of(quick), show=show)]
+
+
+def bench_losses(data: Path, *, quick: bool, show: bool) -> list[Comparison]:
+    """Compare training steps with both losses with those of the baseline.
+
+    The small MDM starts from its packaged weights: how many motions are under gamma depends on what a model has
+    learnt. At the published size, where no weights are packaged, both ends are measured: all and none.
+    """
+    found = [_small_losses(data, quick, show)]
+    ready = _full_mdm(data, quick)
+    batches, config = _batches(ready, quick), ready.config.model
+    size = changed(space_humanml3d(), {"text_encoder": "minilm", **(TINY_SPACE if quick else {})})
+    space = Space(size, ready.model.text_encoder, ready.model.normaliser).eval().requires_grad_(False)
+    losses = changed(AlignmentConfig(), {"epsilon": 1.0})
+    ends = {
+        "both losses, no motion under gamma": Trainer(ready.config, ready.model, _with_gamma(losses, space, -1.0)),
+        "both losses, all motions under gamma": Trainer(ready.config, ready.model, _with_gamma(losses, space, 1.0)),
+    }
+    sides = {"baseline": _stepper(Trainer(ready.config, ready.model), batches)}
+    for name, trainer in ends.items():
+        _meet(trainer.alignment, batches)
+        sides[name] = _stepper(trainer, batches)
+    what = f"the losses on MDM, {config.layers} layers of {config.width}, {_size(ready, config.max_frames)}"
+    return [*found, measure(what, sides, rounds=rounds_of(quick), show=show)]
+
+
+@torch.no_grad()
+def bench_sample(data: Path, *, quick: bool, show: bool) -> list[Comparison]:
+    """Compare a guided denoising step at the published size with the published form's two passes, and time a motion."""
+    ready = _full_mdm(data, quick)
+    model, plain, batch = ready.model.eval(), _plain_mdm(ready).eval(), _batches(ready, quick)[0]
+    frames, rows = ready.config.model.max_frames, len(batch)
+    x_t = torch.randn(rows, frames, len(model.normaliser.mean), generator=torch.Generator().manual_seed(0))
+    t, mask = torch.full((rows,), 500), length_mask(batch.motion.lengths, frames)
+    condition, flat = model.condition(batch.said_by(model.text_encoder)), x_t.permute(0, 2, 1)[:, :, None]
+
+    def two_passes(_: int) -> torch.Tensor:
+        withheld = plain(flat, t, torch.zeros_like(batch.sentence))
+        return withheld + 2.5 * (plain(flat, t, batch.sentence) - withheld)
+
+    what = f"a guided denoising step of MDM, {_size(ready, frames)}"
+    sides = {"the published form": two_passes, "ours": lambda _: model.guided(x_t, t, condition, mask, scale=2.5)}
+    small = load_generator(packaged("generator"))
+    seconds = torch.tensor([20 if quick else 120])
+    warm = {"the packaged MDM": lambda number: small.sample(["a person walks"], seconds, seeds=[number])}
+    return [
+        measure(what, sides, rounds=rounds_of(quick), show=show),
+        measure(f"a motion of {int(seconds) // 20} s", warm, rounds=rounds_of(quick), show=show),
+    ]
+
+
+def _small_losses(data: Path, quick: bool, show: bool) -> Comparison:
+    ready = {}
+    for name in ("mdm_small", "mdm_small_atm"):
+        rows = 4 if quick else preset(name).batch_size
+        one = prepare(override(preset(name), [f"data={data}", f"batch_size={rows}", *STILL]), show_progress=show)
+        load_state(one.model, read_model(packaged("generator")).state, source="the packaged generator")
+        ready[name] = one
+    batches = _batches(ready["mdm_small"], quick)
+    baseline, aligned = (Trainer(one.config, one.model, one.alignment) for one in ready.values())
+    _meet(aligned.alignment, batches)
+    sides = {
+        "baseline": _stepper(baseline, batches),
+        "both losses": _stepper(aligned, batches),
+        "both losses, real motions that were not met before": _stepper(aligned, batches, renamed=True),
+    }
+    rows = len(batches[0])
+    return measure(f"the losses on mdm_small, batches of {rows}", sides, rounds=rounds_of(quick), show=show)
+
+
+def _full_mdm(data: Path, quick: bool) -> Prepared:
+    settings = [f"data={data}", "model.text_encoder=minilm", f"batch_size={4 if quick else FULL_BATCH}", *STILL]
+    tiny = [f"{key}={value}" for key, value in TINY.items()] if quick else []
+    config: TrainConfig = override(preset("mdm_humanml3d"), [*settings, *tiny])
+    return prepare(config, show_progress=False)
+
+
+def _plain_mdm(ready: Prepared) -> PlainMDM:
+    config, model = ready.config.model, ready.model
+    return PlainMDM(
+        len(model.normaliser.mean), model.text_encoder.sentence_width, width=config.width, heads=config.heads,
+        feed_forward=config.feed_forward, layers=config.layers, frames=config.max_frames,
+    )  # fmt: skip
+
+
+def _batches(ready: Prepared, quick: bool) -> list[Batch]:
+    """Return a batch for each round."""
+    return [ready.sampler(number) for number in range(rounds_of(quick) + 1)]
+
+
+def _size(ready: Prepared, frames: int) -> str:
+    return f"{ready.config.batch_size} motions of {frames} frames"
+
+
+def _with_gamma(losses: AlignmentConfig, space: Space, gamma: float) -> Alignment:
+    return Alignment(changed(losses, {"intra.gamma": gamma}), space)
+
+
+@torch.no_grad()
+def _meet(alignment: Alignment, batches: list[Batch]) -> None:
+    """Let the losses meet captions and real motions, as an epoch does. Reversed, so that clips are asked for, too."""
+    for batch in batches:
+        backwards = replace(batch.motion, features=-batch.motion.features)
+        alignment(backwards, batch)
+
+
+def _stepper(trainer: Trainer, batches: list[Batch], *, renamed: bool = False) -> Callable[[int], None]:
+    def take(number: int) -> None:
+        batch = batches[number]
+        if renamed:
+            batch = replace(batch, first=[first + FAR * (number + 1) for first in batch.first])
+        _step(trainer, batch, number)
+
+    return take
+
+
+def _step(trainer: Trainer, batch: Batch, number: int) -> None:
+    trainer.backward(trainer.forward(batch, number).loss, number)

@@ -1,0 +1,169 @@
+"""`atm bench`: sides in turn, ratios against an earlier report, and forms that compute what ours compute."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from atm.apps.bench import steps
+from atm.apps.bench.measure import Comparison, Report, Times, compare, measure
+from atm.apps.bench.published import PlainMDM, PlainTrainer, plain_fid, plain_r_precision
+from atm.base.errors import InputError
+from atm.cli.app import run
+from atm.evaluation.metrics import fid, r_precision
+from atm.generators.mdm.config import MDMConfig
+from atm.generators.mdm.model import MDM
+from atm.interface import Batch
+from atm.motion import Motion
+from atm.motion.layers import Normaliser
+from doubles import FakeTextEncoder
+from folders import make_folder
+
+
+def test_sides_run_in_turn_every_second_round_backwards_and_the_first_round_does_not_count():
+    ran: list[tuple[str, int]] = []
+    ticks = iter(range(100))
+    sides = {name: lambda number, name=name: ran.append((name, number)) for name in "ab"}
+    found = measure("two", sides, rounds=2, clock=lambda: float(next(ticks)), show=False)
+    assert ran == [("a", 0), ("b", 0), ("b", 1), ("a", 1), ("a", 2), ("b", 2)]
+    assert [len(times.wall) for times in found.times.values()] == [2, 2]
+    assert found.times["a"].cpu == [1.0, 1.0], "the clock goes on by one between begin and end"
+
+
+def report_of(ratio: float, *, quick: bool = False, scale: float = 1.0, what: str = "steps") -> Report:
+    """Two sides, of which the second takes `ratio` times as long, on a machine that is `scale` times as slow."""
+    base = [scale * seconds for seconds in (1.0, 2.0, 4.0)]
+    mine = [ratio * seconds for seconds in base]
+    return Report([Comparison(what, {"base": Times(base, base), "ours": Times(mine, mine)})], quick)
+
+
+def test_a_ratio_is_that_of_each_round():
+    """Rounds of 1, 2 and 4 seconds: the machine was slower, the ratio was not."""
+    assert report_of(1.5).comparisons[0].ratios("ours") == [1.5, 1.5, 1.5]
+    assert report_of(1.5).comparisons[0].ratios("base") == [1.0, 1.0, 1.0]
+
+
+def test_a_ratio_that_is_worse_by_more_than_the_margin_is_named(tmp_path):
+    report_of(1.2, scale=0.1).write(tmp_path / "old.json")
+    assert compare(report_of(1.2), tmp_path / "old.json") == []
+    assert compare(report_of(1.37), tmp_path / "old.json", margin=0.15) == []
+    assert compare(report_of(1.39), tmp_path / "old.json", margin=0.15) == ["steps, ours: 1.39 times, 1.20 before"]
+    assert len(compare(report_of(1.37), tmp_path / "old.json", margin=0.1)) == 1
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"quick": false, "comparisons": [{"what": "steps"}]}'])
+def test_a_file_that_is_no_report_is_refused(tmp_path, text):
+    (tmp_path / "old.json").write_text(text)
+    with pytest.raises(InputError, match="is no report of atm bench"):
+        compare(report_of(1.0), tmp_path / "old.json")
+
+
+@pytest.mark.parametrize("other", [{"quick": True}, {"what": "something else"}])
+def test_reports_with_nothing_in_common_are_refused(tmp_path, other):
+    report_of(1.0, **other).write(tmp_path / "old.json")
+    with pytest.raises(InputError, match="none of the comparisons made here"):
+        compare(report_of(1.0), tmp_path / "old.json")
+
+
+def test_a_report_says_machine_versions_threads_and_every_round(tmp_path):
+    report_of(1.25).write(tmp_path / "now.json")
+    known = json.loads((tmp_path / "now.json").read_text())
+    assert {"machine", "versions", "commit", "threads", "started"} <= known.keys() and known["quick"] is False
+    (one,) = known["comparisons"]
+    assert one["sides"]["ours"] == {"wall": [1.25, 2.5, 5.0], "cpu": [1.25, 2.5, 5.0], "ratio": 1.25}
+    (table,) = report_of(1.25).tables()
+    assert table.row_count == 2
+
+
+def atm(monkeypatch, *words: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["atm", *words])
+    with pytest.raises(SystemExit) as ended:
+        run()
+    return int(ended.value.code or 0)
+
+
+def test_the_command_measures_writes_and_compares(tmp_path, monkeypatch, capsys):
+    old = tmp_path / "old.json"
+    assert atm(monkeypatch, "bench", "evaluate", "--quick", "--quiet", "--json", str(old)) == 0
+    said = capsys.readouterr().out
+    assert "threads: " in said and "torch " in said and said.splitlines()[-1] == str(old)
+    known = json.loads(old.read_text())
+    again = ("bench", "evaluate", "--quick", "--quiet", "--compare", str(old))
+    for one in known["comparisons"]:
+        one["sides"]["ours"]["ratio"] = 1e6
+    old.write_text(json.dumps(known))
+    assert atm(monkeypatch, *again) == 0
+    assert "no ratio is worse" in capsys.readouterr().out
+    for one in known["comparisons"]:
+        one["sides"]["ours"]["ratio"] = 1e-6
+    old.write_text(json.dumps(known))
+    assert atm(monkeypatch, *again) == 2
+    assert "FID of 128 motions, 16 numbers each, ours" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("work", [steps.bench_train, steps.bench_losses, steps.bench_sample])
+def test_every_side_runs_at_tiny_sizes(tmp_path, monkeypatch, work):
+    monkeypatch.setenv("ATM_CACHE", str(tmp_path / "cache"))
+    found = work(make_folder(tmp_path / "data"), quick=True, show=False)
+    for one in found:
+        for side, times in one.times.items():
+            assert len(times.cpu) == steps.QUICK_ROUNDS and min(times.cpu) > 0, side
+
+
+@pytest.mark.slow
+def test_everything_runs_in_one_command(tmp_path, monkeypatch):
+    file = tmp_path / "all.json"
+    assert atm(monkeypatch, "bench", "--quick", "--quiet", "--json", str(file)) == 0
+    names = " ".join(one["what"] for one in json.loads(file.read_text())["comparisons"])
+    for word in ("training step", "losses on mdm_small", "denoising", "FID", "crops", "shell"):
+        assert word in names
+
+
+def both_forms() -> tuple[MDM, PlainMDM]:
+    """Ours and the plain one, with the same weights."""
+    torch.manual_seed(0)
+    config = MDMConfig(width=16, heads=4, feed_forward=24, layers=2, max_frames=30, text_encoder="fake")
+    ours = MDM(config, FakeTextEncoder(), Normaliser.identity(263)).eval()
+    plain = PlainMDM(263, 8, width=16, heads=4, feed_forward=24, layers=2, frames=30).eval()
+    names = {
+        "input_process.poseEmbedding": "pose_in", "output_process.poseFinal": "pose_out", "embed_text": "text",
+        "embed_timestep.time_embed": "time", "seqTransEncoder": "trunk",
+    }  # fmt: skip
+    state = {}
+    for key, value in ours.state_dict().items():
+        for old, new in names.items():
+            if key.startswith(f"{old}."):
+                state[new + key.removeprefix(old)] = value
+    assert plain.load_state_dict(state, strict=False).missing_keys == ["positions"]
+    return ours, plain
+
+
+def test_the_published_form_of_mdm_computes_what_ours_computes():
+    ours, plain = both_forms()
+    rng = torch.Generator().manual_seed(1)
+    x_t, t = torch.randn(3, 30, 263, generator=rng), torch.tensor([0, 500, 999])
+    said = ours.text_encoder(["he walks", "she sits", "they jump"])
+    expected = ours(x_t, t, ours.condition(said), torch.ones(3, 30, dtype=torch.bool))
+    found = plain(x_t.permute(0, 2, 1)[:, :, None], t, said.sentence)[:, :, 0].permute(0, 2, 1)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_a_plain_training_step_learns():
+    _, plain = both_forms()
+    trainer = PlainTrainer(plain, torch.zeros(263), torch.ones(263))
+    motion = Motion(torch.ones(4, 24, 263), torch.tensor([24, 20, 24, 16]))
+    batch = Batch(motion, list("abcd"), torch.eye(4, 8), list("abcd"))
+    for group in trainer.optimizer.param_groups:
+        group["lr"] = 1e-2
+    losses = [trainer.step(batch, 0) for _ in range(40)]
+    assert losses[-1] < 0.5 * losses[0]
+
+
+def test_the_usual_metrics_are_ours():
+    rng = np.random.default_rng(0)
+    text = rng.standard_normal((128, 6))
+    motion = text + 0.6 * rng.standard_normal((128, 6))
+    np.testing.assert_allclose(plain_r_precision(text, motion), r_precision(text, motion))
+    assert plain_fid(text, motion) == pytest.approx(fid(text, motion), rel=1e-6)
