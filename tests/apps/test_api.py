@@ -109,7 +109,6 @@ def test_bones_hold_unless_the_motion_shall_be_raw(model):
         ({"text": " "}, "the sentence is empty"),
         ({"text": WALK, "seconds": 60}, "seconds must be 0.5 to 9.8 for this model, got 60"),
         ({"text": [WALK, SIT], "seconds": [1]}, "one for each sentence: 2, got 1"),
-        ({"text": WALK, "seconds": None}, "mdm finds no length by itself"),
         ({"text": WALK, "samples": 0}, "samples must be at least 1, got 0"),
     ],
 )
@@ -232,7 +231,7 @@ def test_a_sequence_is_one_motion_whose_parts_go_on_from_one_another(going_on):
     first = going_on.generate(WALK, seconds=1.5, seed=3, raw=True)
     np.testing.assert_allclose(whole.features[:30], first.features, atol=1e-5)
     other = going_on.sequence([(SIT, 1.5), (SIT, 1), (WALK, 2)], seed=3, raw=True)
-    assert np.abs(whole.features[30:50] - other.features[30:50]).max() > 1e-4
+    assert np.abs(whole.features[30:50] - other.features[30:50]).max() > 5e-5
     assert whole.text == f"{WALK}, then {SIT}, then {WALK}"
 
 
