@@ -109,7 +109,6 @@ def test_bones_hold_unless_the_motion_shall_be_raw(model):
         ({"text": " "}, "the sentence is empty"),
         ({"text": WALK, "seconds": 60}, "seconds must be 0.5 to 9.8 for this model, got 60"),
         ({"text": [WALK, SIT], "seconds": [1]}, "one for each sentence: 2, got 1"),
-        ({"text": WALK, "seconds": None}, "mdm finds no length by itself"),
         ({"text": WALK, "samples": 0}, "samples must be at least 1, got 0"),
     ],
 )

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from atm.apps.evaluate import evaluate_path
-from atm.apps.generate import as_generated, check_text, frames_of, held, make_motions, row_seed
+from atm.apps.generate import as_generated, check_text, frames_of, held, lengths_of, make_motions, row_seed
 from atm.apps.options import EvaluateOptions, SampleOptions
 from atm.apps.resources import Opened, device, open_generator
 from atm.apps.take import Take
@@ -48,7 +48,7 @@ class TextToMotion:
         self,
         text: str | Sequence[str],
         *,
-        seconds: float | Sequence[float] | None = 6.0,
+        seconds: float | Sequence[float] | None = None,
         seed: int = 0,
         samples: int = 1,
         guidance: float | None = None,
@@ -61,7 +61,7 @@ class TextToMotion:
 
         Args:
             text: one sentence or several.
-            seconds: length of the motions, or of each sentence's; None: as long as the model finds that it takes.
+            seconds: length of the motions, or of each sentence's; None: as long as the model finds that it takes, or 6.
             seed: the same seed gives the same motion, whatever else is asked for.
             samples: motions of each sentence.
             guidance: scale of classifier-free guidance; None: the model's own.
@@ -92,9 +92,7 @@ class TextToMotion:
 
     def _lengths(self, seconds: float | Sequence[float] | None, sentences: int) -> Int[Tensor, "N"] | None:
         if seconds is None:
-            if self.generator.capabilities.predicts_length:
-                return None
-            raise InputError(f"{self.name} finds no length by itself: say how many seconds a motion shall have")
+            return lengths_of(self.generator, None, sentences)
         each = [float(seconds)] * sentences if isinstance(seconds, Real) else [float(one) for one in seconds]
         if len(each) != sentences:
             raise InputError(f"seconds must be one number or one for each sentence: {sentences}, got {len(each)}")

@@ -1,6 +1,7 @@
 """From sentences to motion files."""
 
 import re
+import sys
 import warnings
 from pathlib import Path
 
@@ -22,10 +23,11 @@ from atm.export.npz import MotionFile, check_joints
 from atm.interface import Batch, Generator
 from atm.models import load_generator
 from atm.models.check import CheckResult, check_generator
-from atm.motion import Motion, skeleton_of_width
+from atm.motion import HUMANML3D, Motion, Skeleton, skeleton_of_width
 from atm.motion.features import with_joints
 
 MIN_SECONDS = 0.5
+DEFAULT_SECONDS = 6.0
 BATCH = 32
 
 
@@ -62,7 +64,7 @@ def generate_files(
     paths = _paths(text, options.samples, out, suffix)
     check_suffix(paths[0], style)
     opened = open_generator(model)
-    lengths = torch.full((len(text),), frames_of(opened.generator, options.seconds))
+    lengths = lengths_of(opened.generator, options.seconds, len(text))
     for path, motion in zip(
         paths, make_motions(opened, text, lengths, options, raw=raw, show_progress=show_progress), strict=True
     ):
@@ -70,6 +72,8 @@ def generate_files(
             path, motion.joints, skeleton=motion.skeleton, features=motion.features, text=motion.text,
             provenance=motion.provenance, style=style,
         )  # fmt: skip
+        if show_progress and (verdict := motion.provenance.get("verdict")):
+            print(f"{motion.text}: {verdict}", file=sys.stderr)
     return paths
 
 
@@ -113,8 +117,24 @@ def make_motions(
     for row in range(len(motions)):
         joints, features = (as_generated if raw else held)(motions[row : row + 1])
         source = {"model": opened.file.name, "seed": options.seed, "sample": row % samples, "raw": raw} | chosen
-        made.append(MotionFile(joints, motions.skeleton, features, text[row // samples], source))
+        sentence = text[row // samples]
+        if verdict := verdict_on(joints, motions.skeleton, sentence):
+            source["verdict"] = verdict
+        made.append(MotionFile(joints, motions.skeleton, features, sentence, source))
     return made
+
+
+def verdict_on(joints: Float[np.ndarray, "T J 3"], skeleton: Skeleton, sentence: str) -> str:
+    """Return the oracles' verdict on a motion in words; empty where they do not know its skeleton, or nothing of what
+    the sentence asks."""
+    if skeleton is not HUMANML3D:
+        return ""
+    # The oracles bring signal processing with them, which takes longer to load than a motion to make.
+    from atm.scripted.asked import asked_of
+    from atm.scripted.examine import examine
+
+    examined = examine(joints, asked_of(sentence))
+    return "" if examined is None else str(examined)
 
 
 def as_generated(motion: Motion) -> tuple[Float[np.ndarray, "T J 3"], Float[np.ndarray, "T D"]]:
@@ -213,6 +233,17 @@ def check_text(text: list[str]) -> None:
 def row_seed(seed: int, sample: int) -> int:
     """Return the noise of a sample: the same for every sentence, so that sentences can be compared."""
     return int(np.random.SeedSequence([seed, sample]).generate_state(1)[0])
+
+
+def lengths_of(generator: Generator, seconds: float | None, motions: int) -> Int[Tensor, "N"] | None:
+    """Return frames of motions of a duration; None: the model finds them. A model that finds none makes 6 seconds.
+
+    Raises:
+        InputError: as `frames_of`.
+    """
+    if seconds is None and generator.capabilities.predicts_length:
+        return None
+    return torch.full((motions,), frames_of(generator, DEFAULT_SECONDS if seconds is None else seconds))
 
 
 def frames_of(generator: Generator, seconds: float) -> int:

@@ -12,7 +12,6 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy.spatial.transform import Rotation
 
-from atm.apps.compare.verdicts import examine
 from atm.apps.export import motion_page, save_motion
 from atm.base.errors import InputError
 from atm.export.names import FileStyle
@@ -21,6 +20,7 @@ from atm.motion import HUMANML3D, Skeleton, features_from_joints
 from atm.motion.bodies import planted_feet
 from atm.motion.rig import Rig, fit_rig
 from atm.scripted.asked import asked_of
+from atm.scripted.examine import examine
 
 _HIGH = 560
 """Height of the viewer in a notebook, in pixels."""

@@ -38,7 +38,9 @@ def demo(
 def generate(
     text: Annotated[list[str], typer.Argument(help="One sentence, or several.")],
     model: Annotated[Path | None, typer.Option(help="Run folder or model file; default: the packaged model.")] = None,
-    seconds: Annotated[float, typer.Option(help="Length of the motion.")] = 6.0,
+    seconds: Annotated[
+        float | None, typer.Option(help="Length of the motion; default: as long as it takes, or 6.")
+    ] = None,
     samples: Annotated[int, typer.Option(min=1, help="Motions per sentence.")] = 1,
     seed: Seed = 0,
     guidance: Annotated[float | None, typer.Option(help="Guidance scale; default: the model's.")] = None,
