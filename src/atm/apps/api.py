@@ -115,14 +115,7 @@ class TextToMotion:
         Raises:
             InputError: no part, a part of no length, or a model that cannot go on from a motion.
         """
-        if not parts:
-            raise InputError('a sequence needs a part or more, such as [("walks forward", 3), ("sits down", 2)]')
-        check_text([text for text, _ in parts])
-        if not getattr(self.generator.config, "prefix_rate", 0):
-            raise InputError(
-                f"a sequence needs a model that learnt to go on from a motion, such as causal_flow; {self.file.name} "
-                f"holds {self.name}, which did not: generate each part by itself"
-            )
+        self.check_sequence(parts)
         whole: Motion | None = None
         for k, (text, seconds) in enumerate(parts):
             frames = frames_of(self.generator, seconds)
@@ -136,6 +129,19 @@ class TextToMotion:
         joints, features = (as_generated if raw else held)(whole)
         source = {"model": self.file.name, "seed": seed, "raw": raw, "parts": [list(part) for part in parts]}
         return Take(joints, ", then ".join(text for text, _ in parts), whole.skeleton, features, source)
+
+    def check_sequence(self, parts: Sequence[tuple[str, float]]) -> None:
+        """Refuse what `sequence` cannot make of these parts; errors as there."""
+        if not parts:
+            raise InputError('a sequence needs a part or more, such as [("walks forward", 3), ("sits down", 2)]')
+        check_text([text for text, _ in parts])
+        if not getattr(self.generator.config, "prefix_rate", 0):
+            raise InputError(
+                f"a sequence needs a model that learnt to go on from a motion, such as causal_flow; {self.file.name} "
+                f"holds {self.name}, which did not: generate each part by itself"
+            )
+        for _, seconds in parts:
+            frames_of(self.generator, seconds)
 
     def save_pretrained(self, folder: PathLike) -> Path:
         """Write the model as a folder: weights, config.json, and a manifest with the SHA-256 of both.

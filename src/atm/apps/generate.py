@@ -4,6 +4,7 @@ import re
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -113,15 +114,25 @@ def make_motions(
         guidance_scale=options.guidance_scale,
         show_progress=show_progress,
     )
-    made = []
-    for row in range(len(motions)):
-        joints, features = (as_generated if raw else held)(motions[row : row + 1])
-        source = {"model": opened.file.name, "seed": options.seed, "sample": row % samples, "raw": raw} | chosen
-        sentence = text[row // samples]
-        if verdict := verdict_on(joints, motions.skeleton, sentence):
-            source["verdict"] = verdict
-        made.append(MotionFile(joints, motions.skeleton, features, sentence, source))
-    return made
+    return [
+        finished(
+            motions[row : row + 1], text[row // samples],
+            {"model": opened.file.name, "seed": options.seed, "sample": row % samples, "raw": raw} | chosen, raw=raw,
+        )
+        for row in range(len(motions))
+    ]  # fmt: skip
+
+
+def finished(motion: Motion, sentence: str, provenance: dict[str, Any], *, raw: bool) -> MotionFile:
+    """Return a batch of one as it is kept: on constant bones unless it shall be raw, with the oracles' verdict.
+
+    Raises:
+        InputError: the network gave numbers that are not finite.
+    """
+    joints, features = (as_generated if raw else held)(motion)
+    verdict = verdict_on(joints, motion.skeleton, sentence)
+    source = provenance | ({"verdict": verdict} if verdict else {})
+    return MotionFile(joints, motion.skeleton, features, sentence, source)
 
 
 def verdict_on(joints: Float[np.ndarray, "T J 3"], skeleton: Skeleton, sentence: str) -> str:

@@ -1,7 +1,9 @@
 """Progress bars, on standard error, so that standard output stays clean for results."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -96,10 +98,30 @@ def progress_bar(*, show: bool = True) -> Progress:
     )
 
 
+Watcher = Callable[[int, int], None]
+"""Called after each item of a loop with how many are done, and of how many; an error that it raises ends the loop."""
+
+_watcher: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
+
+
 def progress(items: Sequence[T], description: str, *, show: bool = True) -> Iterable[T]:
-    """Give the items one by one, with a bar."""
+    """Give the items one by one, with a bar, and tell who watches."""
+    watcher = _watcher.get()
     with progress_bar(show=show) as bar:
         task = bar.add_task(description, total=len(items), note="")
-        for item in items:
+        for done, item in enumerate(items, start=1):
             yield item
             bar.advance(task)
+            if watcher is not None:
+                watcher(done, len(items))
+
+
+
+@contextmanager
+def watched(watcher: Watcher) -> Iterator[None]:
+    """Tell `watcher` of every step of the loops of `progress` inside the block, in this thread, with bars or without."""
+    token = _watcher.set(watcher)
+    try:
+        yield
+    finally:
+        _watcher.reset(token)

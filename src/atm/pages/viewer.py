@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -81,7 +81,19 @@ class MotionView:
 
 
 def viewer_html(view: MotionView) -> str:
-    """Return the fragment of a page that becomes the viewer.
+    """Return the fragment of a page that becomes the viewer; errors as of `view_data`."""
+    # A sentence may hold "</script>" or "<!--", which would end or swallow the element; JSON can spell "<" otherwise.
+    content = json.dumps(view_data(view), separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    label = html.escape(view.title or "motion", quote=True)
+    return (
+        f'<figure class="motion-view" role="group" aria-label="{label}">'
+        f'<script type="application/json">{content}</script>'
+        f'<noscript class="mv-noscript">{label}: this moving picture needs JavaScript.</noscript></figure>'
+    )
+
+
+def view_data(view: MotionView) -> dict[str, Any]:
+    """Return what the viewer's script reads, as plain JSON values.
 
     Raises:
         InputError: a motion that is not finite or not of its skeleton, or an unknown colour name.
@@ -90,7 +102,7 @@ def viewer_html(view: MotionView) -> str:
     if not view.panes:
         raise ValueError("a motion view needs at least 1 pane, got none")
     skeletons = list(dict.fromkeys(pane.skeleton for pane in view.panes))
-    data = {
+    return {
         "title": view.title,
         "overlaid": view.overlaid,
         "columns": view.columns,
@@ -100,14 +112,6 @@ def viewer_html(view: MotionView) -> str:
         "bodies": [_body_data(skeleton) for skeleton in skeletons],
         "panes": [_pane_data(pane, skeletons.index(pane.skeleton)) for pane in view.panes],
     }
-    # A sentence may hold "</script>" or "<!--", which would end or swallow the element; JSON can spell "<" otherwise.
-    content = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
-    label = html.escape(view.title or "motion", quote=True)
-    return (
-        f'<figure class="motion-view" role="group" aria-label="{label}">'
-        f'<script type="application/json">{content}</script>'
-        f'<noscript class="mv-noscript">{label}: this moving picture needs JavaScript.</noscript></figure>'
-    )
 
 
 def _pane_data(pane: Pane, body: int) -> dict:

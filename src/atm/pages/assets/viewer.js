@@ -382,7 +382,9 @@ const atmMotionView = (() => {
       scrub.value = state.time;
       scrub.style.setProperty("--mv-done", `${(100 * state.time) / seconds}%`);
       scrub.setAttribute("aria-valuetext", `${state.time.toFixed(2)} of ${seconds.toFixed(2)} seconds`);
-      clock.textContent = `${state.time.toFixed(1)} / ${seconds.toFixed(1)} s`;
+      const frame = Math.round(all[0].frameAt(state.time));
+      clock.textContent = `${state.time.toFixed(1)} / ${seconds.toFixed(1)} s · ${frame}`;
+      clock.title = `Frame ${frame} of ${all[0].frames}, counted from 0`;
       speed.textContent = `${state.speed}×`;
       speed.setAttribute("aria-label", `Speed ${state.speed} times, press to change`);
       const label = state.playing ? "Pause" : "Play";
@@ -410,7 +412,7 @@ const atmMotionView = (() => {
       else if (state.rough && state.calm > SETTLE) draw(true);
     }
 
-    const view = { host, tick, draw, state, seek, pause, touch: () => { state.dirty = true; } };
+    const view = { host, tick, draw, state, seconds, seek, pause, toggle, touch: () => { state.dirty = true; } };
     new IntersectionObserver(
       ([entry]) => { state.visible = entry.isIntersecting; state.dirty = true; },
       { rootMargin: "80px" },

@@ -1,0 +1,180 @@
+"""The models of a studio: what each can do, what it is refused, and what it makes of several requests at once."""
+
+import threading
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from atm.apps.api import TextToMotion
+from atm.apps.best_of import CHOOSER, BestOf, best_of
+from atm.apps.generate import DEFAULT_SECONDS, MIN_SECONDS, check_text, finished, lengths_of, row_seed, sample_rows
+from atm.apps.studio.made import Judge, Made, later
+from atm.apps.studio.requests import LONGEST_SEQUENCE, GenerateRequest, SequenceRequest
+from atm.apps.take import Take
+from atm.apps.untaught import untaught
+from atm.base.errors import InputError
+from atm.base.storage import MODEL_FILE
+from atm.interface import Generator
+from atm.meaning import parse_meaning
+from atm.meaning.structure import Event
+from atm.motion import skeleton_of_width
+from atm.motion.program import Timeline
+
+
+class StudioModel:
+    """One generator that answers requests."""
+
+    def __init__(self, model: TextToMotion, given: str, space: Path | None = None):
+        """Wrap a loaded generator.
+
+        Args:
+            model: the generator.
+            given: its path or name, as whoever started the studio wrote it.
+            space: what chooses among candidates; None: the packaged one, for packaged generators alone.
+        """
+        self.model, self.given, self.space = model, given, space
+        file = model.file
+        self.name = file.parent.name if file.name == MODEL_FILE else file.stem
+        self.reading = threading.Lock()
+        self._choosers: dict[int, Generator | BestOf] = {}
+
+    @property
+    def generator(self) -> Generator:
+        """The network."""
+        return self.model.generator
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """Abilities and limits, as `/api/models` tells them."""
+        generator, skeleton = self.generator, skeleton_of_width(len(self.generator.normaliser.mean))
+        able = generator.capabilities
+        return {
+            "name": self.name,
+            "given": self.given,
+            "kind": self.model.name,
+            "skeleton": skeleton.name,
+            "fps": skeleton.fps,
+            "shortest": MIN_SECONDS,
+            "longest": generator.config.max_frames / skeleton.fps,
+            "default_seconds": None if able.predicts_length else DEFAULT_SECONDS,
+            "sequences": bool(getattr(generator.config, "prefix_rate", 0)),
+            "longest_sequence": LONGEST_SEQUENCE,
+            "guidance": able.guidance,
+            "plans": hasattr(generator, "plan"),
+        }
+
+    def check(self, request: GenerateRequest | SequenceRequest) -> None:
+        """Refuse what this model cannot make, before it waits in the queue.
+
+        Raises:
+            InputError: an empty sentence, a length that cannot be made, a sequence of a model that makes none, a choice
+                without a space to choose by.
+        """
+        if isinstance(request, GenerateRequest):
+            check_text([request.text])
+            lengths_of(self.generator, request.seconds, 1)
+            self._chooser(request.best_of)
+            return
+        self.model.check_sequence([(part.text, part.seconds) for part in request.parts])
+        total = sum(part.seconds for part in request.parts)
+        if total > LONGEST_SEQUENCE:
+            raise InputError(f"a sequence may last {LONGEST_SEQUENCE:g} s, but its parts are {total:g} s: leave some out")
+
+    def read(self, text: str) -> dict[str, Any]:
+        """Return the actions that are read in a sentence, and a line on what the model was not taught, or None.
+
+        Raises:
+            InputError: a sentence without a word.
+        """
+        check_text([text])
+        with self.reading:
+            warning = untaught(text, self.model.file, self.generator.text_encoder)
+        return {"actions": [_in_words(event) for event in parse_meaning(text).events], "warning": warning}
+
+    def together(self, request: GenerateRequest | SequenceRequest) -> tuple[Any, ...] | None:
+        """Return what requests must have in common to be made as one batch; None: this one is made alone.
+
+        Where a model attends to padding, a motion depends on the length of its neighbours, so that must be equal too.
+        """
+        if isinstance(request, SequenceRequest):
+            return None
+        able = self.generator.capabilities
+        told = request.seconds is not None or not able.predicts_length
+        frames = None if able.ignores_padding else request.seconds
+        return (self.name, request.guidance, request.best_of, told, frames)
+
+    def generate(self, requests: Sequence[GenerateRequest], judge: Judge) -> list[list[Made]]:
+        """Make the motions of requests that have `together` in common, as one batch.
+
+        Args:
+            requests: one or several.
+            judge: what is said of them.
+
+        Returns:
+            The samples of each request.
+        """
+        first = requests[0]
+        rows = [(request, k) for request in requests for k in range(request.samples)]
+        text = [request.text for request, _ in rows]
+        seeds = [row_seed(request.seed, k) for request, k in rows]
+        found = [lengths_of(self.generator, request.seconds, 1) for request, _ in rows]
+        lengths = None if found[0] is None else torch.cat(found)
+        motions = sample_rows(
+            self._chooser(first.best_of), text, lengths, seeds=seeds, guidance_scale=first.guidance,
+            show_progress=False,
+        )  # fmt: skip
+        plans = [None] * len(rows) if first.best_of > 1 else self._plans(text, lengths, seeds)
+        chosen = {} if first.best_of == 1 else {"best_of": first.best_of, "space": str(self.space or CHOOSER)}
+        made: dict[int, list[Made]] = {id(request): [] for request in requests}
+        for row, (request, k) in enumerate(rows):
+            source = {"model": self.model.file.name, "seed": request.seed, "sample": k, "raw": request.raw} | chosen
+            take = Take.of(finished(motions[row : row + 1], request.text, source, raw=request.raw))
+            made[id(request)].append(judge.judged(take, [(request.text, take.seconds)], plans[row]))
+        return [made[id(request)] for request in requests]
+
+    def sequence(self, request: SequenceRequest, judge: Judge) -> list[Made]:
+        """Make the samples of a sequence, one after the other."""
+        parts = [(part.text, part.seconds) for part in request.parts]
+        made = []
+        for k in range(request.samples):
+            seed = request.seed + k
+            take = self.model.sequence(parts, seed=seed, guidance=request.guidance, raw=request.raw)
+            made.append(judge.judged(take, parts, self._plan_of_parts(parts, seed)))
+        return made
+
+    def _chooser(self, candidates: int) -> Generator | BestOf:
+        if candidates not in self._choosers:
+            space = None if candidates == 1 else self.space
+            self._choosers[candidates] = best_of(self.generator, candidates, space=space, model=self.model.file)
+        return self._choosers[candidates]
+
+    def _plans(
+        self, text: list[str], lengths: Int[Tensor, "B"] | None, seeds: list[int]
+    ) -> Sequence[Timeline | None]:
+        plan = getattr(self.generator, "plan", None)
+        return [None] * len(text) if plan is None else plan(text, lengths, seeds=seeds)
+
+    def _plan_of_parts(self, parts: Sequence[tuple[str, float]], seed: int) -> Timeline | None:
+        """Return the plans of all parts as one; a part's times count from where it begins."""
+        skeleton = skeleton_of_width(len(self.generator.normaliser.mean))
+        text, lengths = [text for text, _ in parts], [skeleton.frames(seconds) for _, seconds in parts]
+        plans = self._plans(text, torch.tensor(lengths), [row_seed(seed, k) for k in range(len(parts))])
+        whole, begin = [], 0.0
+        for plan, frames in zip(plans, lengths, strict=True):
+            whole += [later(done, begin) for done in plan or ()]
+            begin += frames / skeleton.fps
+        return tuple(whole) or None
+
+
+def _in_words(event: Event) -> str:
+    """Return an event of a caption in a few words, such as "kick · 2 times · left"."""
+    count = event.count and f"{event.count} {event.count.unit}{'' if str(event.count) == '1' else 's'}"
+    way = " ".join(sorted(event.direction))
+    degrees = event.degrees and f"{event.degrees:g}°"
+    said = (event.action.replace("_", " "), count, event.side, way, event.turning, event.path, degrees, event.speed)
+    return " · ".join(dict.fromkeys(word for word in said if word))

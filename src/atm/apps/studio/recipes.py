@@ -1,0 +1,39 @@
+"""The same motions without the studio: as a command, and as Python."""
+
+import shlex
+
+from atm.apps.studio.models import StudioModel
+from atm.apps.studio.requests import GenerateRequest, SequenceRequest
+
+
+def command_of(request: GenerateRequest | SequenceRequest, model: StudioModel) -> str | None:
+    """Return the command that makes the same motions; None: the command line makes no sequences."""
+    if isinstance(request, SequenceRequest):
+        return None
+    words = ["atm", "generate", request.text, "--model", model.given]
+    told = {"--seconds": request.seconds, "--seed": request.seed, "--guidance": request.guidance}
+    for option, value in told.items():
+        words += [] if value is None else [option, f"{value:g}" if isinstance(value, float) else str(value)]
+    words += ["--samples", str(request.samples)] if request.samples > 1 else []
+    words += ["--best-of", str(request.best_of)] if request.best_of > 1 else []
+    words += ["--space", str(model.space)] if request.best_of > 1 and model.space else []
+    words += ["--raw"] if request.raw else []
+    return shlex.join([*words, "--out", "motions" if request.samples > 1 else "motion.npz"])
+
+
+def python_of(request: GenerateRequest | SequenceRequest, model: StudioModel) -> str:
+    """Return the lines of Python that make the same motions, as a list."""
+    lines = ["import atm", "", f"model = atm.load({model.given!r})"]
+    options = [] if request.guidance is None else [f"guidance={request.guidance!r}"]
+    options += ["raw=True"] if request.raw else []
+    if isinstance(request, SequenceRequest):
+        parts = [(part.text, part.seconds) for part in request.parts]
+        told = ", ".join([f"{parts!r}", "seed=seed", *options])
+        seeds = [request.seed + k for k in range(request.samples)]
+        return "\n".join([*lines, f"motions = [model.sequence({told}) for seed in {seeds!r}]", ""])
+    told = {"seconds": request.seconds, "seed": request.seed, "samples": request.samples}
+    told |= {"best_of": request.best_of} if request.best_of > 1 else {}
+    told |= {"space": str(model.space)} if request.best_of > 1 and model.space else {}
+    options = [*(f"{name}={value!r}" for name, value in told.items() if value is not None), *options]
+    lines.append(f"motions = model.generate([{request.text!r}], {', '.join(options)})")
+    return "\n".join([*lines, ""])
