@@ -116,10 +116,9 @@ def progress(items: Sequence[T], description: str, *, show: bool = True) -> Iter
                 watcher(done, len(items))
 
 
-
 @contextmanager
 def watched(watcher: Watcher) -> Iterator[None]:
-    """Tell `watcher` of every step of the loops of `progress` inside the block, in this thread, with bars or without."""
+    """Tell `watcher` of every step of the loops of `progress` inside the block, in this thread."""
     token = _watcher.set(watcher)
     try:
         yield

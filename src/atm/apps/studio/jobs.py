@@ -10,6 +10,7 @@ from typing import Any, Literal
 from atm.apps.generate import BATCH
 from atm.apps.studio.made import Judge, Made
 from atm.apps.studio.models import StudioModel
+from atm.apps.studio.recipes import command_of, python_of
 from atm.apps.studio.requests import GenerateRequest, SequenceRequest
 from atm.base.errors import InputError
 from atm.base.progress import watched
@@ -62,6 +63,8 @@ class Job:
             "progress": round(self.progress, 3),
             "error": self.error,
             "warnings": self.warnings,
+            "command": command_of(self.request, self.model),
+            "python": python_of(self.request, self.model),
             "motions": [f"{self.id}-{k}" for k in range(len(self.made))],
         }
 

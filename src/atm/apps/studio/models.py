@@ -83,7 +83,9 @@ class StudioModel:
         self.model.check_sequence([(part.text, part.seconds) for part in request.parts])
         total = sum(part.seconds for part in request.parts)
         if total > LONGEST_SEQUENCE:
-            raise InputError(f"a sequence may last {LONGEST_SEQUENCE:g} s, but its parts are {total:g} s: leave some out")
+            raise InputError(
+                f"a sequence may last {LONGEST_SEQUENCE:g} s, but its parts are {total:g} s: leave some out"
+            )
 
     def read(self, text: str) -> dict[str, Any]:
         """Return the actions that are read in a sentence, and a line on what the model was not taught, or None.
@@ -153,9 +155,7 @@ class StudioModel:
             self._choosers[candidates] = best_of(self.generator, candidates, space=space, model=self.model.file)
         return self._choosers[candidates]
 
-    def _plans(
-        self, text: list[str], lengths: Int[Tensor, "B"] | None, seeds: list[int]
-    ) -> Sequence[Timeline | None]:
+    def _plans(self, text: list[str], lengths: Int[Tensor, "B"] | None, seeds: list[int]) -> Sequence[Timeline | None]:
         plan = getattr(self.generator, "plan", None)
         return [None] * len(text) if plan is None else plan(text, lengths, seeds=seeds)
 

@@ -10,7 +10,8 @@ def command_of(request: GenerateRequest | SequenceRequest, model: StudioModel) -
     """Return the command that makes the same motions; None: the command line makes no sequences."""
     if isinstance(request, SequenceRequest):
         return None
-    words = ["atm", "generate", request.text, "--model", model.given]
+    dashed = request.text.startswith("-")  # it would be taken for an option
+    words = ["atm", "generate", *([] if dashed else [request.text]), "--model", model.given]
     told = {"--seconds": request.seconds, "--seed": request.seed, "--guidance": request.guidance}
     for option, value in told.items():
         words += [] if value is None else [option, f"{value:g}" if isinstance(value, float) else str(value)]
@@ -18,7 +19,8 @@ def command_of(request: GenerateRequest | SequenceRequest, model: StudioModel) -
     words += ["--best-of", str(request.best_of)] if request.best_of > 1 else []
     words += ["--space", str(model.space)] if request.best_of > 1 and model.space else []
     words += ["--raw"] if request.raw else []
-    return shlex.join([*words, "--out", "motions" if request.samples > 1 else "motion.npz"])
+    words += ["--out", "motions" if request.samples > 1 else "motion.npz"]
+    return shlex.join([*words, *(["--", request.text] if dashed else [])])
 
 
 def python_of(request: GenerateRequest | SequenceRequest, model: StudioModel) -> str:
