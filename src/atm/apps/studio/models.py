@@ -16,7 +16,7 @@ from atm.apps.generate import DEFAULT_SECONDS, MIN_SECONDS, check_text, finished
 from atm.apps.studio.made import Judge, Made, later
 from atm.apps.studio.requests import LONGEST_SEQUENCE, GenerateRequest, SequenceRequest
 from atm.apps.take import Take
-from atm.apps.untaught import untaught
+from atm.apps.untaught import taught_by, untaught
 from atm.base.errors import InputError
 from atm.base.storage import MODEL_FILE
 from atm.interface import Generator
@@ -88,15 +88,19 @@ class StudioModel:
             )
 
     def read(self, text: str) -> dict[str, Any]:
-        """Return the actions that are read in a sentence, and a line on what the model was not taught, or None.
+        """Return the actions that are read in a sentence, each with whether the model was taught it, and a line on what
+        it was not taught, or None.
 
         Raises:
             InputError: a sentence without a word.
         """
         check_text([text])
+        file, taught = self.model.file, taught_by(self.model.file)
         with self.reading:
-            warning = untaught(text, self.model.file, self.generator.text_encoder)
-        return {"actions": [_in_words(event) for event in parse_meaning(text).events], "warning": warning}
+            warning = untaught(text, file, self.generator.text_encoder)
+        events = parse_meaning(text).events
+        actions = [{"words": _in_words(event), "taught": warning is None or event.action in taught} for event in events]
+        return {"actions": actions, "warning": warning}
 
     def together(self, request: GenerateRequest | SequenceRequest) -> tuple[Any, ...] | None:
         """Return what requests must have in common to be made as one batch; None: this one is made alone.

@@ -383,7 +383,7 @@ const atmMotionView = (() => {
       scrub.style.setProperty("--mv-done", `${(100 * state.time) / seconds}%`);
       scrub.setAttribute("aria-valuetext", `${state.time.toFixed(2)} of ${seconds.toFixed(2)} seconds`);
       const frame = Math.round(all[0].frameAt(state.time));
-      clock.textContent = `${state.time.toFixed(1)} / ${seconds.toFixed(1)} s · ${frame}`;
+      clock.textContent = `${state.time.toFixed(1)} / ${seconds.toFixed(1)} s · frame ${frame}`;
       clock.title = `Frame ${frame} of ${all[0].frames}, counted from 0`;
       speed.textContent = `${state.speed}×`;
       speed.setAttribute("aria-label", `Speed ${state.speed} times, press to change`);

@@ -139,7 +139,7 @@
         motions = await Promise.all(now.motions.map((name) => ask(`motions/${name}`)));
         Object.assign(motions, { command: now.command, python: now.python });
         show();
-        say(now.warnings.join(" · ") || `${motions.length > 1 ? `${motions.length} motions` : "A motion"} of ${motions[0].seconds.toFixed(1)} s.`, now.warnings.length > 0);
+        say((project.parts.length > 1 && now.warnings.join(" · ")) || `${motions.length > 1 ? `${motions.length} motions` : "A motion"} of ${motions[0].seconds.toFixed(1)} s.`, project.parts.length > 1 && now.warnings.length > 0);
       } else say("Cancelled.");
     } catch (error) {
       say(error.message, true);
@@ -185,7 +185,7 @@
     reading = setTimeout(async () => {
       const found = await ask("read", { method: "POST", body: { text, model: model()?.name } }).catch(() => null);
       if (!found || part().text !== text) return;
-      const chips = found.actions.map((action) => element("span", { class: "chip" }, action));
+      const chips = found.actions.map((action) => element("span", { class: action.taught ? "chip" : "chip bad" }, action.words));
       if (found.warning) chips.push(element("span", { class: "chip bad" }, found.warning));
       $("chips").replaceChildren(...chips);
     }, 300);
@@ -251,7 +251,7 @@
       lane.append(element("div", { class: "action", style: at(done.begin, done.end), title: `${text}: ${done.begin.toFixed(1)} to ${done.end.toFixed(1)} s` }, text));
       for (const mark of done.marks) lane.append(element("div", { class: "mark", style: `left:${(100 * mark) / total()}%` }));
     }
-    return [element("div", { class: "name", title: "What the model set out to do; a mark where a repetition begins or ends" }, motions.length > 1 ? `plan ${k + 1}` : "plan"), lane];
+    return [element("div", { class: "name", title: "What the model set out to do; a mark where a repetition begins or ends", style: motions.length > 1 ? `color:${COLOURS[k % 4]}` : "" }, motions.length > 1 ? `plan ${k + 1}` : "plan"), lane];
   }
 
   function drawCurve() {
@@ -276,11 +276,14 @@
     $("curve").replaceChildren(svg, mark(1), mark(0.5), mark(0));
   }
 
+  /* The curves' values at a time, each in its colour. */
   function matchAt(time) {
-    return motions.filter((motion) => motion.curve).map(({ curve }) => {
-      const nearest = curve.seconds.reduce((best, s, i) => (Math.abs(s - time) < Math.abs(curve.seconds[best] - time) ? i : best), 0);
-      return curve.cosines[nearest].toFixed(2);
-    }).join(" ");
+    return motions.flatMap(({ curve }, k) => {
+      if (!curve) return [];
+      const gap = (i) => Math.abs(curve.seconds[i] - time);
+      const nearest = curve.seconds.reduce((best, _, i) => (gap(i) < gap(best) ? i : best), 0);
+      return element("span", { style: `color:${COLOURS[k % 4]}` }, curve.cosines[nearest].toFixed(2));
+    });
   }
 
   let drawn = -1;
@@ -290,7 +293,7 @@
       const lane = $("ruler");
       $("playhead").hidden = false;
       $("playhead").style.left = `${lane.offsetLeft + (lane.clientWidth * drawn) / total()}px`;
-      $("match").textContent = matchAt(drawn);
+      $("match").replaceChildren(...matchAt(drawn));
     }
     requestAnimationFrame(follow);
   }
