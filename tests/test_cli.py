@@ -378,7 +378,9 @@ def test_presets_lists_all_that_can_be_trained(atm):
     assert all(name in done.out for name in all_presets())
 
 
-@pytest.mark.parametrize("command", ["demo", "train", "study", "evaluate", "generate", "studio", "export", "check-generator"])
+@pytest.mark.parametrize(
+    "command", ["demo", "train", "study", "evaluate", "generate", "studio", "export", "check-generator"]
+)
 def test_every_command_explains_itself_with_examples(atm, command):
     done = atm(command, "--help")
     assert done.code == 0

@@ -2,7 +2,9 @@
 
 import time
 
-from atm.base.progress import progress, progress_bar
+import pytest
+
+from atm.base.progress import progress, progress_bar, watched
 
 
 def test_a_log_file_gets_lines_with_what_is_done_and_what_is_left(capsys, monkeypatch):
@@ -33,3 +35,18 @@ def test_nothing_is_shown_where_nothing_is_wanted(capsys, monkeypatch):
     with progress_bar(show=False) as bar:
         bar.advance(bar.add_task("hidden", total=2, note=""))
     assert capsys.readouterr().err == ""
+
+
+def test_who_watches_is_told_of_every_step_and_may_end_the_loop():
+    told, seen = [], []
+
+    def watcher(done: int, steps: int) -> None:
+        told.append((done, steps))
+        if done == 2:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError), watched(watcher):
+        for item in progress("abc", "reading letters", show=False):
+            seen.append(item)
+    assert (told, seen) == ([(1, 3), (2, 3)], ["a", "b"])
+    assert list(progress("abc", "reading letters", show=False)) == ["a", "b", "c"] and len(told) == 2
