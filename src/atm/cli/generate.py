@@ -44,7 +44,7 @@ def generate(
     seed: Seed = 0,
     guidance: Annotated[float | None, typer.Option(help="Guidance scale; default: the model's.")] = None,
     best_of: Annotated[int, typer.Option(min=1, help="Make so many, keep the nearest to its sentence.")] = 1,
-    space: Annotated[Path | None, typer.Option(help="Space that chooses; default: space_meaning.")] = None,
+    space: Annotated[Path | None, typer.Option(help="Space that chooses; default: the packaged one.")] = None,
     out: Annotated[Path, typer.Option(help="Folder or file: npz csv bvh glb mp4 gif html png.")] = Path("motion.npz"),
     suffix: Annotated[str, typer.Option("--format", help="Format of the files when --out is a folder.")] = "npz",
     names: Names = "humanml3d",
