@@ -10,7 +10,7 @@ from atm.apps.api import similarity
 from atm.apps.take import Take
 from atm.base.errors import InputError
 from atm.motion import HUMANML3D
-from atm.motion.program import TimedAction, Timeline
+from atm.motion.program import Timeline
 from atm.pages import MotionView, Pane, view_data
 from atm.space import Space
 
@@ -113,10 +113,3 @@ class Judge:
 
     def _cosines(self, text: list[str], takes: list[Take]) -> np.ndarray:
         return similarity(text, takes, space=self.space)
-
-
-def later(done: TimedAction, seconds: float) -> TimedAction:
-    """Return the action so much later."""
-    return replace(
-        done, begin=done.begin + seconds, marks=tuple(mark + seconds for mark in done.marks), end=done.end + seconds
-    )

@@ -13,7 +13,8 @@ from torch import Tensor
 from atm.apps.api import TextToMotion
 from atm.apps.best_of import CHOOSER, BestOf, best_of
 from atm.apps.generate import DEFAULT_SECONDS, MIN_SECONDS, check_text, finished, lengths_of, row_seed, sample_rows
-from atm.apps.studio.made import Judge, Made, later
+from atm.apps.sequence import plan_of_sequence
+from atm.apps.studio.made import Judge, Made
 from atm.apps.studio.requests import LONGEST_SEQUENCE, GenerateRequest, SequenceRequest
 from atm.apps.take import Take
 from atm.apps.untaught import taught_by, untaught
@@ -150,7 +151,7 @@ class StudioModel:
         for k in range(request.samples):
             seed = request.seed + k
             take = self.model.sequence(parts, seed=seed, guidance=request.guidance, raw=request.raw)
-            made.append(judge.judged(take, parts, self._plan_of_parts(parts, seed)))
+            made.append(judge.judged(take, parts, plan_of_sequence(self.generator, parts, seed=seed)))
         return made
 
     def _chooser(self, candidates: int) -> Generator | BestOf:
@@ -162,17 +163,6 @@ class StudioModel:
     def _plans(self, text: list[str], lengths: Int[Tensor, "B"] | None, seeds: list[int]) -> Sequence[Timeline | None]:
         plan = getattr(self.generator, "plan", None)
         return [None] * len(text) if plan is None else plan(text, lengths, seeds=seeds)
-
-    def _plan_of_parts(self, parts: Sequence[tuple[str, float]], seed: int) -> Timeline | None:
-        """Return the plans of all parts as one; a part's times count from where it begins."""
-        skeleton = skeleton_of_width(len(self.generator.normaliser.mean))
-        text, lengths = [text for text, _ in parts], [skeleton.frames(seconds) for _, seconds in parts]
-        plans = self._plans(text, torch.tensor(lengths), [row_seed(seed, k) for k in range(len(parts))])
-        whole, begin = [], 0.0
-        for plan, frames in zip(plans, lengths, strict=True):
-            whole += [later(done, begin) for done in plan or ()]
-            begin += frames / skeleton.fps
-        return tuple(whole) or None
 
 
 def _in_words(event: Event) -> str:

@@ -1,4 +1,4 @@
-"""What a client may ask for. Values are checked here; what depends on the model is checked in `models.py`."""
+"""Requests of clients. Values are checked here; what depends on the model is checked in `models.py`."""
 
 from typing import Annotated
 

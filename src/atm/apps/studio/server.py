@@ -19,6 +19,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from atm.apps.api import load, load_space
+from atm.apps.best_of import CHOOSER
 from atm.apps.export import SUFFIXES
 from atm.apps.studio.guard import LARGEST_BODY, Guard, problem
 from atm.apps.studio.jobs import MOST_WAITING, Job, QueueFull, Workshop
@@ -79,7 +80,7 @@ def run_studio(
         model.name = next(name for name in _names(model.name) if name not in known)
         model.read("a person walks")  # the language model is read from its file now, not by two requests at once
         known[model.name] = model
-    workshop = Workshop(Judge(load_space(packaged("space_meaning"))), most_waiting=queue)
+    workshop = Workshop(Judge(load_space(packaged(CHOOSER))), most_waiting=queue)
     app = create_app(list(known.values()), workshop, token=token, hosts=LOCAL if local else None)
     port = listening.getsockname()[1]
     address = f"http://{'localhost' if host in ('0.0.0.0', '::') else host}:{port}/" + (
