@@ -146,15 +146,18 @@ def test_a_model_that_finds_lengths_is_not_told_any(studio):
     assert 0 < studio.get(f"/api/motions/{job['motions'][0]}").json()["frames"] <= 40
 
 
-def test_what_is_understood_is_told_and_what_was_not_taught(studio):
+def test_what_is_understood_is_told_and_what_was_not_taught(studio, going_on):
     told = studio.post("/api/read", json={"text": "a person walks forward four steps and kicks with the left leg"})
     assert told.json() == {
         "actions": [
             {"words": "walk · 4 steps · forward", "taught": True}, {"words": "kick · left", "taught": True}
         ],
         "warning": None,
+        "seconds": None,
     }  # fmt: skip
     assert "no action" in studio.post("/api/read", json={"text": "asdf qwer"}).json()["warning"]
+    planned = studio.post("/api/read", json={"text": WALK, "model": "flow"}).json()["seconds"]
+    assert planned == round(going_on.generator.plan([WALK], seeds=[0])[0][-1].end, 1)
     assert "no action" in generate(studio, text="asdf qwer")["warnings"][0]
 
 

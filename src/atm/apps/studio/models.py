@@ -89,8 +89,8 @@ class StudioModel:
             )
 
     def read(self, text: str) -> dict[str, Any]:
-        """Return the actions that are read in a sentence, each with whether the model was taught it, and a line on what
-        it was not taught, or None.
+        """Return the actions that are read in a sentence, each with whether the model was taught it; a line on what it
+        was not taught, or None; and the seconds that it would take, or None where it does not say.
 
         Raises:
             InputError: a sentence without a word.
@@ -99,9 +99,10 @@ class StudioModel:
         file, taught = self.model.file, taught_by(self.model.file)
         with self.reading:
             warning = untaught(text, file, self.generator.text_encoder)
+            plan = self._plans([text], None, [0])[0] if self.generator.capabilities.predicts_length else None
         events = parse_meaning(text).events
         actions = [{"words": _in_words(event), "taught": warning is None or event.action in taught} for event in events]
-        return {"actions": actions, "warning": warning}
+        return {"actions": actions, "warning": warning, "seconds": round(plan[-1].end, 1) if plan else None}
 
     def together(self, request: GenerateRequest | SequenceRequest) -> tuple[Any, ...] | None:
         """Return what requests must have in common to be made as one batch; None: this one is made alone.

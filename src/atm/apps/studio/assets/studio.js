@@ -116,7 +116,7 @@
     const { seed, guidance, samples, best_of, parts } = project;
     const common = { model: model().name, seed, guidance, samples };
     if (parts.length === 1) return ["generate", { ...common, best_of, text: parts[0].text, seconds: parts[0].seconds }];
-    return ["sequence", { ...common, parts: parts.map(({ text, seconds }) => ({ text, seconds: seconds ?? NEXT_SECONDS })) }];
+    return ["sequence", { ...common, parts: parts.map(({ text, seconds }) => ({ text, seconds: seconds ?? tenth(lengthOf({ text, seconds })) })) }];
   }
 
   async function generate() {
@@ -125,6 +125,7 @@
     job = { id: null };
     busy(true);
     try {
+      await Promise.all(project.parts.map((one) => understand(one.text)));
       const [route, body] = request();
       let now = await ask(route, { method: "POST", body });
       job = now;
@@ -162,7 +163,7 @@
     const bodies = motions.flatMap((motion) => motion.bodies), panes = [];
     let body = 0;
     for (const [k, motion] of motions.entries()) {
-      const said = motion.parts.map((told) => told.verdict || "The oracles know nothing of this sentence").join(" · ");
+      const said = motion.parts.map((told) => told.verdict || "– not judged").join(" · ");
       const score = motion.score === null ? "" : `match ${motion.score.toFixed(2)}`;
       panes.push({ ...motion.pane, body: motion.pane.body + body, label: motions.length > 1 ? `sample ${k + 1}` : "", caption: [said, score].filter(Boolean).join(" · ") });
       body += motion.bodies.length;
@@ -177,23 +178,38 @@
 
   /* ---------------------------------------------------------------- what is understood, while one types */
 
+  const understood = new Map(); // by model and sentence: actions, a warning, and the seconds that the model would take
+  const keyOf = (text) => `${model()?.name} ${text}`;
+  async function understand(text) {
+    const key = keyOf(text);
+    if (text.trim() && !understood.has(key)) understood.set(key, await ask("read", { method: "POST", body: { text, model: model()?.name } }));
+    return understood.get(key);
+  }
+
   let reading = 0;
   function read() {
     clearTimeout(reading);
     const text = part().text;
     if (!text.trim()) { $("chips").replaceChildren(); return; }
     reading = setTimeout(async () => {
-      const found = await ask("read", { method: "POST", body: { text, model: model()?.name } }).catch(() => null);
+      const found = await understand(text).catch(() => null);
       if (!found || part().text !== text) return;
       const chips = found.actions.map((action) => element("span", { class: action.taught ? "chip" : "chip bad" }, action.words));
       if (found.warning) chips.push(element("span", { class: "chip bad" }, found.warning));
       $("chips").replaceChildren(...chips);
+      drawTimeline();
     }, 300);
   }
 
   /* ---------------------------------------------------------------- the time line */
 
-  const lengthOf = (one) => one.seconds ?? (project.parts.length > 1 ? NEXT_SECONDS : motions[0]?.seconds ?? UNKNOWN_SECONDS);
+  /* Seconds of a sentence; where none are said, those of its motion, or that the model would take, or a guess. */
+  function lengthOf(one) {
+    const several = project.parts.length > 1;
+    if (one.seconds !== null) return one.seconds;
+    if (!several && motions.length && motions[0].parts.length === 1 && motions[0].text === one.text) return motions[0].seconds;
+    return understood.get(keyOf(one.text))?.seconds ?? (several ? NEXT_SECONDS : model()?.default_seconds ?? UNKNOWN_SECONDS);
+  }
   const total = () => Math.max(project.parts.reduce((sum, one) => sum + lengthOf(one), 0), ...motions.map((motion) => motion.seconds), 1);
   const at = (begin, end) => `left:${(100 * begin) / total()}%;width:${(100 * (end - begin)) / total()}%`;
 
@@ -214,7 +230,7 @@
 
   function block(one, k, begin, seconds) {
     const told = one.text.trim() ? one.text : element("span", { class: "silent" }, "nothing said yet");
-    const made = element("div", { class: `block${k === selected ? " selected" : ""}`, style: at(begin, begin + seconds), title: `${one.text} · ${one.seconds === null && project.parts.length === 1 ? "as long as it takes" : `${tenth(seconds)} s`}`, onclick: () => { selected = k; typing = false; draw(); read(); } }, told);
+    const made = element("div", { class: `block${k === selected ? " selected" : ""}`, style: at(begin, begin + seconds), title: `${one.text} · ${one.seconds === null ? "as long as it takes" : `${tenth(seconds)} s`}`, onclick: () => { selected = k; typing = false; draw(); read(); } }, told);
     if (project.parts.length > 1) made.append(element("button", { class: "drop", title: "Leave this sentence out", "aria-label": "Leave this sentence out", onclick: (event) => { event.stopPropagation(); change(() => { project.parts.splice(k, 1); selected = clamp(selected, 0, project.parts.length - 1); }); } }, "×"));
     const edge = element("div", { class: "edge", tabindex: 0, role: "slider", "aria-label": `Seconds of sentence ${k + 1}`, "aria-valuenow": tenth(seconds), "aria-valuemin": SHORTEST, "aria-valuemax": model()?.longest ?? 10 });
     const set = (value, merge) => change(() => { one.seconds = clamp(tenth(value), SHORTEST, model()?.longest ?? 10); }, merge);
@@ -314,7 +330,7 @@
     const put = (id, value) => { if (document.activeElement !== $(id) || $(id).value === "") $(id).value = value ?? ""; };
     if ($("text").value !== one.text) $("text").value = one.text;
     $("text-label").textContent = several ? `Sentence ${selected + 1} of ${project.parts.length}` : "Sentence";
-    put("seconds", several ? one.seconds ?? NEXT_SECONDS : one.seconds);
+    put("seconds", one.seconds);
     $("seconds").placeholder = known?.default_seconds ? String(known.default_seconds) : "as it takes";
     if (known) Object.assign($("seconds"), { min: known.shortest, max: known.longest });
     put("seed", project.seed);
@@ -360,8 +376,7 @@
   function add() {
     if (!model()?.sequences) { say($("add").title, true); return; }
     change(() => {
-      for (const one of project.parts) one.seconds ??= Math.min(tenth(lengthOf(one)), model().longest);
-      project.parts.push({ text: "", seconds: NEXT_SECONDS });
+      project.parts.push({ text: "", seconds: null });
       selected = project.parts.length - 1;
       project.best_of = 1;
     });
