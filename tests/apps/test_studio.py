@@ -10,6 +10,7 @@ import threading
 import time
 from dataclasses import replace
 
+import httpx
 import numpy as np
 import pytest
 import typer
@@ -17,6 +18,7 @@ import uvicorn
 from starlette.testclient import TestClient
 
 import atm
+from atm.apps.studio import jobs as studio_jobs
 from atm.apps.studio import models as studio_models
 from atm.apps.studio.guard import LARGEST_BODY
 from atm.apps.studio.jobs import Workshop
@@ -59,7 +61,7 @@ def studio(waiting):
         yield waiting
 
 
-def made(studio: TestClient, job: dict) -> dict:
+def made(studio: httpx.Client, job: dict) -> dict:
     """Waits until a request has ended."""
     deadline = time.monotonic() + 60
     while job["state"] in ("queued", "running") and time.monotonic() < deadline:
@@ -68,7 +70,7 @@ def made(studio: TestClient, job: dict) -> dict:
     return job
 
 
-def generate(studio: TestClient, **asked) -> dict:
+def generate(studio: httpx.Client, **asked) -> dict:
     answer = studio.post("/api/generate", json={"text": WALK, "seconds": 1} | asked)
     assert answer.status_code == 202, answer.text
     return answer.json()
@@ -292,6 +294,12 @@ def test_a_model_that_fails_ends_its_request_and_no_other(studio, monkeypatch):
     assert made(studio, generate(studio))["state"] == "done"
 
 
+def test_long_motions_are_forgotten_earlier_but_never_the_last(studio, monkeypatch):
+    monkeypatch.setattr(studio_jobs, "KEPT_FRAMES", 30)  # 1.5 s
+    jobs = [made(studio, generate(studio, seconds=seconds)) for seconds in (1, 2)]
+    assert [studio.get(f"/api/jobs/{job['id']}").status_code for job in jobs] == [404, 200]
+
+
 def test_old_motions_are_forgotten(models, judge):
     workshop = Workshop(judge, kept=1)
     with TestClient(create_app(models, workshop), base_url=ADDRESS) as studio:
@@ -468,6 +476,9 @@ def test_a_sentence_in_the_address_is_made_and_drawn_in_a_browser(models, worksh
     while not server.started:
         time.sleep(0.05)
     port = server.servers[0].sockets[0].getsockname()[1]
+    # The first motion waits for the oracles to be imported, and the browser's clock runs ahead meanwhile.
+    with httpx.Client(base_url=f"{ADDRESS}:{port}") as client:
+        assert made(client, generate(client))["state"] == "done"
     arguments = [
         "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
         "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -503,12 +514,12 @@ def test_a_library_that_is_missing_is_one_sentence_with_the_extra(monkeypatch):
         studio()
 
 
-@pytest.mark.parametrize(("host", "asks"), [("127.0.0.1", False), ("0.0.0.0", True)])
+@pytest.mark.parametrize(("host", "asks"), [("127.0.0.1", False), ("[::1]", False), ("0.0.0.0", True)])
 def test_beyond_this_machine_the_address_has_a_token(model, monkeypatch, capsys, host, asks):
     monkeypatch.setattr(uvicorn.Server, "run", lambda self, sockets: [one.close() for one in sockets])
     run_studio([model.file, model.file], host=host, port=0, browser=False)
     address = capsys.readouterr().out.strip()
-    assert re.fullmatch(r"http://(127\.0\.0\.1|localhost):\d+/(#token=[\w-]{32})?", address)
+    assert re.fullmatch(r"http://(127\.0\.0\.1|\[::1\]|localhost):\d+/(#token=[\w-]{32})?", address)
     assert ("#token=" in address) == asks
 
 

@@ -82,6 +82,6 @@ class Guard:
 
 
 def _without_port(host: str) -> str:
-    """Return the name of a Host header; "[::1]:80" is "[::1]"."""
+    """Return the name of a Host header; that of "[::1]:80" is "::1"."""
     name, colon, port = host.rpartition(":")
-    return name if colon and port.isdecimal() else host
+    return (name if colon and port.isdecimal() else host).strip("[]")

@@ -19,6 +19,8 @@ MOST_WAITING = 16
 """Requests that may wait; the next is sent away until one is done."""
 KEPT = 64
 """Finished requests whose motions are kept; older ones are forgotten."""
+KEPT_FRAMES = 150_000
+"""Frames of all motions that are kept, at most, but for the last request: 200 MB."""
 FIRST_GUESS = 4.0
 """Seconds that a request is thought to take before one was made."""
 
@@ -136,9 +138,12 @@ class Workshop:
         return len(self._waiting)
 
     def _forget(self) -> None:
+        frames = 0
         ended = [job for job in self._all.values() if job.state not in ("queued", "running")]
-        for job in ended[: max(0, len(ended) - self.kept)]:
-            del self._all[job.id]
+        for place, job in enumerate(reversed(ended)):
+            frames += sum(len(motion.take) for motion in job.made)
+            if place >= self.kept or (place > 0 and frames > KEPT_FRAMES):
+                del self._all[job.id]
 
     def _work(self) -> None:
         while batch := self._next():
@@ -159,6 +164,7 @@ class Workshop:
                     if job.state == "running":
                         job.made, job.progress, job.state = motions, 1.0, "done"
                 self._running = []
+                self._forget()
                 self._seconds = 0.5 * self._seconds + 0.5 * (time.monotonic() - began) / len(batch)
 
     def _fail(self, batch: list[Job], why: str) -> None:

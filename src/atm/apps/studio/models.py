@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +48,7 @@ class StudioModel:
         """The network."""
         return self.model.generator
 
-    @cached_property
+    @property
     def facts(self) -> dict[str, Any]:
         """Abilities and limits, as `/api/models` tells them."""
         generator, skeleton = self.generator, skeleton_of_width(len(self.generator.normaliser.mean))

@@ -38,7 +38,7 @@ from atm.base.errors import InputError, unknown
 from atm.base.packaged import packaged
 from atm.pages.page import viewer_script, viewer_style
 
-LOCAL = ("127.0.0.1", "localhost", "[::1]")
+LOCAL = ("127.0.0.1", "localhost", "::1")
 """Names of this machine; the studio asks for no token where it listens to it alone."""
 FORMATS = tuple(suffix.lstrip(".") for suffix in SUFFIXES)
 _KINDS = {
@@ -71,6 +71,7 @@ def run_studio(
     Raises:
         InputError: a file that is no generator, or a port that cannot be had.
     """
+    host = host.strip("[]")
     listening = _listen(host, port)
     local = host in LOCAL
     token = token or (None if local else secrets.token_urlsafe(24))
@@ -83,9 +84,8 @@ def run_studio(
     workshop = Workshop(Judge(load_space(packaged(CHOOSER))), most_waiting=queue)
     app = create_app(list(known.values()), workshop, token=token, hosts=LOCAL if local else None)
     port = listening.getsockname()[1]
-    address = f"http://{'localhost' if host in ('0.0.0.0', '::') else host}:{port}/" + (
-        f"#token={token}" if token else ""
-    )
+    name = "localhost" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
+    address = f"http://{name}:{port}/" + (f"#token={token}" if token else "")
     print(address, flush=True)
     if browser:
         threading.Timer(0.8, webbrowser.open, [address]).start()
@@ -169,7 +169,7 @@ def create_app(
             "body": LARGEST_BODY, "waiting": workshop.most_waiting,
         }  # fmt: skip
         return {
-            "models": [model.facts | {"name": model.name} for model in models],
+            "models": [model.facts for model in models],
             "formats": FORMATS,
             "limits": limits,
         }
@@ -277,7 +277,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listening.bind((host.strip("[]"), port))
+        listening.bind((host, port))
     except OSError as error:
         listening.close()
         raise InputError(
