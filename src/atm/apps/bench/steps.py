@@ -117,7 +117,10 @@ def _small_losses(data: Path, quick: bool, show: bool) -> Comparison:
     sides = {
         "baseline": _stepper(baseline, batches),
         "both losses": _stepper(aligned, batches),
-        "both losses, real motions that were not met before": _stepper(aligned, batches, renamed=True),
+        "both losses, real motions met for the first time": _stepper(
+            aligned, [replace(batch, first=[first + FAR for first in batch.first]) for batch in batches]
+        ),
+        "both losses, real motions not remembered": _stepper(aligned, [replace(b, first=None) for b in batches]),
     }
     rows = len(batches[0])
     return measure(f"the losses on mdm_small, batches of {rows}", sides, rounds=rounds_of(quick), show=show)
@@ -159,16 +162,11 @@ def _meet(ready: Prepared, alignment: Alignment, batches: list[Batch]) -> list[F
     return found
 
 
-def _stepper(
-    trainer: Trainer, batches: list[Batch], *, renamed: bool = False, config: AlignmentConfig | None = None
-) -> Callable[[int], None]:
+def _stepper(trainer: Trainer, batches: list[Batch], *, config: AlignmentConfig | None = None) -> Callable[[int], None]:
     def take(number: int) -> None:
-        batch = batches[number]
         if config is not None:
             trainer.alignment.config = config
-        if renamed:
-            batch = replace(batch, first=[first + FAR * (number + 1) for first in batch.first])
-        _step(trainer, batch, number)
+        _step(trainer, batches[number], number)
 
     return take
 
