@@ -1,4 +1,4 @@
-"""What a training step, the losses and a denoising step cost, beside the published form or the baseline."""
+"""Costs of a training step, the losses and a denoising step, beside the published form or the baseline."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -73,8 +73,8 @@ def bench_losses(data: Path, *, quick: bool, show: bool) -> list[Comparison]:
     sides = {"baseline": _stepper(Trainer(ready.config, ready.model), batches)}
     aligned = Trainer(ready.config, ready.model, alignment)
     for name, gamma in {"none": -1.0, "one in eight": alike.quantile(1 / 8).item(), "all": 1.0}.items():
-        config = changed(losses, {"intra.gamma": gamma})
-        sides[f"both losses, {name} under gamma"] = _stepper(aligned, batches, config=config)
+        asked = changed(losses, {"intra.gamma": gamma})
+        sides[f"both losses, {name} under gamma"] = _stepper(aligned, batches, losses=asked)
     what = f"the losses on MDM, {config.layers} layers of {config.width}, {_size(ready, config.max_frames)}"
     return [*found, measure(what, sides, rounds=rounds_of(quick), show=show)]
 
@@ -162,10 +162,10 @@ def _meet(ready: Prepared, alignment: Alignment, batches: list[Batch]) -> list[F
     return found
 
 
-def _stepper(trainer: Trainer, batches: list[Batch], *, config: AlignmentConfig | None = None) -> Callable[[int], None]:
+def _stepper(trainer: Trainer, batches: list[Batch], *, losses: AlignmentConfig | None = None) -> Callable[[int], None]:
     def take(number: int) -> None:
-        if config is not None:
-            trainer.alignment.config = config
+        if losses is not None:
+            trainer.alignment.config = losses
         _step(trainer, batches[number], number)
 
     return take
