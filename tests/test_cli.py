@@ -15,6 +15,7 @@ from atm.export import load_motion
 from atm.generators.mdm.config import MDMConfig
 from atm.generators.mdm.model import MDM
 from atm.models import save_generator
+from atm.motion import HUMANML3D, bone_stretch, joints_from_features
 from atm.motion.layers import Normaliser
 from atm.text import load_text_encoder
 from atm.training.presets import all_presets
@@ -148,6 +149,57 @@ def test_a_motion_file_becomes_another(atm, model):
     done = atm("export", "motion.npz", "motion.bvh", "--template", "--fix-feet")
     assert (done.code, done.out) == (0, "motion.bvh\n")
     assert Path("motion.bvh").read_text().startswith("HIERARCHY\nROOT Hips\n")
+
+
+def test_a_motion_is_on_a_body_that_holds_unless_it_shall_be_raw(atm, model):
+    """Bones as in no network's output; features in the file say what the joints say; raw ones are the network's."""
+    asked = ["generate", PROMPT, "--model", model, "--seconds", 2, "--quiet", "--out"]
+    atm(*asked, "held.npz")
+    atm(*asked, "raw.npz", "--raw")
+    held, raw = (load_motion(Path(f"{name}.npz")) for name in ("held", "raw"))
+    stretch = [bone_stretch(torch.from_numpy(motion.joints).double(), HUMANML3D) for motion in (held, raw)]
+    assert stretch[0] < 1e-3 < 1 < stretch[1]  # cm; the file has float32
+    assert [motion.provenance["raw"] for motion in (held, raw)] == [False, True]
+    for motion in (held, raw):
+        joints = joints_from_features(torch.from_numpy(motion.features), HUMANML3D)
+        np.testing.assert_allclose(joints.numpy(), motion.joints, atol=1e-3)
+
+
+def test_a_sentence_that_was_not_understood_gets_one_warning_and_a_motion(atm, model):
+    done = atm("generate", "asdf qwer", "--samples", 2, "--model", model, "--seconds", 1, "--out", "a", "--quiet")
+    assert done.code == 0
+    (line,) = done.err.splitlines()
+    assert line.startswith("warning: no action that the model was taught was read in 'asdf qwer', and it reads English")
+
+
+@pytest.mark.parametrize("raw", [(), ("--raw",)])
+def test_a_model_that_gives_no_numbers_is_said_to_give_none(refused, tmp_path, minilm, raw):
+    broken = tiny_mdm(minilm)
+    with torch.no_grad():
+        next(broken.parameters()).fill_(float("nan"))
+    save_generator(tmp_path / "nan.safetensors", broken)
+    said = refused("generate", PROMPT, "--model", "nan.safetensors", "--seconds", 1, *raw, "--quiet")
+    assert said.startswith("the generated motion: 20 of 20 frames hold NaN or infinity")
+
+
+def test_names_unit_rate_and_axis_of_a_bvh_file(atm, refused, model):
+    style = ["--names", "mixamo", "--unit", "cm", "--fps", 30, "--up", "z"]
+    done = atm("generate", PROMPT, "--model", model, "--seconds", 2, "--out", "a.bvh", *style, "--quiet")
+    assert done.code == 0, done.err
+    written = Path("a.bvh").read_text()
+    assert "ROOT mixamorigHips" in written and "Frame Time: 0.03333333" in written
+    atm("generate", PROMPT, "--model", model, "--seconds", 2, "--out", "a.npz", "--quiet")
+    done = atm("export", "a.npz", "b.bvh", *style)
+    assert (done.code, done.out) == (0, "b.bvh\n")
+    numbers = [
+        np.array(text.split("Frame Time")[1].split()[2:], float) for text in (written, Path("b.bvh").read_text())
+    ]
+    assert np.abs(numbers[0] - numbers[1]).max() < 0.01  # the npz between holds float32
+    said = refused("export", "a.npz", "b.mp4", "--fps", 30)
+    assert said == "fps can be chosen for .bvh or .glb, but the file is a .mp4: leave it out"
+    said = refused("generate", PROMPT, "--model", model, "--names", "mixamoo", "--out", "a.bvh")
+    assert said == "unknown names 'mixamoo': did you mean 'mixamo'?"
+    assert "leave --names" in refused("export", "a.npz", "b.bvh", "--template", "--names", "vrm")
 
 
 def test_a_prompt_over_the_encoders_length_is_cut_with_a_warning(atm, model):

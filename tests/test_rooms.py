@@ -1,4 +1,4 @@
-"""The order of the house: a room imports only itself and what stands before it in this table."""
+"""The order of the rooms: a room imports only itself and what stands before it in this table."""
 
 import ast
 from collections.abc import Container

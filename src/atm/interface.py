@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from atm.base.config import Config
 from atm.motion import Motion
+from atm.motion.program import Timeline
 
 
 class TextEmbedding(NamedTuple):
@@ -71,6 +72,8 @@ class Batch:
     """Embeddings of `text` by language models, by their names; one that is not here is asked when it is needed."""
     first: list[int] | None = None
     """First frame of each row's crop in its entry; with `ids` and lengths it names the crop. None: not known."""
+    timelines: list[Timeline | None] | None = None
+    """Actions of each row and their times in seconds from its first frame, where the data say so; None: they do not."""
     meaning: FineMeaning | None = None
     """Details of the captions, for the objectives that need them; None: they were not read. On the CPU."""
 

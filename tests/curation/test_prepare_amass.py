@@ -14,8 +14,8 @@ from atm.curation.prepare import prepare_amass
 from atm.curation.prepare.from_amass import cut_and_turn, read_index
 from atm.curation.prepare.smplh import BodyModel, load_body_model
 from atm.motion import HUMANML3D, features_from_joints, joints_from_features, mirror_joints
+from atm.motion.program import Action, Program
 from atm.scripted.motion.perform import perform
-from atm.scripted.program import Action, Program
 
 TO_AMASS = np.array([[-1.0, 0, 0], [0, 0, 1], [0, 1, 0]])
 """From y up, left on +x to AMASS' z up: minus x, z, y."""

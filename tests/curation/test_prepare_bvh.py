@@ -14,9 +14,9 @@ from atm.apps.export import save_motion
 from atm.base.errors import InputError
 from atm.curation.prepare import prepare_bvh
 from atm.motion import HUMANML3D, features_from_joints, joints_from_features
+from atm.motion.program import Action, Program
 from atm.scripted.motion.body import BONES
 from atm.scripted.motion.perform import perform
-from atm.scripted.program import Action, Program
 
 CAPTIONS = "file,caption\nmotion.bvh,a person walks and bows\n"
 

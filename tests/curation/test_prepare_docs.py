@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from atm import cli
+from atm.motion.program import Action, Program
 from atm.scripted.motion.perform import perform
-from atm.scripted.program import Action, Program
 
 PAGE = (Path(__file__).parents[2] / "docs" / "prepare.md").read_text()
 

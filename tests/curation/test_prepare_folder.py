@@ -17,8 +17,8 @@ from atm.curation.prepare.records import Entry
 from atm.curation.prepare.sides import swap_sides, swap_sides_of_line
 from atm.data.humanml3d import open_dataset, read_captions, read_split
 from atm.motion import HUMANML3D
+from atm.motion.program import Action, Program
 from atm.scripted.motion.perform import perform
-from atm.scripted.program import Action, Program
 
 
 @functools.cache

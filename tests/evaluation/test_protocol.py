@@ -27,8 +27,8 @@ from atm.evaluation.replication import Measured
 from atm.evaluation.report import REAL, column_of
 from atm.evaluation.weights import frozen
 from atm.motion import HUMANML3D, Motion, joints_from_features
+from atm.motion.program import Action, Program
 from atm.scripted.oracles import Check, Verdict
-from atm.scripted.program import Action, Program
 
 TINY = {"movement_width": 8, "motion_width": 8, "text_width": 8, "word_width": 6, "embedding": 5}
 VERBS = ("walk", "jump", "run", "sit", "wave", "kick", "turn", "stand")

@@ -5,7 +5,12 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from atm.apps.export import save_motion
+from atm.base.errors import InputError
+from atm.curation.prepare.bvh import read_bvh as read_recording
+from atm.curation.prepare.naming import find_roles
+from atm.export.names import NAMINGS, FileStyle, joint_name
 from atm.motion import HUMANML3D, KIT
+from atm.motion.bodies import constant_bones
 
 MILLIMETRE = 1e-3
 
@@ -86,7 +91,7 @@ def test_forward_kinematics_of_the_file_gives_the_joints_back(skeleton, seed, tm
     assert [name for name, of in channels.items() if len(of) == 6] == ["pelvis"]
 
 
-def test_hips_that_leave_their_rigid_shape_get_position_channels(tmp_path):
+def soft_hips() -> np.ndarray:
     """Lengths stay, the angle between the hips does not: no one rotation of the pelvis can hold both."""
     joints = wild_motion(HUMANML3D, 3)
     hip, pelvis = HUMANML3D.index("left_hip"), joints[:, 0]
@@ -94,9 +99,83 @@ def test_hips_that_leave_their_rigid_shape_get_position_channels(tmp_path):
     moved = swing.apply(joints[:, hip] - pelvis) + pelvis - joints[:, hip]
     for name in ("left_hip", "left_knee", "left_ankle", "left_foot"):
         joints[:, HUMANML3D.index(name)] += moved
-    places, _, channels = read_bvh(save_motion(tmp_path / "soft.bvh", joints))
-    assert worst(places, joints, HUMANML3D) < MILLIMETRE
-    assert {name for name, of in channels.items() if len(of) == 6} == {"pelvis", "left_hip", "right_hip", "spine1"}
+    return joints
+
+
+def test_only_the_root_has_position_channels_and_the_file_holds_the_joints_on_constant_bones(tmp_path):
+    """Readers differ in what they make of positions on inner joints, so there are none, whatever the motion does."""
+    places, _, channels = read_bvh(save_motion(tmp_path / "soft.bvh", soft_hips()))
+    assert {name: len(of) for name, of in channels.items() if of and len(of) != 3} == {"pelvis": 6}
+    assert worst(places, constant_bones(soft_hips().astype(np.float32), HUMANML3D), HUMANML3D) < MILLIMETRE
+
+
+def test_a_file_is_in_the_unit_and_on_the_axes_that_are_asked_for(tmp_path):
+    """z up: what was up (y) is z, what was front (z) is -y; a centimetre is a hundredth."""
+    joints = wild_motion(HUMANML3D, 1)
+    style = FileStyle(unit="cm", up="z")
+    places, _, _ = read_bvh(save_motion(tmp_path / "z.bvh", joints, style=style))
+    turned = 100 * np.stack([joints[..., 0], -joints[..., 2], joints[..., 1]], axis=-1)
+    assert worst(places, turned, HUMANML3D) < 100 * MILLIMETRE
+
+
+def test_the_rest_pose_of_a_file_with_z_up_stands_on_z(tmp_path):
+    path = save_motion(tmp_path / "t.bvh", np.stack([t_pose()] * 3), style=FileStyle(up="z"))
+    places, _, _ = read_bvh(path)
+    first = np.array(path.read_text().split("\n")[-2].split(), dtype=float)
+    np.testing.assert_allclose(first[3:], 0, atol=1e-4)
+    assert places["head"][0, 2] > places["pelvis"][0, 2] > places["left_foot"][0, 2]
+
+
+def test_another_rate_has_the_old_frames_where_they_meet_and_constant_bones_between(tmp_path):
+    """30 frames at 20 fps last 29 / 20 s: at 60 fps that is 87 steps, and every third frame is an old one."""
+    joints = wild_motion(HUMANML3D, 0)
+    places, frame_time, _ = read_bvh(save_motion(tmp_path / "60.bvh", joints, style=FileStyle(fps=60)))
+    assert frame_time == pytest.approx(1 / 60) and len(places["pelvis"]) == 88
+    assert worst({name: of[::3] for name, of in places.items()}, joints, HUMANML3D) < MILLIMETRE
+    thigh = np.linalg.norm(places["left_knee"] - places["left_hip"], axis=1)
+    np.testing.assert_allclose(thigh, 0.3, atol=1e-5)
+
+
+def test_between_two_frames_a_joint_is_turned_halfway(tmp_path):
+    """90 degrees in one step at 20 fps: 45 at 40 fps; and the root is in the middle of its way."""
+    turned = Rotation.from_euler("Y", 90, degrees=True).apply(t_pose()) + np.array([0.0, 0.0, 0.2])
+    path = save_motion(tmp_path / "turn.bvh", np.stack([t_pose(), turned]), style=FileStyle(fps=40))
+    middle = np.array(path.read_text().strip().split("\n")[-2].split(), dtype=float)
+    np.testing.assert_allclose(middle[:6], [0, 0.95, 0.1, 45, 0, 0], atol=1e-4)  # x y z, then channels Y, Z, X
+
+
+@pytest.mark.parametrize("naming", NAMINGS)
+def test_the_names_of_a_file_are_known_to_the_reader_of_recordings(naming, tmp_path):
+    """`atm data prepare bvh` knows what programs call their joints, from tables of its own."""
+    path = save_motion(tmp_path / "named.bvh", np.stack([t_pose()] * 5), style=FileStyle(names=naming))
+    bvh = read_recording(path)
+    roles = find_roles(bvh, {}, source=path.name)
+    for part in ("hip", "knee", "ankle", "foot", "shoulder", "elbow", "wrist"):
+        found = tuple(bvh.names[joint] for joint in getattr(roles, part))
+        assert found == tuple(joint_name(f"{side}_{part}", naming) for side in ("left", "right"))
+    assert bvh.names[roles.head] == joint_name("head", naming)
+    assert len({joint_name(name, naming) for name in HUMANML3D.joint_names}) == 22
+
+
+@pytest.mark.parametrize(
+    ("style", "said"),
+    [
+        ({"names": "mixamoo"}, "unknown names 'mixamoo': did you mean 'mixamo'"),
+        ({"unit": "inch"}, "unknown unit 'inch': known are: cm, m, mm"),
+        ({"up": "x"}, "unknown up 'x': known are: y, z"),
+        ({"fps": 0}, "fps must be over 0 and at most 1000, got 0"),
+    ],
+)
+def test_a_style_that_is_none_is_refused(style, said):
+    with pytest.raises(InputError, match=said):
+        FileStyle(**style)
+
+
+def test_a_style_that_a_format_has_not_is_refused_before_any_work(tmp_path):
+    with pytest.raises(InputError, match="unit can be chosen for .bvh, but the file is a .glb: leave it out"):
+        save_motion(tmp_path / "t.glb", np.stack([t_pose()] * 3), style=FileStyle(unit="cm"))
+    with pytest.raises(InputError, match="names can be chosen for .bvh or .glb, but the file is a .mp4"):
+        save_motion(tmp_path / "t.mp4", np.stack([t_pose()] * 3), style=FileStyle(names="smpl"))
 
 
 def test_bones_that_change_their_length_do_not_push_the_limb_away(tmp_path):

@@ -8,9 +8,10 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from atm.apps.export import save_motion
+from atm.export.names import FileStyle
 from atm.motion import HUMANML3D
+from atm.motion.program import Action, Program
 from atm.scripted.motion.perform import perform
-from atm.scripted.program import Action, Program
 
 COMPONENTS = {"SCALAR": 1, "VEC3": 3, "VEC4": 4, "MAT4": 16}
 NUMBERS = {5126: "<f4", 5123: "<u2", 5125: "<u4"}
@@ -88,6 +89,15 @@ def test_the_skeletons_motion_is_that_of_the_joints(gltf, joints):
     np.testing.assert_allclose(seconds, np.arange(len(joints)) / 20, atol=1e-6)
     places = gltf.poses()[:, : HUMANML3D.n_joints, :3, 3]
     assert np.abs(places - joints).max() < 1e-4  # scripted bones keep their length
+
+
+def test_names_and_rate_can_be_chosen(joints, tmp_path):
+    path = save_motion(tmp_path / "kick.glb", joints, style=FileStyle(names="vrm", fps=40))
+    gltf = Gltf(path.read_bytes())
+    assert [node["name"] for node in gltf.root["nodes"]][:3] == ["hips", "leftUpperLeg", "rightUpperLeg"]
+    seconds = gltf.array(gltf.root["animations"][0]["samplers"][0]["input"])[:, 0]
+    np.testing.assert_allclose(seconds, np.arange(2 * len(joints) - 1) / 40, atol=1e-6)
+    assert np.abs(gltf.poses()[::2, : HUMANML3D.n_joints, :3, 3] - joints).max() < 1e-4
 
 
 def skinned(gltf: Gltf, world: np.ndarray) -> dict[str, np.ndarray]:

@@ -31,6 +31,14 @@ def test_npy_of_joints_gives_back_the_joints(walk, tmp_path):
     np.testing.assert_array_equal(load_motion(save_motion(tmp_path / "walk.npy", walk)).joints, walk)
 
 
+def test_csv_has_a_row_for_each_frame_and_a_column_for_each_coordinate(walk, tmp_path):
+    lines = save_motion(tmp_path / "walk.csv", walk).read_text().splitlines()
+    assert lines[0].startswith("seconds,pelvis_x,pelvis_y,pelvis_z,left_hip_x,") and len(lines) == 1 + len(walk)
+    rows = np.array([line.split(",") for line in lines[1:]], dtype=float)
+    np.testing.assert_allclose(rows[:, 0], np.arange(len(walk)) / 20)
+    np.testing.assert_allclose(rows[:, 1:].reshape(walk.shape), walk, atol=1e-6)
+
+
 def test_npy_of_features_becomes_joints(tmp_path):
     """All features zero but the root height: every joint stands on the axis, the root at that height."""
     features = np.zeros((5, 263), dtype=np.float32)
@@ -53,7 +61,7 @@ def test_published_kit_joints_in_millimetres_become_metres(tmp_path):
 def test_every_suffix_writes_a_file_of_its_kind(walk, tmp_path, suffix):
     path = save_motion(tmp_path / f"walk{suffix}", walk[:6], text="a person walks")
     beginnings = {
-        ".npz": b"PK", ".npy": b"\x93NUMPY", ".bvh": b"HIERARCHY", ".glb": b"glTF",
+        ".npz": b"PK", ".npy": b"\x93NUMPY", ".csv": b"seconds,", ".bvh": b"HIERARCHY", ".glb": b"glTF",
         ".mp4": b"\x00\x00\x00", ".gif": b"GIF89a", ".png": b"\x89PNG", ".html": b"<!doctype html>",
     }  # fmt: skip
     assert path.read_bytes().startswith(beginnings[suffix])

@@ -1,4 +1,4 @@
-"""CausalFlow from outside: its step, its sampling with kept keys and values, prefixes, ends, and what it refuses."""
+"""CausalFlow from outside: its step, its sampling with kept keys and values, prefixes, plans, and what it refuses."""
 
 from dataclasses import replace
 
@@ -10,12 +10,14 @@ from atm.base.errors import InputError
 from atm.generators.causal_flow.config import CausalFlowConfig
 from atm.generators.causal_flow.flow import NEAREST, euler, velocity_error
 from atm.generators.causal_flow.model import CausalFlow
+from atm.generators.causal_flow.plan import plan_of
 from atm.generators.causal_flow.presets import causal_flow_humanml3d, causal_flow_kit, causal_flow_small
 from atm.generators.causal_flow.transformer import Memory
 from atm.interface import Batch, Generator
 from atm.models.check import check_generator
 from atm.motion import Motion
 from atm.motion.layers import Normaliser
+from atm.motion.program import Action, TimedAction
 from doubles import ABOUT_COMPLETION, FakeTextEncoder
 
 TINY = {
@@ -27,6 +29,10 @@ TINY = {
     "head_width": 16,
     "head_layers": 1,
     "latent_width": 10,
+    "planner_width": 16,
+    "planner_heads": 2,
+    "planner_front_layers": 1,
+    "planner_layers": 1,
     "max_frames": 40,
     "prefix_latents": 3,
     "text_encoder": "fake",
@@ -35,7 +41,7 @@ TEXT = ["a person walks forward", "somebody sits"]
 
 
 def make(width: int = 263, **changes) -> CausalFlow:
-    torch.manual_seed(0)
+    torch.manual_seed(1)
     config = causal_flow_small().model_copy(update=TINY | changes)
     return CausalFlow(config, FakeTextEncoder(8), Normaliser.identity(width)).eval()
 
@@ -63,9 +69,9 @@ def test_a_preset_is_a_config_that_fits_together(preset):
     assert CausalFlowConfig(**preset().model_dump()) == preset()
 
 
-def test_the_small_one_has_at_most_seven_million_weights():
+def test_the_small_one_has_at_most_nine_million_weights():
     model = CausalFlow(causal_flow_small(), FakeTextEncoder(384, "minilm"), Normaliser.identity(263))
-    assert sum(weight.numel() for weight in model.parameters()) <= 7_000_000
+    assert sum(weight.numel() for weight in model.parameters()) <= 9_000_000
 
 
 def test_the_gradient_of_a_steps_motion_reaches_text_transformer_and_head():
@@ -153,8 +159,9 @@ def test_a_step_ignores_what_stands_in_the_padding_even_nan():
 
 def test_a_row_has_the_noise_of_its_seed_whatever_stands_beside_it():
     model = make()
-    torch.testing.assert_close(model._noise([5, 9])[1], model._noise([9])[0], rtol=0, atol=0)
-    assert not torch.equal(model._noise([5])[0], model._noise([9])[0])
+    for both, alone, other in zip(model._drawn([5, 9]), model._drawn([9]), model._drawn([5]), strict=True):
+        torch.testing.assert_close(both[1], alone[0], rtol=0, atol=0)
+        assert not torch.equal(other[0], alone[0])
 
 
 def test_a_motion_that_goes_on_depends_on_the_end_of_the_one_before_and_on_no_more():
@@ -198,31 +205,72 @@ def test_rotations_of_a_motion_that_goes_on_are_those_of_both_as_one():
     torch.testing.assert_close(features_of_core(whole[..., :67], model.skeleton)[:, 17:], after.features[:, 1:])
 
 
-def test_a_motion_ends_when_it_is_likelier_over_than_not():
-    """A chance of 0.2 to end with each latent: 0.8 ** 3 = 0.51 are not over after three, 0.41 after four."""
+def planned(*, verb: str = "walk", begin: float = 0.0, end: float = 1.0, **fields):
+    return TimedAction(Action(verb, **fields), begin, (begin + 0.2, end - 0.2), end)
+
+
+def test_a_motion_without_a_length_is_as_long_as_its_plan():
     model = make()
-    torch.nn.init.zeros_(model.ends.weight)
-    torch.nn.init.constant_(model.ends.bias, torch.tensor(0.2).logit().item())
-    assert model.sample(TEXT, seeds=[0, 1]).lengths.tolist() == [16, 16]
+    timeline = (planned(end=0.5, count=1), planned(verb="clap", begin=0.5, end=1.3, count=1))
+    assert model.sample(TEXT[:1], seeds=[0], timelines=[timeline]).lengths.tolist() == [26]
 
 
-def test_a_motion_that_does_not_end_by_itself_ends_with_the_longest():
-    model = make(max_frames=38)
-    torch.nn.init.zeros_(model.ends.weight)
-    torch.nn.init.constant_(model.ends.bias, -30.0)
-    motion = model.sample(TEXT[:1], seeds=[0])
-    assert motion.lengths.tolist() == [38] and motion.features.shape[1] == 38
+def test_a_timeline_that_is_given_is_what_the_motion_is_made_from():
+    """Row 0 is the model's own in both; row 1 is not."""
+    model = make()
+    lengths = torch.tensor([24, 24])
+    own = model.sample(TEXT, lengths, seeds=[0, 1])
+    other = model.sample(TEXT, lengths, seeds=[0, 1], timelines=[None, (planned(end=1.2, count=3, side="left"),)])
+    torch.testing.assert_close(own.features[0], other.features[0], atol=1e-4, rtol=1e-4)
+    assert not torch.allclose(own.features[1], other.features[1], atol=1e-3)
 
 
-def test_rows_that_are_not_told_learn_where_they_end():
-    """Told always: no loss of ending. Told never: a chance of a half at each of 6 and 4 latents costs log 2 each."""
-    batch = make_batch((24, 16))
-    nothing = {"length_dropout": 0.0, "condition_dropout": 0.0}
-    assert "ending" not in make(**nothing).training_step(batch, seeded()).parts
-    model = make(length_dropout=0.999)
-    torch.nn.init.zeros_(model.ends.weight), torch.nn.init.zeros_(model.ends.bias)
-    ending = model.training_step(batch, seeded()).parts["ending"]
-    assert ending == pytest.approx(torch.log(torch.tensor(2.0)).item() * (6 + 4) / 2, rel=1e-5)
+def test_a_row_with_a_plan_is_trained_on_it():
+    """Another number of steps is another input; without timelines both batches are the same."""
+    model, batch = make(condition_dropout=0.0), make_batch()
+    timelines = [[(planned(end=1.2, count=count),), None] for count in (1, 7)]
+    first, second = (model.training_step(replace(batch, timelines=t), seeded()) for t in timelines)
+    assert not torch.allclose(first.loss[0], second.loss[0])
+    torch.testing.assert_close(first.loss[1], second.loss[1])
+
+
+def test_how_far_is_turned_is_known_in_sampling_as_in_training():
+    """The guide of each latent, from the latents that were written, is that of a training step on them."""
+    model = make(condition_dropout=0.0, noise_scale=3.0)
+    torch.nn.init.normal_(model.read_turn.weight)
+    timeline = (planned(verb="turn", end=1.0, direction="left", degrees=90.0), planned(begin=1.0, end=1.6, count=1))
+    seen = []
+    guide = model._guide
+    model._guide = lambda told, turned, *at: (seen.append((told, turned)), guide(told, turned, *at))[1]
+    kept = []
+    decoded = model._decoded
+    model._decoded = lambda z, *rest: (kept.append(z), decoded(z, *rest))[1]
+    model.sample(TEXT[:1], seeds=[0], timelines=[timeline])
+    stepwise = torch.cat([turned for _, turned in seen], dim=1)
+    at_once = seen[0][0].turns.since(model.latents.turned(kept[0]))
+    torch.testing.assert_close(stepwise, at_once)
+    assert at_once[0, 1:5].abs().min() > 0 and at_once[0, 5] == 0
+
+
+def test_the_gradient_of_a_steps_motion_does_not_reach_the_planner_and_that_of_its_loss_does():
+    model = make()
+    step = model.training_step(replace(make_batch(), timelines=[(planned(end=1.2, count=2),)] * 2), seeded())
+    step.motion.features.square().mean().backward(retain_graph=True)
+    assert model.planner.verb.weight.grad is None
+    step.loss.mean().backward()
+    assert model.planner.verb.weight.grad.abs().sum() > 0 and model.planner.rest.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize(
+    ("luck", "text", "plan"), [(0.0, True, True), (0.3, True, False), (0.6, False, False), (0.98, False, True)]
+)
+def test_rows_with_a_plan_lose_the_text_often_and_the_plan_sometimes(luck, text, plan):
+    """Of rows: 5 % nothing, 35 % the plan alone, 55 % both, 5 % the text alone."""
+    model = make(condition_dropout=0.1, text_dropout=0.4)
+    known = plan_of([(planned(count=2),), None], torch.tensor([20, 20]), 20.0)
+    hidden = model._hide(known, torch.tensor([luck, luck]))
+    assert (hidden.text[0].item(), hidden.plan[0].item()) == (text, plan)
+    assert hidden.text[1].item() == (luck < 0.1) and not hidden.plan[1]
 
 
 @pytest.mark.parametrize(
@@ -231,6 +279,7 @@ def test_rows_that_are_not_told_learn_where_they_end():
         ({"length_dropout": 0.0}, {}, "say how many frames"),
         ({"prefix_rate": 0.0}, {"prefix": 263}, "goes on from no motion"),
         ({}, {"prefix": 251}, "made for 263 features per frame, but the motion has 251"),
+        ({}, {"timelines": []}, "one timeline per text, 1, got 0"),
         ({}, {"lengths": 41}, "motions of 1 to 40 frames, but 41 to 41"),
     ],
 )
@@ -241,13 +290,14 @@ def test_what_it_cannot_do_is_said(changes, call, message):
         lengths = torch.tensor([8])
     prefix = Motion(torch.zeros(1, 8, call["prefix"]), torch.tensor([8])) if "prefix" in call else None
     with pytest.raises(InputError, match=message):
-        model.sample(TEXT[:1], lengths, seeds=[0], prefix=prefix)
+        model.sample(TEXT[:1], lengths, seeds=[0], prefix=prefix, timelines=call.get("timelines"))
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"width": 20, "heads": 4}, "multiple of twice the heads"),
+        ({"planner_width": 18}, "planner_width 18 must be a multiple of twice the planner_heads"),
         ({"prefix_latents": 0}, "needs prefix_latents > 0"),
     ],
 )

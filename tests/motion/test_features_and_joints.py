@@ -18,6 +18,7 @@ from atm.motion import (
     offsets_of,
     uniform_skeleton,
 )
+from atm.motion.features import with_joints
 from atm.motion.rotations import about_y, rotate
 
 
@@ -27,6 +28,28 @@ def test_joints_come_back_from_their_features():
     recovered = joints_from_features(features_from_joints(joints, HUMANML3D), HUMANML3D)
     back_in_place = canonical(recovered, HUMANML3D)
     torch.testing.assert_close(back_in_place, canonical(joints, HUMANML3D)[:-1], rtol=0, atol=2e-5)
+
+
+def test_features_with_their_own_joints_are_themselves():
+    """Nothing was moved, so every column stays; the last velocity, whose frame is lost, is the one before it."""
+    features = features_from_joints(walking(40, turn=1.0), HUMANML3D)
+    again = with_joints(features, joints_from_features(features, HUMANML3D), HUMANML3D)
+    torch.testing.assert_close(again[:-1], features[:-1], rtol=0, atol=1e-4)
+    torch.testing.assert_close(joints_from_features(again, HUMANML3D), joints_from_features(features, HUMANML3D))
+
+
+def test_features_with_moved_joints_decode_to_these_also_where_the_body_faces_backwards():
+    """A full turn: features computed anew from its joints would turn the wrong way when it faces -z."""
+    features = torch.zeros(60, HUMANML3D.feature_width)
+    features[:, HUMANML3D.columns["yaw_step"]] = torch.pi / 60
+    features = with_joints(features, joints_from_features(features, HUMANML3D) + walking(1).float(), HUMANML3D)
+    moved = joints_from_features(features, HUMANML3D)
+    moved[:, 1:] += torch.tensor([0.01, 0.02, -0.03])
+    moved[:, 0, 1] -= 0.05
+    again = with_joints(features, moved, HUMANML3D)
+    torch.testing.assert_close(joints_from_features(again, HUMANML3D), moved, rtol=0, atol=1e-6)
+    columns = HUMANML3D.columns["yaw_step"], HUMANML3D.columns["root_step"]
+    assert all(torch.equal(again[:, which], features[:, which]) for which in columns)
 
 
 def test_rotations_give_the_same_joints_as_positions():

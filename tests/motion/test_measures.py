@@ -6,7 +6,7 @@ import pytest
 import torch
 from walker import standing
 
-from atm.motion import HUMANML3D, acceleration, foot_skate, jerk, velocity
+from atm.motion import HUMANML3D, acceleration, bone_stretch, foot_skate, jerk, velocity
 
 
 def test_derivatives_of_a_cubic_are_its_derivatives():
@@ -52,3 +52,15 @@ def test_landing_and_leaving_frames_do_not_count():
     in_air = torch.tensor([0, 1, 8, 9, 10, 11])
     joints[in_air[:, None], feet, 1] += 0.3
     assert foot_skate(joints, HUMANML3D) == pytest.approx(0.0, abs=1e-5)
+
+
+def test_bone_stretch_is_the_largest_change_of_one_bone():
+    """A hand that goes 3 cm out along its forearm, and back by 1: 4 cm between the longest and the shortest."""
+    joints = sliding(0.01).double()
+    assert bone_stretch(joints, HUMANML3D) == pytest.approx(0.0, abs=1e-4)
+    wrist, elbow = HUMANML3D.index("left_wrist"), HUMANML3D.index("left_elbow")
+    along = joints[0, wrist] - joints[0, elbow]
+    along /= along.norm()
+    joints[3, wrist] += 0.03 * along
+    joints[5, wrist] -= 0.01 * along
+    assert bone_stretch(joints, HUMANML3D) == pytest.approx(4.0, abs=1e-4)

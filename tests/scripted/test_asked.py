@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from atm.apps.compare.prompts import packaged_prompts
+from atm.motion.program import Action, Program
 from atm.scripted.asked import asked_of
 from atm.scripted.captions.captions import describe
-from atm.scripted.program import Action, Program
 from atm.scripted.sampling import sample_program
 
 BACKWARD = Action("walk", 5, direction="backward", speed="fast")

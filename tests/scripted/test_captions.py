@@ -4,8 +4,8 @@ from typing import get_args
 import numpy as np
 import pytest
 
+from atm.motion.program import Action, Program, Verb
 from atm.scripted.captions.captions import describe, inflect
-from atm.scripted.program import Action, Program, Verb
 from atm.scripted.sampling import HELD_OUT, _action, held_out, sample_program
 
 WORDS = (

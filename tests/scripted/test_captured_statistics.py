@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from atm.motion.program import Action, Program
 from atm.scripted.motion import cycles, learn
 from atm.scripted.motion.body import COLUMN, SIDES, joints_from_channels
 from atm.scripted.motion.from_joints import channels_from_joints
 from atm.scripted.motion.perform import perform
-from atm.scripted.program import Action, Program
 
 WALK = Action("walk", 10, None, "forward", "straight")
 

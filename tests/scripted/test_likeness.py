@@ -4,9 +4,9 @@ import csv
 
 import numpy as np
 
+from atm.motion.program import Action, Program
 from atm.scripted import likeness
 from atm.scripted.motion.perform import perform
-from atm.scripted.program import Action, Program
 
 
 def test_scripted_walks_are_like_scripted_walks_and_unlike_walks_with_stiff_arms(tmp_path, monkeypatch, capsys):

@@ -7,10 +7,10 @@ import pytest
 from puppet import FPS, STANDING, Puppet
 
 from atm.base.errors import InputError
+from atm.motion.program import Action, Program
 from atm.scripted import oracles
 from atm.scripted.oracles.body import Span
 from atm.scripted.oracles.pace import speed_of
-from atm.scripted.program import Action, Program
 
 
 def walking(steps: int, *, length: float = 0.6, heading: float = 0.0, step_seconds: float = 0.5) -> Puppet:

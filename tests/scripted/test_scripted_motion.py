@@ -10,8 +10,8 @@ from scipy.signal import find_peaks
 from atm.base.errors import InputError
 from atm.motion import HUMANML3D
 from atm.motion.measures import foot_skate
+from atm.motion.program import Action, Program
 from atm.scripted.motion.perform import duration, perform
-from atm.scripted.program import Action, Program
 
 BONES = np.array(HUMANML3D.bone_lengths)
 PARENTS = np.array(HUMANML3D.parents)

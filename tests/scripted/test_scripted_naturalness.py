@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from atm.motion import HUMANML3D
+from atm.motion.program import Action, Program
 from atm.scripted.motion.perform import perform
-from atm.scripted.program import Action, Program
 
 J = {name: i for i, name in enumerate(HUMANML3D.joint_names)}
 FPS = HUMANML3D.fps

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from atm.base.errors import InputError
+from atm.motion.program import Program, timeline_from_json
 from atm.scripted import write
-from atm.scripted.program import Program
 from atm.scripted.sampling import held_out, read_combinations
 from atm.scripted.write import write_scripted
 
@@ -132,11 +132,28 @@ def test_two_processes_write_the_same_files_as_one(folder, tmp_path):
 
 def test_more_clips_begin_with_the_same_clips(folder, tmp_path):
     """So that a study with more data holds the data of the smaller one."""
-    program, features, captions = write.make_clip(3, 7)
+    timeline, features, captions = write.make_clip(3, 7)
     np.testing.assert_array_equal(features, np.load(folder / "new_joint_vecs" / "S000007.npy"))
     lines = (folder / "texts" / "S000007.txt").read_text().splitlines()
     assert [line.split("#")[0] for line in lines] == captions
-    assert json.loads((folder / "programs.json").read_text())["S000007"] == program.to_json()
+    assert json.loads((folder / "programs.json").read_text())["S000007"] == [timed.to_json() for timed in timeline]
+
+
+def test_times_in_the_programs_tile_each_clip_and_programs_are_read_without_them(folder):
+    for clip, done in json.loads((folder / "programs.json").read_text()).items():
+        timeline = timeline_from_json(done)
+        assert timeline[0].begin == 0.0
+        assert all(first.end == second.begin for first, second in pairwise(timeline))
+        frames = len(np.load(folder / "new_joint_vecs" / f"{clip}.npy"))
+        assert timeline[-1].end == pytest.approx(frames / 20, abs=0.08)
+        assert Program.from_json(done).actions == tuple(timed.action for timed in timeline)
+        for timed in timeline:
+            assert list(timed.marks) == sorted(timed.marks)
+            assert not timed.marks or timed.begin - 0.02 <= timed.marks[0] <= timed.marks[-1] <= timed.end + 0.02
+
+
+def test_actions_of_older_files_have_no_times():
+    assert timeline_from_json([{"verb": "clap", "count": 2}]) is None
 
 
 def test_a_finished_data_set_is_left_as_it_is(folder, monkeypatch):
@@ -170,19 +187,20 @@ def test_numbers_out_of_range_are_refused(tmp_path, clips, seed, message):
 
 def test_a_clip_that_comes_out_too_short_or_broken_is_drawn_again(monkeypatch):
     """The performer is replaced: first too long, then too short, then not a number, then a good one."""
-    real = write.perform
+    real = write.perform_timed
     tries = []
 
     def faulty(program, rng):
         tries.append(program)
-        joints = real(Program.from_json([{"verb": "stand", "seconds": 3.0}]), rng)
+        joints, timeline = real(Program.from_json([{"verb": "stand", "seconds": 3.0}]), rng)
         if len(tries) == 1:
             raise InputError("too long")
-        return joints[:40] if len(tries) == 2 else joints * np.nan if len(tries) == 3 else joints
+        joints = joints[:40] if len(tries) == 2 else joints * np.nan if len(tries) == 3 else joints
+        return joints, timeline
 
-    monkeypatch.setattr(write, "perform", faulty)
-    program, features, _ = write.make_clip(0, 0)
-    assert len(tries) == 4 and program == tries[3]
+    monkeypatch.setattr(write, "perform_timed", faulty)
+    timeline, features, _ = write.make_clip(0, 0)
+    assert len(tries) == 4 and timeline[0].action.verb == "stand"
     assert np.isfinite(features).all()
 
 

@@ -100,8 +100,8 @@ def evaluate_path(
 def oracles() -> Judge:
     """Return the judge of scripted motions: what was asked, against what the joints show."""
     # Not at the top: the oracles need scipy.signal, which takes longer to import than all the rest.
+    from atm.motion.program import Program
     from atm.scripted.oracles import judge, oracle_scores
-    from atm.scripted.program import Program
 
     def scores(verdicts: list) -> dict[str, float]:
         return {attribute: share["right"] for attribute, share in oracle_scores(verdicts).items()}

@@ -1,26 +1,33 @@
 """From sentences to motion files."""
 
 import re
+import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
 from atm.apps.best_of import CHOOSER, BestOf, best_of
-from atm.apps.export import save_motion
+from atm.apps.export import SUFFIXES, check_suffix, save_motion
 from atm.apps.options import SampleOptions
-from atm.apps.resources import open_generator
+from atm.apps.resources import Opened, open_generator
+from atm.apps.untaught import untaught
 from atm.base.errors import InputError, unknown
 from atm.base.storage import find_model
+from atm.export.names import FileStyle
+from atm.export.npz import MotionFile, check_joints
 from atm.interface import Batch, Generator
 from atm.models import load_generator
 from atm.models.check import CheckResult, check_generator
-from atm.motion import Motion, skeleton_of_width
+from atm.motion import HUMANML3D, Motion, Skeleton, skeleton_of_width
+from atm.motion.features import with_joints
 
 MIN_SECONDS = 0.5
+DEFAULT_SECONDS = 6.0
 BATCH = 32
 
 
@@ -31,6 +38,8 @@ def generate_files(
     options: SampleOptions,
     out: Path,
     suffix: str = "npz",
+    style: FileStyle | None = None,
+    raw: bool = False,
     show_progress: bool = True,
 ) -> list[Path]:
     """Write one file per sentence and sample.
@@ -41,6 +50,8 @@ def generate_files(
         options: of sampling.
         out: a file with a known suffix, or a folder.
         suffix: format of the files in a folder.
+        style: names, unit, rate and upward axis, see `save_motion`.
+        raw: write what the network gave; False: on constant bones, with planted feet held (`atm.motion.bodies`).
         show_progress: a bar per batch.
 
     Returns:
@@ -50,31 +61,107 @@ def generate_files(
         InputError: an empty sentence, an impossible length or number, an unknown suffix, a file that is no model.
     """
     check_text(text)
+    paths = _paths(text, options.samples, out, suffix)
+    check_suffix(paths[0], style)
+    opened = open_generator(model)
+    lengths = lengths_of(opened.generator, options.seconds, len(text))
+    for path, motion in zip(
+        paths, make_motions(opened, text, lengths, options, raw=raw, show_progress=show_progress), strict=True
+    ):
+        save_motion(
+            path, motion.joints, skeleton=motion.skeleton, features=motion.features, text=motion.text,
+            provenance=motion.provenance, style=style,
+        )  # fmt: skip
+        if show_progress and (verdict := motion.provenance.get("verdict")):
+            print(f"{motion.text}: {verdict}", file=sys.stderr)
+    return paths
+
+
+def make_motions(
+    opened: Opened,
+    text: list[str],
+    lengths: Int[Tensor, "N"] | None,
+    options: SampleOptions,
+    *,
+    raw: bool = False,
+    show_progress: bool = True,
+) -> list[MotionFile]:
+    """Return the motions of sentences, sample by sample of each, in batches; warn of what the model was not taught.
+
+    Args:
+        opened: the generator.
+        text: sentences.
+        lengths: frames of each; None: the model finds them.
+        options: of sampling; their `seconds` are not read.
+        raw: as the network gave them; False: on constant bones, with planted feet held (`atm.motion.bodies`).
+        show_progress: a bar per batch.
+
+    Raises:
+        InputError: an empty sentence, or lengths that the model cannot make.
+    """
+    check_text(text)
+    for sentence in dict.fromkeys(text):
+        if said := untaught(sentence, opened.file, opened.generator.text_encoder):
+            warnings.warn(said, stacklevel=2)
     samples, count, space = options.samples, options.candidates, options.space
-    paths = _paths(text, samples, out, suffix)
-    file, generator = open_generator(model)
-    lengths = torch.full((len(text) * samples,), _frames(generator, options.seconds))
     chosen = {} if count == 1 else {"best_of": count, "space": str(space or CHOOSER)}
     motions = sample_rows(
-        best_of(generator, count, space=space, model=file),
+        best_of(opened.generator, count, space=space, model=opened.file),
         [sentence for sentence in text for _ in range(samples)],
-        lengths,
+        None if lengths is None else lengths.repeat_interleave(samples),
         seeds=[row_seed(options.seed, k) for _ in text for k in range(samples)],
         guidance_scale=options.guidance_scale,
         show_progress=show_progress,
     )
-    for row, path in enumerate(paths):
-        frames = int(motions.lengths[row])
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_motion(
-            path,
-            motions[row : row + 1].joints[0, :frames].numpy(),
-            skeleton=motions.skeleton,
-            features=motions.features[row, :frames].numpy(),
-            text=text[row // samples],
-            provenance={"model": str(file.name), "seed": options.seed, "sample": row % samples} | chosen,
-        )
-    return paths
+    made = []
+    for row in range(len(motions)):
+        joints, features = (as_generated if raw else held)(motions[row : row + 1])
+        source = {"model": opened.file.name, "seed": options.seed, "sample": row % samples, "raw": raw} | chosen
+        sentence = text[row // samples]
+        if verdict := verdict_on(joints, motions.skeleton, sentence):
+            source["verdict"] = verdict
+        made.append(MotionFile(joints, motions.skeleton, features, sentence, source))
+    return made
+
+
+def verdict_on(joints: Float[np.ndarray, "T J 3"], skeleton: Skeleton, sentence: str) -> str:
+    """Return the oracles' verdict on a motion in words; empty where they do not know its skeleton, or nothing of what
+    the sentence asks."""
+    if skeleton is not HUMANML3D:
+        return ""
+    # The oracles bring signal processing with them, which takes longer to load than a motion to make.
+    from atm.scripted.asked import asked_of
+    from atm.scripted.examine import examine
+
+    examined = examine(joints, asked_of(sentence))
+    return "" if examined is None else str(examined)
+
+
+def as_generated(motion: Motion) -> tuple[Float[np.ndarray, "T J 3"], Float[np.ndarray, "T D"]]:
+    """Return joints in metres and features of a batch of one, without its padding.
+
+    Raises:
+        InputError: the network gave numbers that are not finite.
+    """
+    frames = int(motion.lengths[0])
+    joints = motion.joints[0, :frames].numpy()
+    check_joints(joints, motion.skeleton, "the generated motion")
+    return joints, motion.features[0, :frames].numpy()
+
+
+def held(motion: Motion) -> tuple[Float[np.ndarray, "T J 3"], Float[np.ndarray, "T D"] | None]:
+    """Return the same on constant bones, with planted feet held; features are those of the held joints, None where the
+    published features are undefined."""
+    from atm.motion.bodies import hold_body  # needs scipy, which other commands do not wait for
+
+    skeleton = motion.skeleton
+    joints, features = as_generated(motion)
+    joints = hold_body(joints, skeleton)
+    try:
+        moved = torch.from_numpy(joints / skeleton.metres_per_unit).float()
+        return joints, with_joints(torch.from_numpy(features), moved, skeleton).numpy()
+    except InputError:
+        return joints, None
 
 
 def sample_all(
@@ -91,7 +178,7 @@ def sample_all(
     Raises:
         InputError: the length is not one that the model can make.
     """
-    lengths = torch.full((len(text),), _frames(generator, seconds))
+    lengths = torch.full((len(text),), frames_of(generator, seconds))
     return sample_rows(
         generator, text, lengths, seeds=seeds, guidance_scale=guidance_scale, show_progress=show_progress
     )
@@ -100,23 +187,26 @@ def sample_all(
 def sample_rows(
     generator: Generator | BestOf,
     text: list[str],
-    lengths: Int[Tensor, "B"],
+    lengths: Int[Tensor, "B"] | None,
     *,
     seeds: list[int],
     guidance_scale: float | None = None,
     show_progress: bool = True,
 ) -> Motion:
-    """Sample one motion per sentence, each of its own length in frames, in batches; the result is on the CPU."""
-    longest = int(lengths.max())
-    features = []
+    """Sample one motion per sentence, each of its own length in frames (None: the model finds them), in batches; the
+    result is on the CPU."""
+    made = []
     for start in range(0, len(text), BATCH):
         rows = slice(start, start + BATCH)
+        told = None if lengths is None else lengths[rows]
         motion = generator.sample(
-            text[rows], lengths[rows], seeds=seeds[rows], guidance_scale=guidance_scale, progress=show_progress
+            text[rows], told, seeds=seeds[rows], guidance_scale=guidance_scale, progress=show_progress
         )
-        made = motion.features[:, :longest].cpu()
-        features.append(F.pad(made, (0, 0, 0, longest - made.shape[1])))
-    return Motion(torch.cat(features), lengths)
+        made.append(motion.to("cpu"))
+    lengths = torch.cat([motion.lengths for motion in made]) if lengths is None else lengths
+    longest = int(lengths.max())
+    features = [motion.features[:, :longest] for motion in made]
+    return Motion(torch.cat([F.pad(part, (0, 0, 0, longest - part.shape[1])) for part in features]), lengths)
 
 
 def check_model(model: Path) -> list[CheckResult]:
@@ -145,7 +235,23 @@ def row_seed(seed: int, sample: int) -> int:
     return int(np.random.SeedSequence([seed, sample]).generate_state(1)[0])
 
 
-def _frames(generator: Generator, seconds: float) -> int:
+def lengths_of(generator: Generator, seconds: float | None, motions: int) -> Int[Tensor, "N"] | None:
+    """Return frames of motions of a duration; None: the model finds them. A model that finds none makes 6 seconds.
+
+    Raises:
+        InputError: as `frames_of`.
+    """
+    if seconds is None and generator.capabilities.predicts_length:
+        return None
+    return torch.full((motions,), frames_of(generator, DEFAULT_SECONDS if seconds is None else seconds))
+
+
+def frames_of(generator: Generator, seconds: float) -> int:
+    """Return how many frames a motion of a duration has.
+
+    Raises:
+        InputError: the length is not one that the model can make.
+    """
     skeleton = skeleton_of_width(len(generator.normaliser.mean))
     longest = generator.config.max_frames / skeleton.fps
     if not MIN_SECONDS <= seconds <= longest:
@@ -154,8 +260,6 @@ def _frames(generator: Generator, seconds: float) -> int:
 
 
 def _paths(text: list[str], samples: int, out: Path, suffix: str) -> list[Path]:
-    from atm.apps.export import SUFFIXES
-
     if out.suffix:
         if out.suffix.lower() not in SUFFIXES:
             raise unknown("output suffix", out.suffix, SUFFIXES)

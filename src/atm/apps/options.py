@@ -19,8 +19,8 @@ class SampleOptions:
         InputError: a number that none can be.
     """
 
-    seconds: float = 6.0
-    """Length of every motion."""
+    seconds: float | None = None
+    """Length of every motion; None: as long as what the sentence asks takes, where the model finds that, else 6."""
     samples: int = 1
     """Motions per sentence; sample k of a sentence is the same whatever else is asked for."""
     seed: int = 0

@@ -60,7 +60,7 @@ def start(
         run.forget()
     fabric.launch()
     precision = resolved_precision(config.precision)
-    if config.precision == "auto" and precision == "32-true" and fabric.is_global_zero:
+    if show_progress and config.precision == "auto" and precision == "32-true" and fabric.is_global_zero:
         print("precision: float32, since this machine has no units for bfloat16", file=sys.stderr)
     config = config.model_copy(update={"precision": precision})
     return _run(config, run, fabric, minutes=minutes, from_model=from_model, resume=False, show_progress=show_progress)
@@ -192,7 +192,7 @@ def _run(
     # The first process of each machine goes before the others, which then find its caches.
     with fabric.rank_zero_first(local=True):
         bars = show_progress and fabric.is_global_zero
-        if fabric.is_global_zero and fabric.device.type == "cpu":
+        if bars and fabric.device.type == "cpu":
             print(f"threads: {torch.get_num_threads()}, as OMP_NUM_THREADS or the cores say", file=sys.stderr)
         ready = prepare(config, new=not resume and from_model is None, fabric=fabric, show_progress=bars)
     if from_model is not None:

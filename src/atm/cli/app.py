@@ -32,6 +32,10 @@ def _allow_bars(quiet: bool) -> bool:
 
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.", callback=_allow_bars)]
+Names = Annotated[str, typer.Option(help="Joint names of BVH and GLB: humanml3d mixamo smpl unreal vrm.")]
+Unit = Annotated[str, typer.Option(help="Unit of length of BVH: m cm mm.")]
+Rate = Annotated[float | None, typer.Option("--fps", help="Frames per second of BVH and GLB; default: the motion's.")]
+Up = Annotated[str, typer.Option(help="Upward axis of BVH: y z.")]
 
 
 def examples(*lines: str) -> str:

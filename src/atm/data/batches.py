@@ -15,6 +15,7 @@ from atm.data.humanml3d import Item, MotionDataset
 from atm.interface import Batch, TextEncoder
 from atm.meaning import MeaningReader, parse_meaning
 from atm.motion import Motion
+from atm.motion.program import timeline_from_json
 
 UNIT = 4
 """Lengths are multiples of this many frames, and a third of the draws is one unit shorter (as published)."""
@@ -160,6 +161,10 @@ def collate(
         words=[list(caption.words) for caption in captions],
         language=said,
         first=[first for first, _ in places],
+        timelines=[
+            None if item.program is None else timeline_from_json(item.program, first / dataset.skeleton.fps)
+            for item, (first, _) in zip(items, places, strict=True)
+        ],
     )
 
 

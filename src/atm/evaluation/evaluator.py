@@ -171,9 +171,13 @@ class MovementEncoder(nn.Module):
         super().__init__()
         # The dropout stands before the activation in the published network.
         self.main = nn.Sequential(
-            nn.Conv1d(features, width, 4, stride=2, padding=1), nn.Dropout(dropout), nn.LeakyReLU(0.2),
-            nn.Conv1d(width, width, 4, stride=2, padding=1), nn.Dropout(dropout), nn.LeakyReLU(0.2),
-        )  # fmt: skip
+            nn.Conv1d(features, width, 4, stride=2, padding=1),
+            nn.Dropout(dropout),
+            nn.LeakyReLU(0.2),
+            nn.Conv1d(width, width, 4, stride=2, padding=1),
+            nn.Dropout(dropout),
+            nn.LeakyReLU(0.2),
+        )
         self.out_net = nn.Linear(width, width)
         self.apply(_initialise)
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from atm.base.errors import InputError
 from atm.evaluation.metrics import Gaussian, frechet, gaussian
-from atm.motion import Motion, acceleration, foot_skate, jerk
+from atm.motion import Motion, acceleration, bone_stretch, foot_skate, jerk
 
 COMPONENTS = 32
 """Principal components of the small kinematic distance, at most."""
@@ -110,16 +110,16 @@ def movement_measures(motion: Motion) -> dict[str, Float[np.ndarray, "B"]]:
 
     `acceleration`: mean length of the joints' second difference, cm/frame²; `jerk`: of the third, m/s³;
     `foot_skate`: see `atm.motion.foot_skate`, cm/s, NaN where no foot is planted. Neither small nor large values are
-    good: those of real motions are.
+    good: those of real motions are. `bone_stretch`: see `atm.motion.bone_stretch`, cm; a body's is 0.
     """
     skeleton, joints = motion.skeleton, motion.joints
     per_frame = 100 / skeleton.fps**2
+    rows = [row[:length] for row, length in zip(joints, motion.lengths.tolist(), strict=True)]
     return {
         "acceleration": per_frame * _mean_length(acceleration(joints, skeleton.fps), motion.lengths - 2),
         "jerk": _mean_length(jerk(joints, skeleton.fps), motion.lengths - 3),
-        "foot_skate": np.array(
-            [foot_skate(row[:length], skeleton) for row, length in zip(joints, motion.lengths.tolist(), strict=True)]
-        ),
+        "foot_skate": np.array([foot_skate(row, skeleton) for row in rows]),
+        "bone_stretch": np.array([bone_stretch(row, skeleton) for row in rows]),
     }
 
 

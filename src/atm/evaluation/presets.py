@@ -81,22 +81,36 @@ def evaluator_normaliser(
 
 
 PUBLISHED = {
-    "steps": 220_000, "batch_size": 32, "gradient_clip": 0.5, "keep": "best", "validate_every": 1000,
-    "checkpoint_every": 5000, "log_every": 100, "gradient_log_every": 0,
-}  # fmt: skip
+    "steps": 220_000,
+    "batch_size": 32,
+    "gradient_clip": 0.5,
+    "keep": "best",
+    "validate_every": 1000,
+    "checkpoint_every": 5000,
+    "log_every": 100,
+    "gradient_log_every": 0,
+}
 """The published recipe of Guo et al."""
 PRESETS = {
     # Another architecture, other word vectors and another seed than the space's.
     "evaluator_scripted": Preset(
         evaluator_small,
         {
-            "seed": 1000, "steps": 3000, "batch_size": 64, "learning_rate": 5e-4, "warmup_steps": 100,
-            "gradient_clip": 0.5, "keep": "best", "validate_every": 250, "gradient_log_every": 0, "sort_over": 8,
+            "seed": 1000,
+            "steps": 3000,
+            "batch_size": 64,
+            "learning_rate": 5e-4,
+            "warmup_steps": 100,
+            "gradient_clip": 0.5,
+            "keep": "best",
+            "validate_every": 250,
+            "gradient_log_every": 0,
+            "sort_over": 8,
         },
-        "the small evaluator", "30 min on 1 core", small=True,
+        "the small evaluator",
+        "30 min on 1 core",
+        small=True,
     ),
-    "evaluator_humanml3d": Preset(
-        evaluator_humanml3d, PUBLISHED, "the field's evaluator, HumanML3D", "hours on a GPU"
-    ),
+    "evaluator_humanml3d": Preset(evaluator_humanml3d, PUBLISHED, "the field's evaluator, HumanML3D", "hours on a GPU"),
     "evaluator_kit": Preset(evaluator_kit, PUBLISHED, "the field's evaluator, KIT-ML", "hours on a GPU"),
-}  # fmt: skip
+}

@@ -44,6 +44,7 @@ METRICS = {
     "acceleration": Column("acceleration cm/frame²", 2, "→"),
     "jerk": Column("jerk m/s³", 1, "→"),
     "foot_skate": Column("foot skate cm/s", 2, "→"),
+    "bone_stretch": Column("bone stretch cm", 2, "↓"),
 }
 """The metrics by their keys in the file. Oracle scores are `oracle_` and the attribute."""
 ORACLE = "oracle_"

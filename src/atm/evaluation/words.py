@@ -23,9 +23,22 @@ MAX_WORDS = 20
 """Tokens of a caption that are read; with start and end a caption has up to 22."""
 
 CLASSES = (
-    "VERB", "NOUN", "DET", "ADP", "NUM", "AUX", "PRON", "ADJ", "ADV",
-    "Loc_VIP", "Body_VIP", "Obj_VIP", "Act_VIP", "Desc_VIP", "OTHER",
-)  # fmt: skip
+    "VERB",
+    "NOUN",
+    "DET",
+    "ADP",
+    "NUM",
+    "AUX",
+    "PRON",
+    "ADJ",
+    "ADV",
+    "Loc_VIP",
+    "Body_VIP",
+    "Obj_VIP",
+    "Act_VIP",
+    "Desc_VIP",
+    "OTHER",
+)
 
 _LISTS = {
     "Loc_VIP": "left right clockwise counterclockwise anticlockwise forward back backward up down straight curve",

@@ -152,8 +152,3 @@ def _groups() -> list[int]:
         goes_on = capsule.a == _HUMAN[k - 1].b and 0 not in capsule.a.values()
         groups.append(0 if capsule.across_a else groups[-1] if goes_on else k + 1)
     return groups
-
-
-def side_of(joint_name: str) -> str:
-    """Return `left`, `right` or `middle`."""
-    return next((side for side in ("left", "right") if joint_name.startswith(f"{side}_")), "middle")

@@ -1,7 +1,7 @@
 """A motion as a binary glTF 2.0 file (`.glb`): a skeleton with a skinned figure, for game engines, Blender, the web.
 
 Metres, y up, the figure of the rest pose stands in a T and looks along +z: glTF's own convention. The rotations are
-those of the BVH file (`atm.export.bvh`); the figure is the one of all our pictures (`atm.export.body`).
+those of the BVH file (`atm.motion.rig`); the figure is the one of all our pictures (`atm.export.body`).
 
 Format: Khronos Group, glTF 2.0 specification, sections 3 (content) and 4 (binary container).
 """
@@ -14,8 +14,9 @@ from jaxtyping import Float, Int
 from scipy.spatial.transform import Rotation
 
 from atm.export.body import SIDE_COLOURS, Body, body_of
-from atm.export.bvh import Rig, children_of, fit_rig
+from atm.export.names import FileStyle, joint_name
 from atm.motion import Skeleton
+from atm.motion.rig import Rig, children_of, fit_rig
 
 AROUND, RINGS = 12, 4
 """Corners around a capsule, and rings of each of its round ends."""
@@ -23,7 +24,14 @@ _NUMBERS = {gltf.FLOAT: "<f4", gltf.UNSIGNED_SHORT: "<u2", gltf.UNSIGNED_INT: "<
 _TYPES = {1: gltf.SCALAR, 3: gltf.VEC3, 4: gltf.VEC4, 16: gltf.MAT4}
 
 
-def save_glb(path: Path | str, joints: Float[np.ndarray, "T J 3"], skeleton: Skeleton, *, text: str = "") -> None:
+def save_glb(
+    path: Path | str,
+    joints: Float[np.ndarray, "T J 3"],
+    skeleton: Skeleton,
+    *,
+    text: str = "",
+    style: FileStyle | None = None,
+) -> None:
     """Write a motion whose forward kinematics gives the joint positions back, as far as bones keep their length.
 
     Args:
@@ -31,14 +39,16 @@ def save_glb(path: Path | str, joints: Float[np.ndarray, "T J 3"], skeleton: Ske
         joints: in metres, y up.
         skeleton: names the joints; its frame rate is the animation's.
         text: becomes the animation's name.
+        style: names of the joints and frame rate; the format itself says metres and y up.
     """
-    rig = fit_rig(np.asarray(joints, dtype=np.float64), skeleton)
+    style = style or FileStyle()
+    rig = fit_rig(np.asarray(joints, dtype=np.float64), skeleton).at(style.fps or skeleton.fps)
     rest = _rest_pose(rig, skeleton)
     file = gltf.GLTF2(asset=gltf.Asset(generator="atm"), scene=0, buffers=[gltf.Buffer()])
     file.set_binary_blob(b"")
-    file.nodes = _joints(rig, rest, skeleton)
+    file.nodes = _joints(rig, rest, [joint_name(name, style.names) for name in skeleton.joint_names])
     _figure(file, rest, skeleton)
-    file.animations = [_animation(file, rig, skeleton, text)]
+    file.animations = [_animation(file, rig, text)]
     Path(path).write_bytes(b"".join(file.save_to_bytes()))
 
 
@@ -82,21 +92,21 @@ def _rest_pose(rig: Rig, skeleton: Skeleton) -> Float[np.ndarray, "J 3"]:
     return rest - [0.0, rest[:, 1].min(), 0.0]
 
 
-def _joints(rig: Rig, rest: Float[np.ndarray, "J 3"], skeleton: Skeleton) -> list[gltf.Node]:
+def _joints(rig: Rig, rest: Float[np.ndarray, "J 3"], names: list[str]) -> list[gltf.Node]:
     """Return a node for each joint in the rest pose, numbered as in the skeleton."""
     return [
         gltf.Node(
-            name=skeleton.joint_names[joint],
+            name=names[joint],
             translation=(rig.offsets[joint] if joint else rest[0]).tolist(),
             children=below,
         )
-        for joint, below in children_of(skeleton.parents).items()
+        for joint, below in children_of(rig.parents).items()
     ]
 
 
-def _animation(file: gltf.GLTF2, rig: Rig, skeleton: Skeleton, text: str) -> gltf.Animation:
-    """Return rotations of all joints, and the places of those that move in their parent."""
-    seconds = _add(file, np.arange(len(rig.rotations)) / skeleton.fps, bounds=True)
+def _animation(file: gltf.GLTF2, rig: Rig, text: str) -> gltf.Animation:
+    """Return rotations of all joints, and the places of the root."""
+    seconds = _add(file, np.arange(len(rig.rotations)) / rig.fps, bounds=True)
     animation = gltf.Animation(name=text or "motion")
 
     def move(joint: int, what: str, values: np.ndarray) -> None:
@@ -104,10 +114,9 @@ def _animation(file: gltf.GLTF2, rig: Rig, skeleton: Skeleton, text: str) -> glt
         animation.channels.append(gltf.AnimationChannel(sampler=len(animation.samplers), target=target))
         animation.samplers.append(gltf.AnimationSampler(input=seconds, output=_add(file, values)))
 
-    for joint in range(skeleton.n_joints):
+    for joint in range(len(rig.parents)):
         move(joint, "rotation", _continuous(Rotation.from_matrix(rig.rotations[:, joint]).as_quat()))
-        if joint in rig.places:
-            move(joint, "translation", rig.places[joint])
+    move(0, "translation", rig.root)
     return animation
 
 

@@ -1,10 +1,10 @@
 """How one event follows the other."""
 
-from atm.meaning.reading import Reading
+from atm.meaning.reading import CaptionReader
 from atm.meaning.vocabulary import SEQUENCE, TOGETHER
 
 
-def pause(r: Reading, i: int, word: str) -> int | None:
+def pause(r: CaptionReader, i: int, word: str) -> int | None:
     """Return a comma or a full stop."""
     if word != ",":
         return None
@@ -16,7 +16,7 @@ def pause(r: Reading, i: int, word: str) -> int | None:
     return i + 1
 
 
-def connector(r: Reading, i: int, word: str) -> int | None:
+def connector(r: CaptionReader, i: int, word: str) -> int | None:
     """Return and, then, before, after, while."""
     if word in ("and", "or", "but"):
         r.resolve_light()
@@ -58,7 +58,7 @@ def connector(r: Reading, i: int, word: str) -> int | None:
     return i + (2 if word == "followed" and following == "by" else 1)
 
 
-def _end_of_phrase(r: Reading, i: int) -> None:
+def _end_of_phrase(r: CaptionReader, i: int) -> None:
     """Tell "then the left hand,", which repeats the event before it, from "then, with the left hand,", which waits."""
     phrase = r.words[max(i - 5, 0) : i]
     if not {"with", "using", "on"} & set(phrase):

@@ -1,6 +1,6 @@
 """Numbers, and the nouns that they are said of."""
 
-from atm.meaning.reading import Reading
+from atm.meaning.reading import CaptionReader
 from atm.meaning.structure import Count
 from atm.meaning.vocabulary import (
     ACTION_NOUNS,
@@ -17,7 +17,7 @@ _ENDLESS = {"walk", "run", "jog", "stroll", "sprint", "march"}
 """Nouns of actions that are not counted: "a run" is no one step."""
 
 
-def quantity(r: Reading, i: int, word: str) -> int | None:
+def quantity(r: CaptionReader, i: int, word: str) -> int | None:
     """Return how often, or a number that waits for its noun."""
     if word in ADVERBS_OF_NUMBER:
         low, high = ADVERBS_OF_NUMBER[word]
@@ -39,7 +39,7 @@ def quantity(r: Reading, i: int, word: str) -> int | None:
     return None
 
 
-def _value(r: Reading, i: int) -> tuple[int, int]:
+def _value(r: CaptionReader, i: int) -> tuple[int, int]:
     """Return the number whose words begin at i, and the place behind it."""
     value = 0
     while (word := r.words[i]) in NUMBERS or word == "hundred" or _joins(r, i, value):
@@ -54,12 +54,12 @@ def _value(r: Reading, i: int) -> tuple[int, int]:
     return value, i
 
 
-def _joins(r: Reading, i: int, value: int) -> bool:
+def _joins(r: CaptionReader, i: int, value: int) -> bool:
     """Return the "and" of "a hundred and eighty"."""
     return r.words[i] == "and" and value >= 100 and value % 100 == 0 and r.words[i + 1] in NUMBERS
 
 
-def _count(r: Reading, count: Count) -> None:
+def _count(r: CaptionReader, count: Count) -> None:
     """Set a number of times: for the event that is told, and for one that it undoes ("sits and stands up twice")."""
     target = r.drafts[-1] if r.drafts else None
     waiting = target is None or (r.link in ("then", "while") and target.clause != r.clause)
@@ -78,7 +78,7 @@ def _count(r: Reading, count: Count) -> None:
                 target.said.setdefault("speed", before.said["speed"])
 
 
-def counted_noun(r: Reading, i: int, word: str) -> int | None:
+def counted_noun(r: CaptionReader, i: int, word: str) -> int | None:
     """Return a noun that a number was said of, or that names an action itself."""
     number, noun = r.number, r.classes[i] in ("NOUN", "VERB", "ADJ")
     if word == "time" and number:
@@ -119,14 +119,14 @@ def counted_noun(r: Reading, i: int, word: str) -> int | None:
     return i + 1
 
 
-def _is_steps(r: Reading, i: int) -> bool:
+def _is_steps(r: CaptionReader, i: int) -> bool:
     """Return a step that is made, not one of a staircase, and no verb; a pace is one only where it is counted."""
     if r.words[i] == "pace" and (r.number is None or r.number.low < 2):
         return False
     return r.number is not None or r.light is not None
 
 
-def _steps(r: Reading, i: int) -> None:
+def _steps(r: CaptionReader, i: int) -> None:
     number = r.number and Count(r.number.low, r.number.high, "step")
     told = r.current
     if told and told.action in ("walk", "run", "move") and told.said.get("direction", set()) & {"up", "down"}:
@@ -142,7 +142,7 @@ def _steps(r: Reading, i: int) -> None:
     r.number = r.light = None
 
 
-def _circle(r: Reading, i: int) -> None:
+def _circle(r: CaptionReader, i: int) -> None:
     number, r.number = r.number, None
     if r.current and r.current.action == "turn":
         r.say("degrees", 360.0)
@@ -154,7 +154,7 @@ def _circle(r: Reading, i: int) -> None:
         r.say("count", Count(number.low, number.high, "circle"))
 
 
-def _names_an_action(r: Reading, i: int) -> bool:
+def _names_an_action(r: CaptionReader, i: int) -> bool:
     """Return whether the noun at i says that something is done: not "in turn", not "a walking pace"."""
     word = r.words[i]
     if r.classes[i] == "NOUN" and word in ("turn", "place", "wave") and r.words[i - 1] == "in":

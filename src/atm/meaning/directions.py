@@ -1,6 +1,6 @@
 """Sides, directions, speeds and body parts."""
 
-from atm.meaning.reading import TRAVEL, Reading
+from atm.meaning.reading import TRAVEL, CaptionReader
 from atm.meaning.structure import Count
 from atm.meaning.vocabulary import ACTION_NOUNS, CLOCKS, DIRECTIONS, FRACTIONS, PARTS, SPEEDS
 
@@ -8,7 +8,7 @@ _POSTURE = {"sit", "lie", "crouch", "kneel", "stand", "stand_up", "bend", "bow",
 """Actions whose "up" and "down" is part of the verb."""
 
 
-def left_or_right(r: Reading, i: int, word: str) -> int | None:
+def left_or_right(r: CaptionReader, i: int, word: str) -> int | None:
     """Return a side of the body, the way of a turn, or a direction."""
     if word not in ("left", "right"):
         return None
@@ -49,14 +49,14 @@ def left_or_right(r: Reading, i: int, word: str) -> int | None:
     return i + 1
 
 
-def _part_at(r: Reading, i: int) -> bool:
+def _part_at(r: CaptionReader, i: int) -> bool:
     """Return whether a body part stands at i, behind adjectives."""
     while r.classes[i] == "ADJ" and r.words[i] not in PARTS:
         i += 1
     return r.words[i] in PARTS
 
 
-def way(r: Reading, i: int, word: str) -> int | None:
+def way(r: CaptionReader, i: int, word: str) -> int | None:
     """Return where it goes."""
     if word in CLOCKS:
         waits = r.words[i + 1] in ("circle", "turn", "spin", "rotation")
@@ -92,7 +92,7 @@ def way(r: Reading, i: int, word: str) -> int | None:
     return i + 1
 
 
-def _back(r: Reading, i: int) -> int:
+def _back(r: CaptionReader, i: int) -> int:
     """Return backward, unless it is a body part, a way home, or only says "again"."""
     told, following = r.current, r.words[i + 1]
     if told is None and r.drafts and r.words[i - 1] == "then" and following in ("", ",", "again"):
@@ -110,7 +110,7 @@ def _back(r: Reading, i: int) -> int:
     return i + 1
 
 
-def manner(r: Reading, i: int, word: str) -> int | None:
+def manner(r: CaptionReader, i: int, word: str) -> int | None:
     """Return speeds, fractions of a turn, and both sides."""
     following = r.classes[i + 1]
     if word in SPEEDS:
@@ -139,7 +139,7 @@ def manner(r: Reading, i: int, word: str) -> int | None:
     return None
 
 
-def body(r: Reading, i: int, word: str) -> int | None:
+def body(r: CaptionReader, i: int, word: str) -> int | None:
     """Return what part of the body does it; "above the head" is a place."""
     part = PARTS.get(word)
     if part is None or (r.classes[i] == "VERB" and r.words[i - 1] not in ("alternate", "both", "two")):

@@ -3,7 +3,7 @@
 from atm.meaning.connectives import connector, pause
 from atm.meaning.counts import counted_noun, quantity
 from atm.meaning.directions import body, left_or_right, manner, way
-from atm.meaning.reading import Reading
+from atm.meaning.reading import CaptionReader
 from atm.meaning.structure import Meaning
 from atm.meaning.tokens import tokens_of
 from atm.meaning.verbs import verb
@@ -25,7 +25,7 @@ def parse_meaning(caption: str, tagger: Tagger = "lexicon") -> Meaning:
         caption: one or more sentences.
         tagger: of `atm.text.tag_words`.
     """
-    reading = Reading(tokens_of(caption, tagger))
+    reading = CaptionReader(tokens_of(caption, tagger))
     i = 0
     while i < reading.size:
         i = max(_read(reading, i), i + 1)
@@ -34,7 +34,7 @@ def parse_meaning(caption: str, tagger: Tagger = "lexicon") -> Meaning:
     return Meaning(tuple(reading.ordered()), frozenset(reading.rest))
 
 
-def _read(reading: Reading, i: int) -> int:
+def _read(reading: CaptionReader, i: int) -> int:
     """Read the word at i, with what belongs to it; the next place."""
     word = reading.words[i]
     for reader in _READERS:
@@ -48,7 +48,7 @@ def _read(reading: Reading, i: int) -> int:
     return i + 1
 
 
-def _simile(reading: Reading, i: int) -> set[str]:
+def _simile(reading: CaptionReader, i: int) -> set[str]:
     """Return what something is done like; "like a man" is a style, though "man" says nothing as a subject."""
     noun = next((reading.words[k] for k in range(i + 1, i + 4) if reading.classes[k : k + 1] == ["NOUN"]), "")
     return {f"like {noun}"}

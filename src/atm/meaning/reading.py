@@ -29,7 +29,7 @@ class Draft:
         return self.said.get("degrees", 180.0) == 180.0
 
 
-class Reading:
+class CaptionReader:
     """The state of one pass. Words that come before their verb or noun wait in `ahead` and `number`."""
 
     def __init__(self, tokens: list[tuple[str, str]]):

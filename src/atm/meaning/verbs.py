@@ -1,6 +1,6 @@
 """Verbs, alone and with the words that make them another verb."""
 
-from atm.meaning.reading import TRAVEL, Reading
+from atm.meaning.reading import TRAVEL, CaptionReader
 from atm.meaning.structure import Count
 from atm.meaning.vocabulary import ACTION_OF, LIGHT, PARTS, PHASES, STEPS
 
@@ -13,7 +13,7 @@ _MANNERS = {"position", "pose", "stance", "motion", "movement", "pace", "speed",
 """Nouns that make a verb before them a way of doing something else: "at a walking pace"."""
 
 
-def verb(r: Reading, i: int, word: str) -> int | None:
+def verb(r: CaptionReader, i: int, word: str) -> int | None:
     """Return a verb, with what belongs to it."""
     if r.classes[i] != "VERB":
         return None
@@ -56,7 +56,7 @@ def verb(r: Reading, i: int, word: str) -> int | None:
     return i + 1
 
 
-def _shape(r: Reading, path: str) -> None:
+def _shape(r: CaptionReader, path: str) -> None:
     """Apply a verb that gives the path of what is told ("runs forward while curving"), or of going anywhere."""
     r.resolve_light()
     r.number = None
@@ -67,7 +67,7 @@ def _shape(r: Reading, path: str) -> None:
     r.drafts[-1].said["path"] = path
 
 
-def _phrasal(r: Reading, i: int, word: str) -> int | None:
+def _phrasal(r: CaptionReader, i: int, word: str) -> int | None:
     """Return verbs whose meaning stands in the words behind them."""
     near, before = r.words[i + 1 : i + 4], r.words[i - 1] if i else ""
     behind = r.words[i + 1 : i + 5]

@@ -10,7 +10,7 @@ from atm.motion.features import (
     root_from_features,
 )
 from atm.motion.kinematics import facing, forward_kinematics, inverse_kinematics, offsets_of, uniform_skeleton
-from atm.motion.measures import acceleration, foot_skate, jerk, velocity
+from atm.motion.measures import acceleration, bone_stretch, foot_skate, jerk, velocity
 from atm.motion.motion import Motion, padded
 from atm.motion.skeletons import HUMANML3D, KIT, Skeleton, skeleton_of_width
 
@@ -20,6 +20,7 @@ __all__ = [
     "Motion",
     "Skeleton",
     "acceleration",
+    "bone_stretch",
     "canonical",
     "contacts",
     "facing",

@@ -103,6 +103,38 @@ def features_of_canonical(joints: Float[Tensor, "T J 3"], skeleton: Skeleton) ->
     )
 
 
+def with_joints(
+    features: Float[Tensor, "T D"], joints: Float[Tensor, "T J 3"], skeleton: Skeleton
+) -> Float[Tensor, "T D"]:
+    """Return the features of a motion whose joints were moved, its root up or down alone: they decode to these joints.
+
+    (Computed anew from joints, published features turn the wrong way in the frame in which a body faces backwards.)
+
+    Args:
+        features: of the motion before.
+        joints: after, in published units, in the place where the features have them.
+        skeleton: whose joints these are.
+
+    Raises:
+        InputError: a pose in which a rotation is undefined.
+    """
+    to_front, root = root_from_features(features, skeleton)
+    local = inverse_kinematics(joints, skeleton, root=to_front)
+    longer = torch.cat([joints, 2 * joints[-1:] - joints[-2:-1]])  # goes on as it ended, for the last velocity
+    over_ground = root[:, None] * root.new_tensor([1.0, 0.0, 1.0])
+    made = {
+        "root_height": joints[:, 0, 1:2],
+        "positions": rotations.rotate(to_front[:, None], joints[:, 1:] - over_ground),
+        "rotations": rotations.sixd_from_matrix(rotations.matrix_from_quaternion(local[:, 1:])),
+        "velocities": rotations.rotate(to_front[:, None], longer[1:] - longer[:-1]),
+        "contacts": contacts(longer, skeleton),
+    }
+    result = features.clone()
+    for name, values in made.items():
+        result[:, skeleton.columns[name]] = values.flatten(1)
+    return result
+
+
 def root_from_features(
     features: Float[Tensor, "*b T D"], skeleton: Skeleton
 ) -> tuple[Float[Tensor, "*b T 4"], Float[Tensor, "*b T 3"]]:

@@ -31,7 +31,11 @@ def facing(joints: Float[Tensor, "*b J 3"], skeleton: Skeleton) -> Float[Tensor,
 
 
 def inverse_kinematics(
-    joints: Float[Tensor, "T J 3"], skeleton: Skeleton, *, smooth: bool = False
+    joints: Float[Tensor, "T J 3"],
+    skeleton: Skeleton,
+    *,
+    smooth: bool = False,
+    root: Float[Tensor, "T 4"] | None = None,
 ) -> Float[Tensor, "T J 4"]:
     """Return joint positions as rotations.
 
@@ -42,6 +46,7 @@ def inverse_kinematics(
         joints: in any unit.
         skeleton: whose joints these are.
         smooth: smooth the facing direction over time, as the features want it.
+        root: row 0, where it is known; None: as above.
 
     Returns:
         Quaternions (w, x, y, z), float32.
@@ -49,7 +54,7 @@ def inverse_kinematics(
     Raises:
         InputError: a bone points exactly against its raw direction or has no length; the published tools give NaN.
     """
-    return _rotations_along_chains(joints, skeleton, smooth=smooth)[0]
+    return _rotations_along_chains(joints, skeleton, smooth=smooth, root=root)[0]
 
 
 def forward_kinematics(
@@ -99,15 +104,16 @@ def smooth_over_time(values: Float[Tensor, "T C"], sigma: float = _SMOOTHING_SIG
 
 
 def _rotations_along_chains(
-    joints: Float[Tensor, "T J 3"], skeleton: Skeleton, *, smooth: bool
+    joints: Float[Tensor, "T J 3"], skeleton: Skeleton, *, smooth: bool, root: Float[Tensor, "T 4"] | None = None
 ) -> tuple[Float[Tensor, "T J 4"], Float[Tensor, "T J 4"]]:
     """Return local and absolute rotations."""
     # Directions in the precision of the joints, rotations in float32: only so are ours the published ones where a
     # bone is close to the opposite of its raw direction.
     bones = F.normalize(joints[:, 1:] - joints[:, list(skeleton.parents[1:])], dim=-1, eps=0.0).float()
-    fronts = _published_facing(joints, skeleton, smooth).float()
-    root = rotations.between(fronts, fronts.new_tensor([0.0, 0.0, 1.0]))
-    root = torch.cat([root.new_tensor([[1.0, 0.0, 0.0, 0.0]]), root[1:]])
+    if root is None:
+        fronts = _published_facing(joints, skeleton, smooth).float()
+        root = rotations.between(fronts, fronts.new_tensor([0.0, 0.0, 1.0]))
+        root = torch.cat([root.new_tensor([[1.0, 0.0, 0.0, 0.0]]), root[1:]])
     turns = torch.cat([root[:, None], rotations.between(bones.new_tensor(skeleton.raw_directions[1:]), bones)], dim=1)
     _check_turns(turns, skeleton)
     local, absolute = turns.clone(), turns.clone()

@@ -55,3 +55,16 @@ def foot_skate(joints: Float[Tensor, "T J 3"], skeleton: Skeleton) -> float:
         speeds.append(torch.linalg.vector_norm(steps[planted.unfold(0, 4, 1).all(dim=-1)], dim=-1))
     speeds = torch.cat(speeds)
     return 100 * speeds.quantile(0.5).item() if len(speeds) else float("nan")
+
+
+def bone_stretch(joints: Float[Tensor, "T J 3"], skeleton: Skeleton) -> float:
+    """Return by how much bones change their length: the largest change of any bone within the motion, in cm.
+
+    0 for captured motion, whose bones are those of a body. Source: our definition.
+
+    Args:
+        joints: one motion, in metres.
+        skeleton: whose joints these are.
+    """
+    lengths = torch.linalg.vector_norm(joints[:, 1:] - joints[:, list(skeleton.parents[1:])], dim=-1)
+    return 100 * (lengths.amax(dim=0) - lengths.amin(dim=0)).max().item()

@@ -161,9 +161,17 @@ def _head(axes: "Axes", title: str) -> None:
     names = len(axes.get_legend_handles_labels()[1])
     for columns in range(names, 0, -1):
         legend = axes.legend(
-            loc="lower right", bbox_to_anchor=(1, 1), ncols=columns, frameon=False, labelcolor=INK, fontsize=11.5,
-            borderaxespad=0, handlelength=1.2, handletextpad=0.5, columnspacing=1.3,
-        )  # fmt: skip
+            loc="lower right",
+            bbox_to_anchor=(1, 1),
+            ncols=columns,
+            frameon=False,
+            labelcolor=INK,
+            fontsize=11.5,
+            borderaxespad=0,
+            handlelength=1.2,
+            handletextpad=0.5,
+            columnspacing=1.3,
+        )
         if legend.get_window_extent().width <= width:
             break
     if title:

@@ -43,9 +43,14 @@ def _write_mp4(path: Path, frames: Iterable[Image.Image], fps: float, size: tupl
     import imageio_ffmpeg
 
     writer = imageio_ffmpeg.write_frames(
-        str(path), size, fps=fps, codec="libx264", quality=None, macro_block_size=2,
+        str(path),
+        size,
+        fps=fps,
+        codec="libx264",
+        quality=None,
+        macro_block_size=2,
         output_params=["-crf", "20", "-preset", "veryfast", "-movflags", "+faststart"],
-    )  # fmt: skip
+    )
     writer.send(None)
     for frame in frames:
         writer.send(frame.tobytes())

@@ -5,14 +5,27 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from atm.meaning import Event, parse_meaning
+from atm.motion.program import Action, Program, Verb
 from atm.scripted.oracles.verdict import UNDOING
-from atm.scripted.program import Action, Program, Verb
 
 _VERBS: dict[str, Verb] = {
-    "walk": "walk", "run": "run", "jump": "jump", "hop": "hop", "turn": "turn", "sit": "sit_down",
-    "stand_up": "stand_up", "lie": "lie_down", "crouch": "crouch", "kick": "kick", "punch": "punch", "wave": "wave",
-    "raise": "raise_arms", "bow": "bow", "clap": "clap", "stand": "stand",
-}  # fmt: skip
+    "walk": "walk",
+    "run": "run",
+    "jump": "jump",
+    "hop": "hop",
+    "turn": "turn",
+    "sit": "sit_down",
+    "stand_up": "stand_up",
+    "lie": "lie_down",
+    "crouch": "crouch",
+    "kick": "kick",
+    "punch": "punch",
+    "wave": "wave",
+    "raise": "raise_arms",
+    "bow": "bow",
+    "clap": "clap",
+    "stand": "stand",
+}
 """Name that the oracles have for an action of a caption."""
 _TRAVELS = ("walk", "run")
 _LEAPS = ("jump", "hop")

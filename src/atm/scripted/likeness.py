@@ -20,8 +20,8 @@ import torch
 from atm.base.errors import InputError
 from atm.evaluation.kinematics import KinematicReference, kinematic_features
 from atm.motion import HUMANML3D, Motion, features_from_joints
+from atm.motion.program import Action, Program
 from atm.scripted.motion.perform import perform
-from atm.scripted.program import Action, Program
 
 CLIPS = 96
 """Scripted clips of a kind, each of another person."""

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, get_args
 import numpy as np
 
 from atm.base.errors import InputError, unknown
-from atm.scripted.program import Action, Program, Speed, Verb
+from atm.motion.program import Action, Program, Speed, Verb
 
 V = TypeVar("V")
 
@@ -42,11 +42,24 @@ _LYING: tuple[Verb, ...] = ("get_up",)
 _RISES: tuple[Verb, ...] = ("stand_up", "get_up")
 # Seconds at normal speed: of getting ready and settling, and of each repetition. Turns: of each degree.
 _DURATION: dict[Verb, tuple[float, float]] = {
-    "walk": (0.54, 0.53), "run": (0.32, 0.42), "jump": (0.9, 0.96), "hop": (1.5, 0.58), "turn": (0.8, 0.0096),
-    "sit_down": (-1.7, 3.8), "stand_up": (-2.1, 3.8), "lie_down": (0.0, 4.4), "get_up": (0.0, 4.1),
-    "crouch": (0.1, 2.2), "kick": (0.1, 1.28), "punch": (1.1, 0.72), "wave": (1.25, 0.64), "raise_arms": (0.0, 2.05),
-    "bow": (0.05, 2.5), "clap": (1.0, 0.48), "stand": (0.0, 0.0),
-}  # fmt: skip
+    "walk": (0.54, 0.53),
+    "run": (0.32, 0.42),
+    "jump": (0.9, 0.96),
+    "hop": (1.5, 0.58),
+    "turn": (0.8, 0.0096),
+    "sit_down": (-1.7, 3.8),
+    "stand_up": (-2.1, 3.8),
+    "lie_down": (0.0, 4.4),
+    "get_up": (0.0, 4.1),
+    "crouch": (0.1, 2.2),
+    "kick": (0.1, 1.28),
+    "punch": (1.1, 0.72),
+    "wave": (1.25, 0.64),
+    "raise_arms": (0.0, 2.05),
+    "bow": (0.05, 2.5),
+    "clap": (1.0, 0.48),
+    "stand": (0.0, 0.0),
+}
 _PACE: dict[Speed, float] = {"slow": 1.45, "normal": 1.0, "fast": 0.7}
 
 

@@ -17,13 +17,13 @@ from atm.data.humanml3d import MIN_FRAMES, TEST_SHARE, VAL_SHARE, Caption, write
 from atm.data.pool import in_order
 from atm.data.statistics import Moments
 from atm.motion import HUMANML3D, features_from_joints, joints_from_features
+from atm.motion.program import Program, Timeline
 from atm.scripted.captions.captions import describe
-from atm.scripted.motion.perform import perform
-from atm.scripted.program import Program
+from atm.scripted.motion.perform import perform_timed
 from atm.scripted.sampling import HELD_OUT, Combination, held_out, sample_program
 from atm.text import tag_words
 
-VERSION = 2
+VERSION = 3
 """Goes up whenever the same seed gives other motions, captions or splits."""
 CAPTIONS = 3
 MOST_CLIPS = 1_000_000
@@ -48,8 +48,8 @@ def write_scripted(
 
     `new_joint_vecs/`, `new_joints/`, `texts/` (three captions each), `Mean.npy`, `Std.npy`, `train.txt` (80 %),
     `val.txt` (5 %), `test.txt` (15 %), `train_val.txt`, `all.txt`; and beside these `programs.json` (id -> what is
-    done), `test_held_out.txt` (the clips of test.txt with a combination that training never shows), `test_seen.txt`
-    (its other clips) and `dataset.json` (what this folder is).
+    done, and when), `test_held_out.txt` (the clips of test.txt with a combination that training never shows),
+    `test_seen.txt` (its other clips) and `dataset.json` (what this folder is).
 
     The folder appears when it is complete. One that is there already is left as it is.
 
@@ -87,50 +87,52 @@ def write_scripted(
         for name in ("new_joint_vecs", "new_joints", "texts"):
             (folder / name).mkdir()
         chunks = [range(start, min(start + _CHUNK, clips)) for start in range(0, clips, _CHUNK)]
-        programs: dict[str, Program] = {}
+        timelines: dict[str, Timeline] = {}
         moments = Moments.none(HUMANML3D.feature_width)
         parts = in_order(partial(_write_chunk, folder, seed), chunks, jobs)
         with progress_bar(show=progress) as bar:
             task = bar.add_task("writing scripted motions", total=clips, note="")
             for part, chunk in zip(parts, chunks, strict=True):
-                programs |= part.programs
+                timelines |= part.timelines
                 moments += part.moments
                 bar.advance(task, len(chunk))
         moments.write(folder, HUMANML3D)
-        held = {clip for clip, program in programs.items() if held_out(program, hold_out)}
-        _write_splits(folder, programs, held, np.random.default_rng([seed, _OF_SPLITS]))
-        _write_json(folder / "programs.json", {clip: program.to_json() for clip, program in programs.items()})
+        held = {clip for clip, done in timelines.items() if held_out(_program(done), hold_out)}
+        _write_splits(folder, list(timelines), held, np.random.default_rng([seed, _OF_SPLITS]))
+        done = {clip: [timed.to_json() for timed in timeline] for clip, timeline in timelines.items()}
+        _write_json(folder / "programs.json", done)
         _write_json(folder / "dataset.json", about)
     return out
 
 
-def make_clip(seed: int, number: int) -> tuple[Program, np.ndarray, list[str]]:
-    """Return clip `number` of a data set: its program, its features (T, 263) and its captions."""
+def make_clip(seed: int, number: int) -> tuple[Timeline, np.ndarray, list[str]]:
+    """Return clip `number` of a data set: what it does when, its features (T, 263) and its captions."""
     rng = np.random.default_rng([seed, _OF_CLIP, number])
     least = MIN_FRAMES[HUMANML3D.feature_width]
     for _ in range(_DRAWS):
         program = sample_program(rng)
         try:
-            features = features_from_joints(perform(program, rng), HUMANML3D).numpy()
+            joints, timeline = perform_timed(program, rng)
+            features = features_from_joints(joints, HUMANML3D).numpy()
         # Longer than a clip may be (the draw only guesses durations), or a pose without a defined rotation.
         except InputError:
             continue
         if len(features) >= least and np.isfinite(features).all():
-            return program, features, describe(program, rng, CAPTIONS)
+            return timeline, features, describe(program, rng, CAPTIONS)
     raise ValueError(f"clip {number} of seed {seed}: none of {_DRAWS} programs fits a clip")
 
 
 @dataclass(frozen=True)
 class _Chunk:
-    programs: dict[str, Program]
+    timelines: dict[str, Timeline]
     moments: Moments
 
 
 def _write_chunk(folder: Path, seed: int, numbers: range) -> _Chunk:
-    programs: dict[str, Program] = {}
+    timelines: dict[str, Timeline] = {}
     moments = Moments.none(HUMANML3D.feature_width)
     for number in numbers:
-        program, features, captions = make_clip(seed, number)
+        timeline, features, captions = make_clip(seed, number)
         clip = f"S{number:06d}"
         np.save(folder / "new_joint_vecs" / f"{clip}.npy", features)
         joints = joints_from_features(torch.from_numpy(features), HUMANML3D).numpy()
@@ -138,27 +140,31 @@ def _write_chunk(folder: Path, seed: int, numbers: range) -> _Chunk:
         write_text(
             folder / "texts" / f"{clip}.txt", [Caption(caption, tuple(tag_words(caption))) for caption in captions]
         )
-        programs[clip] = program
+        timelines[clip] = timeline
         moments += Moments.of(features)
-    return _Chunk(programs, moments)
+    return _Chunk(timelines, moments)
 
 
-def _write_splits(folder: Path, programs: dict[str, Program], held: set[str], rng: np.random.Generator) -> None:
-    rest = [clip for clip in programs if clip not in held]
+def _program(timeline: Timeline) -> Program:
+    return Program(tuple(timed.action for timed in timeline))
+
+
+def _write_splits(folder: Path, clips: list[str], held: set[str], rng: np.random.Generator) -> None:
+    rest = [clip for clip in clips if clip not in held]
     rng.shuffle(rest)
-    val = round(VAL_SHARE * len(programs))
-    test = max(round(TEST_SHARE * len(programs)) - len(held), 1)
+    val = round(VAL_SHARE * len(clips))
+    test = max(round(TEST_SHARE * len(clips)) - len(held), 1)
     splits = {
         "test": held | set(rest[:test]),
         "val": set(rest[test : test + val]),
         "train": set(rest[test + val :]),
         "train_val": set(rest[test:]),
-        "all": set(programs),
+        "all": set(clips),
         "test_held_out": held,
         "test_seen": set(rest[:test]),
     }
     for name, members in splits.items():
-        lines = [f"{clip}\n" for clip in programs if clip in members]
+        lines = [f"{clip}\n" for clip in clips if clip in members]
         (folder / f"{name}.txt").write_text("".join(lines))
 
 

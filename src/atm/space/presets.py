@@ -40,21 +40,32 @@ def space_small() -> SpaceConfig:
 
 
 PUBLISHED = {
-    "batch_size": 32, "weight_decay": 0.01, "checkpoint_every": 5000, "validate_every": 5000, "log_every": 100,
+    "batch_size": 32,
+    "weight_decay": 0.01,
+    "checkpoint_every": 5000,
+    "validate_every": 5000,
+    "log_every": 100,
     "gradient_log_every": 0,
-}  # fmt: skip
+}
 """The published recipe of TMR: 500 epochs in batches of 32."""
 PRESETS = {
     "space_scripted": Preset(
         space_small,
         {
-            "steps": 4000, "batch_size": 64, "learning_rate": 3e-4, "warmup_steps": 100, "weight_decay": 0.01,
-            "ema": 0.999, "validate_every": 500, "gradient_log_every": 0, "sort_over": 8,
+            "steps": 4000,
+            "batch_size": 64,
+            "learning_rate": 3e-4,
+            "warmup_steps": 100,
+            "weight_decay": 0.01,
+            "ema": 0.999,
+            "validate_every": 500,
+            "gradient_log_every": 0,
+            "sort_over": 8,
         },
-        "the small space", "70 min on 1 core", small=True,
+        "the small space",
+        "70 min on 1 core",
+        small=True,
     ),
-    "space_humanml3d": Preset(
-        space_humanml3d, PUBLISHED | {"steps": 370_000}, "TMR for HumanML3D", "hours on a GPU"
-    ),
+    "space_humanml3d": Preset(space_humanml3d, PUBLISHED | {"steps": 370_000}, "TMR for HumanML3D", "hours on a GPU"),
     "space_kit": Preset(space_kit, PUBLISHED | {"steps": 76_000}, "TMR for KIT-ML", "hours on a GPU"),
-}  # fmt: skip
+}

@@ -41,7 +41,7 @@ class SequenceEncoder(nn.Module):
         outside = padding(torch.cat([mask.new_ones(tokens.shape[:2]), mask], dim=1))
         for layer in self.seqTransEncoder.layers[:-1]:
             hidden = layer(hidden, src_key_padding_mask=outside)
-        # Nobody reads more of the last layer than its first two rows: a fifth of the time of four layers.
+        # Of the last layer only the first two rows are read: a fifth of the time of four layers.
         states = _first_rows(self.seqTransEncoder.layers[-1], hidden, outside, count=tokens.shape[1])
         return Gaussian(states[:, 0], states[:, 1])
 

@@ -62,10 +62,15 @@ class _Layer(nn.Module):
 
 
 _KEYS = {
-    "query": "attention.self.query", "key": "attention.self.key", "value": "attention.self.value",
-    "attended": "attention.output.dense", "attended_norm": "attention.output.LayerNorm",
-    "wide": "intermediate.dense", "narrow": "output.dense", "norm": "output.LayerNorm",
-}  # fmt: skip
+    "query": "attention.self.query",
+    "key": "attention.self.key",
+    "value": "attention.self.value",
+    "attended": "attention.output.dense",
+    "attended_norm": "attention.output.LayerNorm",
+    "wide": "intermediate.dense",
+    "narrow": "output.dense",
+    "norm": "output.LayerNorm",
+}
 """Names of a layer's parts in the published files."""
 
 
@@ -105,9 +110,11 @@ def read_bert(file: Path, described: dict) -> Bert:
     config = BertConfig.of(described)
     model = Bert(config)
     names = {
-        "words": "embeddings.word_embeddings", "positions": "embeddings.position_embeddings",
-        "kinds": "embeddings.token_type_embeddings", "norm": "embeddings.LayerNorm",
-    }  # fmt: skip
+        "words": "embeddings.word_embeddings",
+        "positions": "embeddings.position_embeddings",
+        "kinds": "embeddings.token_type_embeddings",
+        "norm": "embeddings.LayerNorm",
+    }
     for layer in range(config.num_hidden_layers):
         names |= {f"layers.{layer}.{ours}": f"encoder.layer.{layer}.{theirs}" for ours, theirs in _KEYS.items()}
     wanted = {key: f"{names[key.rpartition('.')[0]]}.{key.rpartition('.')[2]}" for key in model.state_dict()}

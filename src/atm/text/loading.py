@@ -145,7 +145,7 @@ def _by_library(name: str, kind: LanguageModel, folder: Path) -> torch.nn.Module
         )
     finally:
         transformers.utils.logging.set_verbosity(verbosity)
-    # The library fills what the file lacks with random numbers; only a pooler, which nobody asks, may lack.
+    # The library fills what the file lacks with random numbers; only a pooler, which is never asked, may lack.
     missing = sorted(key for key in report["missing_keys"] if not key.startswith("pooler."))
     if missing:
         raise InputError(

@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from atm.apps.compare.verdicts import examine
+from atm.motion.program import Action, Program
 from atm.scripted.asked import Asked, asked_of
+from atm.scripted.examine import examine
 from atm.scripted.motion.perform import perform
 from atm.scripted.oracles import oracle_scores
-from atm.scripted.program import Action, Program
 
 SIT, STAND = Action("sit_down"), Action("stand_up")
 

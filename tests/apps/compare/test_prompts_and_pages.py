@@ -12,7 +12,6 @@ from atm.apps.compare.answers import Answer, answer_prompts
 from atm.apps.compare.command import compare_models
 from atm.apps.compare.prompts import Prompt, read_prompts
 from atm.apps.compare.sections import MOST_MOTIONS, answer_view, motion_section, score_rows
-from atm.apps.compare.verdicts import examine
 from atm.base.errors import InputError
 from atm.generators.mdm.config import MDMConfig
 from atm.generators.mdm.model import MDM
@@ -20,9 +19,10 @@ from atm.interface import Capabilities
 from atm.models import save_generator
 from atm.motion import HUMANML3D, Motion
 from atm.motion.layers import Normaliser
+from atm.motion.program import Action, Program
 from atm.scripted.asked import Asked
+from atm.scripted.examine import examine
 from atm.scripted.motion.perform import perform
-from atm.scripted.program import Action, Program
 from atm.text import load_text_encoder
 
 CLAP = Program((Action("clap", 3),))

@@ -14,8 +14,8 @@ from atm.base.errors import InputError
 from atm.data.humanml3d import open_dataset
 from atm.motion import HUMANML3D
 from atm.motion.layers import Normaliser
+from atm.motion.program import Action, Program
 from atm.scripted.motion.perform import perform
-from atm.scripted.program import Action, Program
 from atm.space import Space, SpaceConfig, save_space
 from atm.text import load_text_encoder
 from folders import make_folder

@@ -8,19 +8,19 @@ from fakes import plan, small_study
 from atm.apps.studies.agreement import comparisons, in_words
 from atm.apps.studies.jobs import Result
 from atm.apps.studies.registry import find_study
-from atm.apps.studies.results import Outcome
+from atm.apps.studies.results import StudyResults
 from atm.apps.studies.study import Row
 from atm.evaluation.report import REAL
 
 
-def outcome(values: dict[str, list[list[float]]], metric: str = "r_precision_1", study=None) -> Outcome:
+def outcome(values: dict[str, list[list[float]]], metric: str = "r_precision_1", study=None) -> StudyResults:
     """One metric: of each row a list of replications for each seed."""
     (seeds,) = {len(of_seeds) for of_seeds in values.values()}
     results = {
         seed: [Result(values={row: {metric: of_seeds[seed]}}) for row, of_seeds in values.items()]
         for seed in range(seeds)
     }
-    return Outcome(study or small_study(metrics=(metric,)), plan("data"), results, {})
+    return StudyResults(study or small_study(metrics=(metric,)), plan("data"), results, {})
 
 
 def test_the_order_holds_where_ours_lies_on_the_papers_side():
@@ -80,9 +80,9 @@ def test_rows_are_compared_on_the_seeds_that_both_have():
         seed: [Result(values={row: {"r_precision_1": values}}) for row, values in rows.items()]
         for seed, rows in of_seed.items()
     }
-    study = Outcome(small_study(), plan("data"), results, {})
+    study = StudyResults(small_study(), plan("data"), results, {})
     assert study.difference("inter", "none", "r_precision_1") == (pytest.approx(0.1), None)
-    alone = Outcome(small_study(), plan("data"), {0: results[0][:1], 1: results[0][1:]}, {})
+    alone = StudyResults(small_study(), plan("data"), {0: results[0][:1], 1: results[0][1:]}, {})
     assert alone.difference("inter", "none", "r_precision_1") is None and comparisons(alone) == []
 
 
@@ -126,5 +126,5 @@ def test_a_cost_is_a_median_with_quartiles():
 def test_real_motions_are_taken_once_a_seed():
     """Every row of a seed is evaluated on the same draws, so all have the same real row."""
     both = [Result(values={row: {"fid": [1.0]}, REAL: {"fid": [0.25]}}) for row in ("none", "both")]
-    study = Outcome(small_study(), plan("data"), {0: both}, {})
+    study = StudyResults(small_study(), plan("data"), {0: both}, {})
     assert study.figure(REAL, "fid").value == 0.25 and study.figure(REAL, "fid").count == 1

@@ -12,7 +12,7 @@ from atm.apps.studies.figure import draw
 from atm.apps.studies.jobs import Result
 from atm.apps.studies.page import report
 from atm.apps.studies.registry import find_study
-from atm.apps.studies.results import Outcome
+from atm.apps.studies.results import StudyResults
 from atm.apps.studies.run import Engine, run_study
 from atm.apps.studies.tables import QUICK_NOTE, comma_separated, markdown
 from atm.base.errors import InputError
@@ -76,7 +76,7 @@ def test_the_figure_is_there_for_print(folder):
 
 def test_a_quick_study_says_everywhere_that_it_means_nothing():
     values = {"none": {"r_precision_1": [0.4]}, "both": {"r_precision_1": [0.5]}}
-    quick = Outcome(small_study(), plan("data", quick=True), {0: [Result(values=values)]}, {})
+    quick = StudyResults(small_study(), plan("data", quick=True), {0: [Result(values=values)]}, {})
     assert QUICK_NOTE in markdown(quick)
     assert all(QUICK_NOTE in line for line in comma_separated(quick).splitlines()[1:])
     assert QUICK_NOTE in report(quick, "")
@@ -87,35 +87,35 @@ def test_a_quick_study_says_everywhere_that_it_means_nothing():
 def test_figures_of_the_paper_have_the_decimals_that_it_prints():
     """0.570, 0.383 and 0.320 stand below one another; milliseconds have one decimal."""
     values = {"none": {"fid": [0.4]}}
-    table = markdown(Outcome(small_study(), plan("data"), {0: [Result(values=values)]}, {}))
+    table = markdown(StudyResults(small_study(), plan("data"), {0: [Result(values=values)]}, {}))
     lines = [line for line in table.splitlines() if line.startswith(("| none |", "| inter |", "| both |"))]
     assert [line.split("|")[3].strip() for line in lines] == ["0.570", "0.383", "0.320"]
     timed = {"baseline": {"step_ms": [5.0]}}
-    table = markdown(Outcome(find_study("cost"), plan("data"), {0: [Result(values=timed)]}, {}))
+    table = markdown(StudyResults(find_study("cost"), plan("data"), {0: [Result(values=timed)]}, {}))
     assert "| 97.9 |" in table and "| 111.2 |" in table
 
 
 def test_the_page_says_what_each_row_is_made_of_and_praises_no_cost():
     study = find_study("generators")
-    page = report(Outcome(study, plan("data"), {}, {}), "")
+    page = report(StudyResults(study, plan("data"), {}, {}), "")
     assert ">mdm_small_atm<" in page and ">mdm_small alignment=none<" in page
     assert ">bamm of momask_rvq, bamm_transformer, momask_residual<" in page
     timed = {row.name: {"step_ms": [5.0, 6.0], "hours": [1.0, 2.0]} for row in find_study("cost").rows}
-    page = report(Outcome(find_study("cost"), plan("data"), {0: [Result(values=timed)]}, {}), "")
+    page = report(StudyResults(find_study("cost"), plan("data"), {0: [Result(values=timed)]}, {}), "")
     assert 'class="best"' not in page and "coloured" not in page and "evaluated" not in page
 
 
 def test_values_of_one_quantity_become_a_line_in_their_order():
     study = find_study("clip")
     values = {row.name: {"r_precision_1": [0.1 * place]} for place, row in enumerate(study.rows)}
-    figure = draw(Outcome(study, plan("data"), {0: [Result(values=values)]}, {}))
+    figure = draw(StudyResults(study, plan("data"), {0: [Result(values=values)]}, {}))
     axes = figure.axes[0]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["1", "1.5", "2", "2.5", "3"]
     assert list(axes.lines[0].get_ydata()) == pytest.approx([0.0, 0.1, 0.2, 0.3, 0.4])
 
 
 def test_a_study_without_a_figure_yet_has_a_page_that_says_what_is_missing():
-    empty = Outcome(small_study(), plan("data"), {}, {}, ("none-0", "both-0"))
+    empty = StudyResults(small_study(), plan("data"), {}, {}, ("none-0", "both-0"))
     assert "Not run yet: none-0, both-0" in report(empty, "")
     assert draw(empty) is None
 

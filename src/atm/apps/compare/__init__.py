@@ -2,6 +2,6 @@
 
 from atm.apps.compare.answers import Answer, answer_prompts
 from atm.apps.compare.prompts import Prompt, packaged_prompts, read_prompts
-from atm.apps.compare.verdicts import Finding, examine
+from atm.scripted.examine import Finding, examine
 
 __all__ = ["Answer", "Finding", "Prompt", "answer_prompts", "examine", "packaged_prompts", "read_prompts"]

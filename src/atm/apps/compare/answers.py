@@ -7,10 +7,10 @@ import numpy as np
 from jaxtyping import Float
 
 from atm.apps.compare.prompts import Prompt
-from atm.apps.compare.verdicts import Examined, examine
 from atm.apps.generate import row_seed, sample_all
 from atm.interface import Generator
 from atm.motion import HUMANML3D, Skeleton
+from atm.scripted.examine import Examined, examine
 from atm.scripted.oracles.body import FPS
 
 

@@ -6,8 +6,8 @@ from importlib.resources import files
 from pathlib import Path
 
 from atm.base.errors import InputError, unknown
+from atm.motion.program import Program
 from atm.scripted.asked import Asked, asked_of
-from atm.scripted.program import Program
 
 SECONDS = 6.0
 """Length of a motion whose prompt names none."""

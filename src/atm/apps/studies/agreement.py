@@ -7,7 +7,7 @@ data, model and evaluator are others.
 
 from typing import Literal, NamedTuple
 
-from atm.apps.studies.results import Outcome, column_of
+from atm.apps.studies.results import StudyResults, column_of
 from atm.apps.studies.study import Row, Said
 
 HOW = (
@@ -37,7 +37,7 @@ class Comparison(NamedTuple):
         return self.ours == self.paper
 
 
-def comparisons(outcome: Outcome) -> list[Comparison]:
+def comparisons(outcome: StudyResults) -> list[Comparison]:
     """Return every row and metric that the paper says something of, where we have figures of both rows."""
     found = []
     for metric in outcome.study.metrics:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from atm.apps.studies.results import Outcome, column_of
+from atm.apps.studies.results import StudyResults, column_of
 from atm.apps.studies.tables import Printed, judged_metrics, with_printed
 from atm.evaluation.report import REAL
 from atm.pages.charts import INK, SERIES_COLOURS
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 OURS, PAPER = SERIES_COLOURS[1:3]
 
 
-def draw(outcome: Outcome) -> "Figure | None":
+def draw(outcome: StudyResults) -> "Figure | None":
     """Return a panel for each metric, the paper's beside ours, with 95 % intervals; a line where the rows are values of
     one quantity.
 
@@ -47,7 +47,7 @@ def draw(outcome: Outcome) -> "Figure | None":
     return figure
 
 
-def _panel(axes: "Axes", outcome: Outcome, panel: str | Printed, *, upright: bool) -> None:
+def _panel(axes: "Axes", outcome: StudyResults, panel: str | Printed, *, upright: bool) -> None:
     from matplotlib.ticker import MaxNLocator
 
     metric = panel if isinstance(panel, str) else panel.metric

@@ -2,7 +2,7 @@
 
 from atm.apps.studies.agreement import HOW, comparisons, in_words
 from atm.apps.studies.figure import draw
-from atm.apps.studies.results import Outcome, column_of
+from atm.apps.studies.results import StudyResults, column_of
 from atm.apps.studies.study import Row as StudyRow
 from atm.apps.studies.tables import (
     IN_PAIRS,
@@ -22,7 +22,7 @@ from atm.pages.charts import figure_svg
 from atm.pages.page import Column, Interval, Row, contents, figure, note, page, paragraph, section, table
 
 
-def report(outcome: Outcome, command: str) -> str:
+def report(outcome: StudyResults, command: str) -> str:
     """Return the page.
 
     Args:
@@ -55,7 +55,7 @@ def report(outcome: Outcome, command: str) -> str:
     )
 
 
-def _agreement(outcome: Outcome) -> list[str]:
+def _agreement(outcome: StudyResults) -> list[str]:
     found = comparisons(outcome)
     if not found:
         return []
@@ -64,7 +64,7 @@ def _agreement(outcome: Outcome) -> list[str]:
     return [*(note(line, "" if outcome.plan.quick else kind) for line in in_words(found)), paragraph(HOW)]
 
 
-def _figure(outcome: Outcome) -> list[str]:
+def _figure(outcome: StudyResults) -> list[str]:
     drawn = draw(outcome)
     if drawn is None:
         return []
@@ -76,7 +76,7 @@ def _figure(outcome: Outcome) -> list[str]:
     return [figure(figure_svg(drawn, page=True, label=outcome.study.title), caption)]
 
 
-def _main_table(outcome: Outcome) -> str:
+def _main_table(outcome: StudyResults) -> str:
     shown = with_printed(outcome, main_metrics(outcome))
     columns = [
         Column(column_of(one).title, column_of(one).better) if isinstance(one, str) else Column("paper", one.data)
@@ -97,7 +97,7 @@ def _main_table(outcome: Outcome) -> str:
     return table("", columns, lines, caption=f"{caption}.")
 
 
-def _differences(outcome: Outcome) -> list[str]:
+def _differences(outcome: StudyResults) -> list[str]:
     found, metrics = differences(outcome), main_metrics(outcome)
     if not found:
         return []
@@ -106,7 +106,7 @@ def _differences(outcome: Outcome) -> list[str]:
     return [table("", columns, lines, caption=IN_PAIRS)]
 
 
-def _every_measure(outcome: Outcome) -> list[str]:
+def _every_measure(outcome: StudyResults) -> list[str]:
     others = [metric for metric in all_metrics(outcome) if metric not in main_metrics(outcome)]
     if not others:
         return []
@@ -117,7 +117,7 @@ def _every_measure(outcome: Outcome) -> list[str]:
     return [table("", names(outcome), lines)]
 
 
-def _runs(outcome: Outcome, command: str) -> list[str]:
+def _runs(outcome: StudyResults, command: str) -> list[str]:
     plan, facts = outcome.plan, [result.facts for results in outcome.results.values() for result in results]
     machines = sorted({str(one["machine"]) for one in facts if "machine" in one})
     commits = sorted({str(one["commit"])[:12] for one in facts if one.get("commit")})
@@ -141,7 +141,7 @@ def _runs(outcome: Outcome, command: str) -> list[str]:
     return parts
 
 
-def _made_of(outcome: Outcome, row: StudyRow) -> str:
+def _made_of(outcome: StudyResults, row: StudyRow) -> str:
     """Return base and settings of a row, or the rows that it is put together from."""
     if row.assembles is not None:
         return f"{row.assembles} of {', '.join(row.of)}"
@@ -150,14 +150,14 @@ def _made_of(outcome: Outcome, row: StudyRow) -> str:
     return " ".join([named, *outcome.study.settings, *row.settings])
 
 
-def _cell(outcome: Outcome, row: str, metric: str) -> Interval | str | None:
+def _cell(outcome: StudyResults, row: str, metric: str) -> Interval | str | None:
     found = outcome.figure(row, metric)
     if found is None or found.half is None:
         return None if found is None else figure_text(outcome, row, metric)
     return Interval(found.value, found.half, column_of(metric).digits)
 
 
-def _is_best(outcome: Outcome, row: str, metric: str) -> bool:
+def _is_best(outcome: StudyResults, row: str, metric: str) -> bool:
     sign = {"↑": 1, "↓": -1, "→": 0}[column_of(metric).better]
     # What costs least is the baseline, which is no merit of it.
     if outcome.plan.quick or outcome.study.kind == "cost" or sign == 0:

@@ -16,8 +16,8 @@ from atm.evaluation.report import column_of as evaluation_column
 COST_COLUMNS = {"step_ms": Column("ms a step", 1, "↓"), "hours": Column("hours in all", 2, "↓")}
 
 
-class Figure(NamedTuple):
-    """A figure of a row."""
+class Estimate(NamedTuple):
+    """Figure of a row, with its spread."""
 
     value: float
     """Mean over seeds, or over replications where there is one seed; of a cost study the median over rounds."""
@@ -29,7 +29,7 @@ class Figure(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Outcome:
+class StudyResults:
     """Finished jobs of a study."""
 
     study: Study
@@ -67,7 +67,7 @@ class Outcome:
         ]
         return list(dict.fromkeys(metric for values in of_rows for metric in values))
 
-    def figure(self, row: str, metric: str) -> Figure | None:
+    def figure(self, row: str, metric: str) -> Estimate | None:
         """Return the figure of a row, or of real motions; None if there is none yet."""
         by_seed = self.values(row, metric)
         if not by_seed:
@@ -75,12 +75,12 @@ class Outcome:
         if self.study.kind == "cost":
             rounds = np.concatenate(list(by_seed.values()))
             low, middle, high = np.quantile(rounds, [0.25, 0.5, 0.75])
-            return Figure(float(middle), float(high - low) / 2, len(rounds))
+            return Estimate(float(middle), float(high - low) / 2, len(rounds))
         if len(by_seed) > 1:
-            return Figure(*mean_and_half([values.mean() for values in by_seed.values()]), len(by_seed))
+            return Estimate(*mean_and_half([values.mean() for values in by_seed.values()]), len(by_seed))
         (values,) = by_seed.values()
         mean, half = interval(values)
-        return Figure(mean, half if len(values) > 1 else None, len(values))
+        return Estimate(mean, half if len(values) > 1 else None, len(values))
 
     def difference(self, row: str, against: str, metric: str) -> tuple[float, float | None] | None:
         """Return how much a row's figure is above another's, and half of the 95 % interval of that.
@@ -106,7 +106,7 @@ class Outcome:
         return mean, half
 
 
-def gather(study: Study, plan: Plan, folders: Sequence[JobFolder]) -> Outcome:
+def gather(study: Study, plan: Plan, folders: Sequence[JobFolder]) -> StudyResults:
     """Read what the jobs of a study have left."""
     results: dict[int, list[Result]] = {}
     for folder in folders:
@@ -114,7 +114,7 @@ def gather(study: Study, plan: Plan, folders: Sequence[JobFolder]) -> Outcome:
             results.setdefault(folder.job().seed, []).append(folder.outcome())
     failures = {folder.path.name: folder.error.read_text() for folder in folders if folder.failed}
     waiting = tuple(folder.path.name for folder in folders if not (folder.finished or folder.failed))
-    return Outcome(study, plan, results, failures, waiting)
+    return StudyResults(study, plan, results, failures, waiting)
 
 
 def mean_and_half(values: Sequence[float]) -> tuple[float, float | None]:
@@ -134,4 +134,4 @@ def column_of(metric: str) -> Column:
     return COST_COLUMNS[metric] if metric in COST_COLUMNS else evaluation_column(metric)
 
 
-__all__ = ["REAL", "Figure", "Outcome", "column_of", "gather", "mean_and_half"]
+__all__ = ["REAL", "Estimate", "StudyResults", "column_of", "gather", "mean_and_half"]

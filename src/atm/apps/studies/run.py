@@ -13,7 +13,7 @@ from atm.apps.studies.figure import draw
 from atm.apps.studies.jobs import QUICK_LIMIT, QUICK_REPEATS, Job, JobFolder, Plan, plan_jobs
 from atm.apps.studies.launch import Cluster, Here, Launcher, Processes, run_jobs
 from atm.apps.studies.page import report
-from atm.apps.studies.results import Outcome, gather
+from atm.apps.studies.results import StudyResults, gather
 from atm.apps.studies.rows import run_row
 from atm.apps.studies.study import Study
 from atm.apps.studies.subset import write_subset
@@ -59,7 +59,7 @@ def run_study(
     command: str = "",
     runner: Runner | None = None,
     show_progress: bool = True,
-) -> tuple[Outcome, Path]:
+) -> tuple[StudyResults, Path]:
     """Run what is not there yet, print a line for every row that ends, and leave the tables, the figure and the page.
 
     Args:
@@ -124,7 +124,7 @@ def run_study(
     return outcome, page
 
 
-def write_files(outcome: Outcome, out: Path, command: str) -> Path:
+def write_files(outcome: StudyResults, out: Path, command: str) -> Path:
     """Return the tables, the figure and the page of a study as it stands now; gives the path of the page."""
     _write_tables(outcome, out)
     drawn = draw(outcome)
@@ -136,7 +136,7 @@ def write_files(outcome: Outcome, out: Path, command: str) -> Path:
     return out / "report.html"
 
 
-def _write_tables(outcome: Outcome, out: Path) -> None:
+def _write_tables(outcome: StudyResults, out: Path) -> None:
     _write(out / "table.md", markdown(outcome))
     _write(out / "table.csv", comma_separated(outcome))
 
@@ -146,7 +146,7 @@ def _write(path: Path, text: str) -> None:
         part.write_text(text, encoding="utf-8")
 
 
-def print_study(outcome: Outcome) -> None:
+def print_study(outcome: StudyResults) -> None:
     """Print the table in the terminal, and the rows that agree with the paper."""
     console = Console()
     if outcome.finished:
@@ -157,7 +157,7 @@ def print_study(outcome: Outcome) -> None:
         console.print(f"failed: {name}: {reason.splitlines()[0]}", highlight=False)
 
 
-def _lines(outcome: Outcome, job: Job) -> list[str]:
+def _lines(outcome: StudyResults, job: Job) -> list[str]:
     return [row_line(outcome, job.name, job.seed, row) for row in job.configs]
 
 

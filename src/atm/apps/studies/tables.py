@@ -8,7 +8,7 @@ from rich import box
 from rich.table import Table
 
 from atm.apps.studies.agreement import HOW, comparisons, in_words
-from atm.apps.studies.results import Outcome, column_of
+from atm.apps.studies.results import StudyResults, column_of
 from atm.evaluation.report import ORACLE, REAL
 
 MAIN = ("r_precision_1", "fid", "mm_dist", "kinematic_fid", f"{ORACLE}all", "step_ms", "hours")
@@ -31,24 +31,24 @@ class Printed(NamedTuple):
         return f"paper, {self.data}"
 
 
-def main_metrics(outcome: Outcome) -> list[str]:
+def main_metrics(outcome: StudyResults) -> list[str]:
     """Return the metrics of the first table."""
     known = outcome.metrics([row.name for row in outcome.rows])
     return [metric for metric in dict.fromkeys((*MAIN, *outcome.study.metrics)) if metric in known]
 
 
-def judged_metrics(outcome: Outcome) -> list[str]:
+def judged_metrics(outcome: StudyResults) -> list[str]:
     """Return what the order of rows is judged by, and what no training can fool."""
     known = main_metrics(outcome)
     return [metric for metric in dict.fromkeys((*outcome.study.metrics, *BESIDE)) if metric in known]
 
 
-def all_metrics(outcome: Outcome) -> list[str]:
+def all_metrics(outcome: StudyResults) -> list[str]:
     """Return all metrics, in the order of evaluations."""
     return outcome.metrics([REAL, *(row.name for row in outcome.rows)])
 
 
-def with_printed(outcome: Outcome, metrics: list[str]) -> list[str | Printed]:
+def with_printed(outcome: StudyResults, metrics: list[str]) -> list[str | Printed]:
     """Return metrics, each with what the paper prints of it behind it."""
     sets = list(dict.fromkeys(data for row in outcome.rows for data in row.published))
     columns: list[str | Printed] = []
@@ -60,7 +60,7 @@ def with_printed(outcome: Outcome, metrics: list[str]) -> list[str | Printed]:
     return columns
 
 
-def cautions(outcome: Outcome) -> list[str]:
+def cautions(outcome: StudyResults) -> list[str]:
     """Return what a reader has to know before the figures."""
     notes = [QUICK_NOTE] if outcome.plan.quick else []
     if outcome.study.kind == "cost":
@@ -86,7 +86,7 @@ def cautions(outcome: Outcome) -> list[str]:
     return notes
 
 
-def _fewer_seeds(outcome: Outcome, seeds: int) -> list[str]:
+def _fewer_seeds(outcome: StudyResults, seeds: int) -> list[str]:
     counts = {row.name: len(outcome.values(row.name, judged_metrics(outcome)[0])) for row in outcome.finished}
     fewer = [
         f"{name} {'one, its interval is over replications' if count == 1 else count}"
@@ -102,9 +102,9 @@ IN_PAIRS = (
 )
 
 
-def differences(outcome: Outcome) -> list[tuple[str, dict[str, tuple[float, float | None]]]]:
-    """Return how much each row is above the one that it is compared with, by `main_metrics`; see `Outcome.difference`.
-    Not of a cost study, whose main table says it."""
+def differences(outcome: StudyResults) -> list[tuple[str, dict[str, tuple[float, float | None]]]]:
+    """Return how much each row is above the one that it is compared with, by `main_metrics`; not of a cost study, whose
+    main table says it. See `StudyResults.difference`."""
     found = []
     for row in outcome.finished if outcome.study.kind != "cost" else ():
         against = row.against or outcome.study.against
@@ -126,7 +126,7 @@ def difference_text(metric: str, gap: tuple[float, float | None] | None) -> str:
     return f"{value:+.{digits}f}" + ("" if half is None else f" ± {half:.{digits}f}")
 
 
-def terminal_table(outcome: Outcome, *, width: int) -> Table:
+def terminal_table(outcome: StudyResults, *, width: int) -> Table:
     """Return rows down; across the judged metrics and two beside, and what the paper prints where `width` has room for
     it."""
     metrics = judged_metrics(outcome)
@@ -142,7 +142,7 @@ def terminal_table(outcome: Outcome, *, width: int) -> Table:
     return table
 
 
-def markdown(outcome: Outcome) -> str:
+def markdown(outcome: StudyResults) -> str:
     """Return the study as a page of Markdown: notes, agreement, the main table, all metrics, failures."""
     study, lines_of = outcome.study, names(outcome)
     parts = [f"# {study.title}", study.about, *(f"**{note}**" for note in cautions(outcome))]
@@ -171,7 +171,7 @@ def markdown(outcome: Outcome) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def comma_separated(outcome: Outcome) -> str:
+def comma_separated(outcome: StudyResults) -> str:
     """Return every figure in one long table: a line for each row, metric and seed, and one over all seeds."""
     out = io.StringIO()
     sets = list(dict.fromkeys(data for row in outcome.rows for data in row.published))
@@ -191,7 +191,7 @@ def comma_separated(outcome: Outcome) -> str:
     return out.getvalue()
 
 
-def row_line(outcome: Outcome, job: str, seed: int, row: str) -> str:
+def row_line(outcome: StudyResults, job: str, seed: int, row: str) -> str:
     """Return one line for a job that has just ended, for the terminal."""
     if job in outcome.failures:
         return f"{row:24} seed {seed}  failed: {outcome.failures[job].splitlines()[0]}"
@@ -204,7 +204,7 @@ def row_line(outcome: Outcome, job: str, seed: int, row: str) -> str:
     return f"{row:24} seed {seed}  " + ("   ".join(shown[:5]) or "trained")
 
 
-def figure_text(outcome: Outcome, row: str, metric: str) -> str:
+def figure_text(outcome: StudyResults, row: str, metric: str) -> str:
     """Return `mean ± half`, the value alone where there is but one, or a dash."""
     found, digits = outcome.figure(row, metric), column_of(metric).digits
     if found is None:
@@ -212,7 +212,7 @@ def figure_text(outcome: Outcome, row: str, metric: str) -> str:
     return f"{found.value:.{digits}f}" + ("" if found.half is None else f" ± {found.half:.{digits}f}")
 
 
-def published_text(outcome: Outcome, name: str, one: Printed) -> str:
+def published_text(outcome: StudyResults, name: str, one: Printed) -> str:
     """Return what the paper prints of a row, or nothing."""
     if name == REAL:
         return ""
@@ -220,13 +220,13 @@ def published_text(outcome: Outcome, name: str, one: Printed) -> str:
     return "" if value is None else f"{value:.{_decimals(outcome, one)}f}"
 
 
-def _decimals(outcome: Outcome, one: Printed) -> int:
+def _decimals(outcome: StudyResults, one: Printed) -> int:
     """Return the number of decimals that the figures of a column need: the paper prints 0.570 below 0.383."""
     figures = (row.published.get(one.data, {}).get(one.metric) for row in outcome.study.rows)
     return max(len(f"{value:g}".partition(".")[2]) for value in figures if value is not None)
 
 
-def _text(outcome: Outcome, name: str, one: str | Printed) -> str:
+def _text(outcome: StudyResults, name: str, one: str | Printed) -> str:
     return figure_text(outcome, name, one) if isinstance(one, str) else published_text(outcome, name, one)
 
 
@@ -237,13 +237,13 @@ def _title(one: str | Printed) -> str:
     return f"{column.title} {column.better}"
 
 
-def names(outcome: Outcome) -> list[str]:
+def names(outcome: StudyResults) -> list[str]:
     """Return names of the table's lines; real motions first, where there are any."""
     return [*([REAL] if outcome.metrics([REAL]) else []), *(row.name for row in outcome.rows)]
 
 
-def _of_seed(outcome: Outcome, seed: int) -> Outcome:
-    return Outcome(outcome.study, outcome.plan, {seed: outcome.results.get(seed, [])}, outcome.failures)
+def _of_seed(outcome: StudyResults, seed: int) -> StudyResults:
+    return StudyResults(outcome.study, outcome.plan, {seed: outcome.results.get(seed, [])}, outcome.failures)
 
 
 def _markdown_table(head: list[str], lines: list[list[str]]) -> str:

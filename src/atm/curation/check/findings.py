@@ -39,7 +39,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Report:
+class FolderReport:
     """Contents of a data folder, and its faults."""
 
     folder: str

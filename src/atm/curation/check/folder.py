@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from atm.base.errors import InputError
-from atm.curation.check.findings import Finding, Report, Severity
+from atm.curation.check.findings import Finding, FolderReport, Severity
 from atm.curation.check.motions import motion_findings
 from atm.curation.check.scan import SPLITS, Scan, scan_folder
 from atm.curation.check.splits import split_findings
@@ -15,12 +15,12 @@ from atm.curation.check.texts import text_findings
 from atm.data.humanml3d import read_programs
 from atm.data.layout import CLIPS, MEAN, STD
 from atm.data.statistics import Moments
-from atm.scripted.program import Program
+from atm.motion.program import Program
 
 _ORDER: dict[Severity, int] = {"error": 0, "warning": 1, "note": 2}
 
 
-def check_folder(folder: Path, *, show_progress: bool = True) -> Report:
+def check_folder(folder: Path, *, show_progress: bool = True) -> FolderReport:
     """Return what is there of a HumanML3D or KIT-ML folder, what is wrong with it and what that means.
 
     Raises:
@@ -29,7 +29,7 @@ def check_folder(folder: Path, *, show_progress: bool = True) -> Report:
     return report_of(scan_folder(folder, show_progress=show_progress))
 
 
-def report_of(scan: Scan) -> Report:
+def report_of(scan: Scan) -> FolderReport:
     """Return the report on a folder that was read."""
     findings = [
         *motion_findings(scan),
@@ -40,7 +40,7 @@ def report_of(scan: Scan) -> Report:
         *_names_findings(scan),
     ]
     findings.sort(key=lambda finding: _ORDER[finding.severity])
-    return Report(str(scan.layout.folder), _facts(scan), tuple(findings))
+    return FolderReport(str(scan.layout.folder), _facts(scan), tuple(findings))
 
 
 def verdict_of(scan: Scan, *selections: Moments) -> Verdict | None:
@@ -104,10 +104,13 @@ def _normalised(scan: Scan) -> bool:
 def _statistics_findings(scan: Scan) -> Iterator[Finding]:
     if _normalised(scan):
         yield Finding(
-            "error", "clips_normalised", "clips that are normalised already",
+            "error",
+            "clips_normalised",
+            "clips that are normalised already",
             "Models do that themselves, and positions come out wrong: multiply by the deviations that were divided by, "
-            "and add the means.", (f"all {len(scan.clips):,} clips",),
-        )  # fmt: skip
+            "and add the means.",
+            (f"all {len(scan.clips):,} clips",),
+        )
         return
     repair = "computes both again"
     broken = []
@@ -119,9 +122,13 @@ def _statistics_findings(scan: Scan) -> Iterator[Finding]:
             broken.append(f"{name} holds {(row <= 0).sum()} deviations that are not > 0")
     if broken:
         yield Finding(
-            "error", "statistics_unusable", "statistics that cannot be used",
-            "Models normalise features by them: nothing can be trained.", tuple(broken), repair,
-        )  # fmt: skip
+            "error",
+            "statistics_unusable",
+            "statistics that cannot be used",
+            "Models normalise features by them: nothing can be trained.",
+            tuple(broken),
+            repair,
+        )
         return
     verdict = verdict_of(scan)
     if verdict is None:
@@ -130,28 +137,43 @@ def _statistics_findings(scan: Scan) -> Iterator[Finding]:
     where = (f"means up to {verdict.mean_off:.2f} deviations off, Std up to {factor:.3g} times",)
     if verdict.foreign:
         yield Finding(
-            "error", "statistics_foreign", "Mean.npy and Std.npy of other features",
+            "error",
+            "statistics_foreign",
+            "Mean.npy and Std.npy of other features",
             "Normalised features are far from mean 0 and deviation 1: training starts in the wrong place, and "
-            "published models read nonsense.", where, repair,
-        )  # fmt: skip
+            "published models read nonsense.",
+            where,
+            repair,
+        )
     elif verdict.kind in BIASED.values() and verdict.certain:
         yield Finding(
-            "error", "statistics_biased", f"Std.npy is {verdict.kind}",
+            "error",
+            "statistics_biased",
+            f"Std.npy is {verdict.kind}",
             "With it a model weighs these columns more than published ones do. It belongs to a checkpoint, not to the "
-            "data.", where, repair,
-        )  # fmt: skip
+            "data.",
+            where,
+            repair,
+        )
     elif verdict.kind == RAW and verdict.certain:
         yield Finding(
-            "warning", "statistics_raw", f"Std.npy is {verdict.kind}",
+            "warning",
+            "statistics_raw",
+            f"Std.npy is {verdict.kind}",
             "Published ones are averaged inside groups of columns: losses weigh columns differently, and published "
-            "models do not fit.", where, repair,
-        )  # fmt: skip
+            "models do not fit.",
+            where,
+            repair,
+        )
     elif not verdict.matches:
         yield Finding(
-            "warning", "statistics_differ", "Mean.npy and Std.npy are not those of these clips",
+            "warning",
+            "statistics_differ",
+            "Mean.npy and Std.npy are not those of these clips",
             "Right for a part of a published set that is to keep its normalisation; else they are of an earlier state.",
-            where, repair,
-        )  # fmt: skip
+            where,
+            repair,
+        )
 
 
 def _names_findings(scan: Scan) -> Iterator[Finding]:
@@ -160,9 +182,13 @@ def _names_findings(scan: Scan) -> Iterator[Finding]:
     both = [f"{names[0]}, not {names[1]}" for names in (CLIPS, MEAN, STD) if there.issuperset(names)]
     if both:
         yield Finding(
-            "note", "names_twice", "parts under both names that circulate", "The first is read, the other is not.",
-            tuple(both), "copies the first",
-        )  # fmt: skip
+            "note",
+            "names_twice",
+            "parts under both names that circulate",
+            "The first is read, the other is not.",
+            tuple(both),
+            "copies the first",
+        )
 
 
 def programs_findings(scan: Scan) -> Iterator[Finding]:
@@ -172,6 +198,10 @@ def programs_findings(scan: Scan) -> Iterator[Finding]:
             Program.from_json(actions)
     except InputError as error:
         yield Finding(
-            "error", "programs_unusable", "a programs.json that cannot be read",
-            "It says what scripted clips do; reading stops there.", (str(error),), "drops it",
-        )  # fmt: skip
+            "error",
+            "programs_unusable",
+            "a programs.json that cannot be read",
+            "It says what scripted clips do; reading stops there.",
+            (str(error),),
+            "drops it",
+        )

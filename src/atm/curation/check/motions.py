@@ -53,15 +53,23 @@ def motion_findings(scan: Scan) -> Iterator[Finding]:
         found = [f"{clip_id} {clip.fault.said}" for clip_id, clip in scan.clips.items() if _fault(clip) == kind]
         if found:
             yield Finding(
-                "error", f"clips_{kind.replace(' ', '_')}", what, f"{meaning} Training leaves them out.",
-                tuple(found), "drops them",
-            )  # fmt: skip
+                "error",
+                f"clips_{kind.replace(' ', '_')}",
+                what,
+                f"{meaning} Training leaves them out.",
+                tuple(found),
+                "drops them",
+            )
     yield from _lengths(scan, usable)
     if wide := [clip_id for clip_id, clip in usable.items() if clip.wide]:
         yield Finding(
-            "note", "clips_float64", "clips stored as float64", "Twice the size; the features have float32 precision.",
-            tuple(wide), "stores them as float32",
-        )  # fmt: skip
+            "note",
+            "clips_float64",
+            "clips stored as float64",
+            "Twice the size; the features have float32 precision.",
+            tuple(wide),
+            "stores them as float32",
+        )
     yield from _columns(usable)
     if other_unit := _unit(scan, usable):
         # Speeds, steps and heights say nothing then.
@@ -103,16 +111,23 @@ def _columns(usable: dict[str, Clip]) -> Iterator[Finding]:
     ]
     if off:
         yield Finding(
-            "error", "clips_resampled", "clips whose velocities are not those of their positions",
+            "error",
+            "clips_resampled",
+            "clips whose velocities are not those of their positions",
             "Rows were dropped, repeated or put between after the features were made: their frame rate is wrong. "
-            "Resample joint positions and make features of them.", tuple(off), "drops them",
-        )  # fmt: skip
+            "Resample joint positions and make features of them.",
+            tuple(off),
+            "drops them",
+        )
     if strange := [f"{clip_id} {clip.strange}" for clip_id, clip in usable.items() if clip.strange is not None]:
         yield Finding(
-            "warning", "clips_columns", "clips whose rotations or contacts are none",
+            "warning",
+            "clips_columns",
+            "clips whose rotations or contacts are none",
             "Models learn these columns as they are, pictures do not show them: make the features again from joint "
-            "positions.", tuple(strange),
-        )  # fmt: skip
+            "positions.",
+            tuple(strange),
+        )
 
 
 def _pace(scan: Scan, usable: dict[str, Clip]) -> Iterator[Finding]:
@@ -125,16 +140,22 @@ def _pace(scan: Scan, usable: dict[str, Clip]) -> Iterator[Finding]:
     ]
     if fast:
         yield Finding(
-            "warning", "clips_too_fast", f"clips with a joint faster than {_TOP_SPEED:.0f} m/s",
+            "warning",
+            "clips_too_fast",
+            f"clips with a joint faster than {_TOP_SPEED:.0f} m/s",
             "No person moves so: a jump in the capture, a wrong frame rate, or a fast turn past the back of the first "
-            "frame, which the published features take the wrong way round.", tuple(fast),
-        )  # fmt: skip
+            "frame, which the published features take the wrong way round.",
+            tuple(fast),
+        )
     still = [clip_id for clip_id, movement in moving.items() if movement.peak_speed < _STILL]
     if still:
         yield Finding(
-            "warning", "clips_still", "clips in which nothing moves", "A pose that was held, no captured motion.",
+            "warning",
+            "clips_still",
+            "clips in which nothing moves",
+            "A pose that was held, no captured motion.",
             tuple(still),
-        )  # fmt: skip
+        )
     yield from _frame_rate(scan, moving)
 
 
@@ -172,23 +193,32 @@ def _frame_rate(scan: Scan, moving: dict[str, Movement]) -> Iterator[Finding]:
     clock = _clock(moving)
     if clock is not None and not 1 / clock.certain < clock.factor < clock.certain:
         yield Finding(
-            "error", "frame_rate", clock.seen,
+            "error",
+            "frame_rate",
+            clock.seen,
             f"The clips have about {clock.factor * fps:.0f} frames a second, not {fps:g}. No repair of files changes "
-            "that: resample the joint positions and make features of them.", clock.clips,
-        )  # fmt: skip
+            "that: resample the joint positions and make features of them.",
+            clock.clips,
+        )
     elif clock is not None and not 1 / clock.doubtful < clock.factor < clock.doubtful:
         yield Finding(
-            "warning", "pace", clock.seen,
+            "warning",
+            "pace",
+            clock.seen,
             f"As with {clock.factor * fps:.0f} frames a second in place of {fps:g}; but marching and shuffling look "
-            "so, too. Look at some clips.", clock.clips,
-        )  # fmt: skip
+            "so, too. Look at some clips.",
+            clock.clips,
+        )
     typical = float(np.median([movement.limb_speed for movement in moving.values()])) if moving else 0.0
     if clock is None and len(moving) >= _ENOUGH and not _LIMB_SPEEDS[0] < typical < _LIMB_SPEEDS[1]:
         yield Finding(
-            "warning", "pace", f"limbs typically move at {typical:.2f} m/s",
+            "warning",
+            "pace",
+            f"limbs typically move at {typical:.2f} m/s",
             f"Everyday motion has 1 to 4 m/s. If these clips were captured at another rate than {fps:g} frames a "
-            "second, they were not resampled. (Too few jumps and walks to be sure.)", tuple(moving),
-        )  # fmt: skip
+            "second, they were not resampled. (Too few jumps and walks to be sure.)",
+            tuple(moving),
+        )
     odd = [
         f"{clip_id} ({movement.walk_ratio:.2f} m for one step a second)"
         for clip_id, movement in moving.items()
@@ -196,10 +226,13 @@ def _frame_rate(scan: Scan, moving: dict[str, Movement]) -> Iterator[Finding]:
     ]
     if odd and (clock is None or 1 / clock.doubtful < clock.factor < clock.doubtful):
         yield Finding(
-            "note", "clips_pace", "clips with steps that people do not take",
+            "note",
+            "clips_pace",
+            "clips with steps that people do not take",
             f"People take steps of {WALK_RATIO} m for one step a second, 0.8 m for two. Some of these may have another "
-            "frame rate than the rest.", tuple(odd),
-        )  # fmt: skip
+            "frame rate than the rest.",
+            tuple(odd),
+        )
 
 
 def _unit(scan: Scan, usable: dict[str, Clip]) -> Finding | None:
@@ -209,9 +242,12 @@ def _unit(scan: Scan, usable: dict[str, Clip]) -> Finding | None:
         return None
     unit = "metres" if scan.skeleton.metres_per_unit == 1 else "millimetres"
     return Finding(
-        "warning", "unit", f"legs of {typical:.3g} m",
-        f"{scan.skeleton.name} features are in {unit}; these look like another unit.", tuple(usable),
-    )  # fmt: skip
+        "warning",
+        "unit",
+        f"legs of {typical:.3g} m",
+        f"{scan.skeleton.name} features are in {unit}; these look like another unit.",
+        tuple(usable),
+    )
 
 
 def _body(scan: Scan, usable: dict[str, Clip]) -> Iterator[Finding]:
@@ -219,10 +255,12 @@ def _body(scan: Scan, usable: dict[str, Clip]) -> Iterator[Finding]:
     floating = [f"{clip_id} ({low:.2f} m)" for clip_id, low in lowest.items() if not _FLOOR[0] < low < _FLOOR[1]]
     if floating:
         yield Finding(
-            "warning", "clips_off_floor", "clips whose lowest joint is not on the floor",
+            "warning",
+            "clips_off_floor",
+            "clips whose lowest joint is not on the floor",
             "The published step that sets it to height 0 was left out: a height means something else in each clip.",
             tuple(floating),
-        )  # fmt: skip
+        )
     legs = {clip_id: clip.movement.leg for clip_id, clip in usable.items()}
     target = float(np.median(list(legs.values()) or [1.0]))
     if scan.skeleton.bone_lengths is not None:
@@ -230,19 +268,25 @@ def _body(scan: Scan, usable: dict[str, Clip]) -> Iterator[Finding]:
     other = [f"{clip_id} ({leg:.2f} m)" for clip_id, leg in legs.items() if not abs(leg / target - 1) < _LEG_OFF]
     if other:
         yield Finding(
-            "warning", "clips_other_body", f"clips of a body whose legs have not {target:.2f} m",
+            "warning",
+            "clips_other_body",
+            f"clips of a body whose legs have not {target:.2f} m",
             "The published step that puts every motion on one body was left out: size becomes part of what is learnt.",
             tuple(other),
-        )  # fmt: skip
+        )
 
 
 def _joints(usable: dict[str, Clip]) -> Iterator[Finding]:
     lacking = [clip_id for clip_id, clip in usable.items() if clip.joints == "is missing"]
     if lacking:
         yield Finding(
-            "note", "joints_missing", "clips without a file in new_joints",
-            "Nothing here reads that folder; other tools do.", tuple(lacking), "makes them of the features",
-        )  # fmt: skip
+            "note",
+            "joints_missing",
+            "clips without a file in new_joints",
+            "Nothing here reads that folder; other tools do.",
+            tuple(lacking),
+            "makes them of the features",
+        )
     wrong = [
         f"{clip_id} {clip.joints}"
         for clip_id, clip in usable.items()
@@ -250,7 +294,10 @@ def _joints(usable: dict[str, Clip]) -> Iterator[Finding]:
     ]
     if wrong:
         yield Finding(
-            "error", "joints_differ", "joint positions that are not those of the features",
+            "error",
+            "joints_differ",
+            "joint positions that are not those of the features",
             "One of the two is of another motion, another frame rate or another unit: look at some before you train.",
-            tuple(wrong), "makes the joints of the features, and trusts these",
-        )  # fmt: skip
+            tuple(wrong),
+            "makes the joints of the features, and trusts these",
+        )

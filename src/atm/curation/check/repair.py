@@ -13,7 +13,7 @@ from atm.base.errors import InputError
 from atm.base.progress import progress
 from atm.base.storage import appearing
 from atm.curation.check.captions import Line, mended
-from atm.curation.check.findings import Finding, Report
+from atm.curation.check.findings import Finding, FolderReport
 from atm.curation.check.folder import check_folder, programs_findings, report_of, verdict_of
 from atm.curation.check.likeness import family
 from atm.curation.check.scan import SPLITS, Scan, scan_folder
@@ -42,7 +42,7 @@ class Plan:
     """Dropped parts, each with its kind, its name, and the reason."""
 
 
-def repair_folder(folder: Path, out: Path, *, show_progress: bool = True) -> tuple[Report, Report]:
+def repair_folder(folder: Path, out: Path, *, show_progress: bool = True) -> tuple[FolderReport, FolderReport]:
     """Write a repaired copy of a data folder, under the published names; the folder itself is left as it is.
 
     Clips that cannot be used are dropped, texts become UTF-8 with word/CLASS tokens, `new_joints` is made of the
@@ -82,7 +82,7 @@ def _refuse(folder: Path, findings: list[Finding]) -> None:
         raise InputError(f"{folder} cannot be repaired, and no copy was written: {left}")
 
 
-def plan_of(scan: Scan, report: Report) -> Plan:
+def plan_of(scan: Scan, report: FolderReport) -> Plan:
     """Return what of a folder can be kept."""
     dropped: list[tuple[str, str, str]] = []
     lines: dict[str, list[Line]] = {}
@@ -156,7 +156,7 @@ def _drawn(clips: list[str]) -> dict[str, list[str]]:
     return {name: [clip_id for clip_id in clips if home[family(clip_id)] == name] for name in SPLITS}
 
 
-def _places(report: Report, name: str) -> set[str]:
+def _places(report: FolderReport, name: str) -> set[str]:
     """Return the clips of a finding."""
     return {place.split(" ")[0] for finding in report.findings if finding.name == name for place in finding.where}
 

@@ -21,9 +21,12 @@ def split_findings(scan: Scan) -> Iterator[Finding]:
     inside = [" = ".join(group) for group in groups if len(_homes(scan, group)) <= 1]
     if inside:
         yield Finding(
-            "note", "clips_equal", "groups of clips with the same motion, inside one split",
-            "It weighs as often as it is there.", tuple(inside),
-        )  # fmt: skip
+            "note",
+            "clips_equal",
+            "groups of clips with the same motion, inside one split",
+            "It weighs as often as it is there.",
+            tuple(inside),
+        )
 
 
 def _homes(scan: Scan, clips: tuple[str, ...]) -> set[str]:
@@ -33,27 +36,42 @@ def _homes(scan: Scan, clips: tuple[str, ...]) -> set[str]:
 def _lists(scan: Scan) -> Iterator[Finding]:
     if "train" not in scan.listed:
         yield Finding(
-            "error", "split_missing", "no train.txt", "There is nothing to train on.", ("train.txt",),
+            "error",
+            "split_missing",
+            "no train.txt",
+            "There is nothing to train on.",
+            ("train.txt",),
             "makes it of the clips that are in no other split, or draws all three where there is none",
-        )  # fmt: skip
+        )
     lacking = [f"{name}.txt" for name in SPLITS[1:] if name not in scan.listed]
     if lacking:
         yield Finding(
-            "warning", "split_missing", "no val.txt or test.txt",
-            "The best weights are chosen on val, and results are of test.", tuple(lacking),
-        )  # fmt: skip
+            "warning",
+            "split_missing",
+            "no val.txt or test.txt",
+            "The best weights are chosen on val, and results are of test.",
+            tuple(lacking),
+        )
     empty = [f"{name}.txt" for name, ids in scan.listed.items() if not ids]
     if empty:
         yield Finding(
-            "error" if "train.txt" in empty else "warning", "split_empty", "lists without an id", "Nothing is in them.",
-            tuple(empty), "fills train.txt with what is in no other split; drops other lists",
-        )  # fmt: skip
+            "error" if "train.txt" in empty else "warning",
+            "split_empty",
+            "lists without an id",
+            "Nothing is in them.",
+            tuple(empty),
+            "fills train.txt with what is in no other split; drops other lists",
+        )
     encoded = [f"{name}.txt (read as {encoding})" for name, encoding in scan.encodings.items() if encoding != "utf-8"]
     if encoded:
         yield Finding(
-            "error", "lists_not_utf8", "lists that are no UTF-8", "Reading these splits stops there.", tuple(encoded),
+            "error",
+            "lists_not_utf8",
+            "lists that are no UTF-8",
+            "Reading these splits stops there.",
+            tuple(encoded),
             "rewrites them",
-        )  # fmt: skip
+        )
     spelled = [
         f"{name}.txt: {line}, the file is {scan.file_id(line)}"
         for name, lines in scan.listed.items()
@@ -62,17 +80,25 @@ def _lists(scan: Scan) -> Iterator[Finding]:
     ]
     if spelled:
         yield Finding(
-            "error", "ids_spelled", "ids that are not spelled as their files", "As they stand, they are not found.",
-            tuple(spelled), "spells them as the files",
-        )  # fmt: skip
+            "error",
+            "ids_spelled",
+            "ids that are not spelled as their files",
+            "As they stand, they are not found.",
+            tuple(spelled),
+            "spells them as the files",
+        )
     if {"train", "val", "train_val"} <= scan.listed.keys():
         both = {*scan.splits["train"], *scan.splits["val"]}
         apart = sorted(both ^ {scan.file_id(line) for line in scan.listed["train_val"]})
         if apart:
             yield Finding(
-                "warning", "train_val", "ids by which train_val.txt is not train and val together",
-                "Who trains on train_val trains on something else.", tuple(apart), "makes it of the two",
-            )  # fmt: skip
+                "warning",
+                "train_val",
+                "ids by which train_val.txt is not train and val together",
+                "Who trains on train_val trains on something else.",
+                tuple(apart),
+                "makes it of the two",
+            )
 
 
 def _members(scan: Scan) -> Iterator[Finding]:
@@ -85,15 +111,19 @@ def _members(scan: Scan) -> Iterator[Finding]:
     ]
     if fileless:
         yield Finding(
-            "error", "ids_without_file", "ids in a list without a clip", "They are left out: the split is not what it "
-            "should be, and results do not compare.", tuple(fileless), "drops them",
-        )  # fmt: skip
+            "error",
+            "ids_without_file",
+            "ids in a list without a clip",
+            "They are left out: the split is not what it should be, and results do not compare.",
+            tuple(fileless),
+            "drops them",
+        )
     listed = {clip_id for ids in scan.splits.values() for clip_id in ids}
     unlisted = [clip_id for clip_id in scan.clips if clip_id not in listed]
     if unlisted and scan.splits:
         yield Finding(
             "warning", "clips_in_no_split", "clips in none of train, val, test", "They are never read.", tuple(unlisted)
-        )  # fmt: skip
+        )
     twice = [
         f"{name}.txt: {clip_id}"
         for name, lines in scan.listed.items()
@@ -102,9 +132,13 @@ def _members(scan: Scan) -> Iterator[Finding]:
     ]
     if twice:
         yield Finding(
-            "warning", "ids_twice", "ids that a list has more than once", "They weigh more than the others.",
-            tuple(twice), "keeps the first",
-        )  # fmt: skip
+            "warning",
+            "ids_twice",
+            "ids that a list has more than once",
+            "They weigh more than the others.",
+            tuple(twice),
+            "keeps the first",
+        )
     both = [
         f"{clip_id} ({one}, {other})"
         for one, other in combinations(scan.splits, 2)
@@ -112,9 +146,13 @@ def _members(scan: Scan) -> Iterator[Finding]:
     ]
     if both:
         yield Finding(
-            "error", "ids_in_two_splits", "ids that two of train, val and test have", _LEARNT, tuple(both),
+            "error",
+            "ids_in_two_splits",
+            "ids that two of train, val and test have",
+            _LEARNT,
+            tuple(both),
             "keeps them in test, else in val",
-        )  # fmt: skip
+        )
 
 
 class Leak(NamedTuple):
@@ -151,6 +189,10 @@ def _leaks(scan: Scan) -> Iterator[Finding]:
     ):
         if found[how]:
             yield Finding(
-                severity, f"duplicates_{how}", what, _LEARNT, tuple(map(str, found[how])),
+                severity,
+                f"duplicates_{how}",
+                what,
+                _LEARNT,
+                tuple(map(str, found[how])),
                 "drops the one in train (or val)",
-            )  # fmt: skip
+            )

@@ -17,36 +17,55 @@ _CROWDED = 0.05
 
 _FAULTS: dict[LineFault, tuple[Severity, str, str, str]] = {
     "form": (
-        "error", "lines of another form than caption#word/CLASS ...#from#to", "Reading stops there.",
+        "error",
+        "lines of another form than caption#word/CLASS ...#from#to",
+        "Reading stops there.",
         "makes out caption, words and times",
     ),
     "blank": ("error", "lines without a caption", "No text encoder takes an empty text.", "drops them"),
     "unreadable": (
-        "error", "captions without a word that can be read", "Tokenisers make nothing of them.", "drops them",
+        "error",
+        "captions without a word that can be read",
+        "Tokenisers make nothing of them.",
+        "drops them",
     ),
     "untagged": (
-        "error", "captions without word/CLASS tokens", "The evaluator reads these, not the caption: it reads nothing.",
+        "error",
+        "captions without word/CLASS tokens",
+        "The evaluator reads these, not the caption: it reads nothing.",
         "tags them",
     ),
     "tokens": (
-        "error", "captions with tokens that are not word/CLASS", "The evaluator stops there.", "tags them again",
+        "error",
+        "captions with tokens that are not word/CLASS",
+        "The evaluator stops there.",
+        "tags them again",
     ),
     "foreign": (
-        "warning", "captions whose tokens are another sentence's",
-        "Generator and evaluator are told different things.", "tags them again",
+        "warning",
+        "captions whose tokens are another sentence's",
+        "Generator and evaluator are told different things.",
+        "tags them again",
     ),
     "classes": (
-        "warning", "tokens of word classes that the evaluator does not know (NN, VBZ, ...)",
-        "It takes them for OTHER; expected are universal tags (NOUN, VERB, ...).", "tags them again",
+        "warning",
+        "tokens of word classes that the evaluator does not know (NN, VBZ, ...)",
+        "It takes them for OTHER; expected are universal tags (NOUN, VERB, ...).",
+        "tags them again",
     ),
     "garbled": (
-        "warning", "captions with garbled characters", "Text that was read in a wrong encoding once.", "removes these",
+        "warning",
+        "captions with garbled characters",
+        "Text that was read in a wrong encoding once.",
+        "removes these",
     ),
     "times": (
-        "error", "captions whose from and to lie outside of their clip", "No frame belongs to them: they are not read.",
+        "error",
+        "captions whose from and to lie outside of their clip",
+        "No frame belongs to them: they are not read.",
         "drops them",
     ),
-}  # fmt: skip
+}
 
 
 def text_findings(scan: Scan) -> Iterator[Finding]:
@@ -54,15 +73,23 @@ def text_findings(scan: Scan) -> Iterator[Finding]:
     without = [clip_id for clip_id in scan.clips if clip_id not in scan.texts]
     if without:
         yield Finding(
-            "error", "texts_missing", "clips without a text file", "Reading the split they are in stops there.",
-            tuple(without), "drops them",
-        )  # fmt: skip
+            "error",
+            "texts_missing",
+            "clips without a text file",
+            "Reading the split they are in stops there.",
+            tuple(without),
+            "drops them",
+        )
     empty = [clip_id for clip_id, text in scan.texts.items() if not text.lines]
     if empty:
         yield Finding(
-            "error", "texts_empty", "text files without a caption", "Reading the split they are in stops there.",
-            tuple(empty), "drops their clips",
-        )  # fmt: skip
+            "error",
+            "texts_empty",
+            "text files without a caption",
+            "Reading the split they are in stops there.",
+            tuple(empty),
+            "drops their clips",
+        )
     orphans = [clip_id for clip_id in scan.texts if clip_id not in scan.clips]
     if orphans:
         yield Finding(
@@ -73,9 +100,13 @@ def text_findings(scan: Scan) -> Iterator[Finding]:
     ]
     if encoded:
         yield Finding(
-            "error", "texts_not_utf8", "text files that are no UTF-8", "Reading the split they are in stops there.",
-            tuple(encoded), "rewrites them",
-        )  # fmt: skip
+            "error",
+            "texts_not_utf8",
+            "text files that are no UTF-8",
+            "Reading the split they are in stops there.",
+            tuple(encoded),
+            "rewrites them",
+        )
     yield from _line_findings(scan)
     yield from _shared(scan)
 
@@ -113,14 +144,20 @@ def _line_findings(scan: Scan) -> Iterator[Finding]:
         )
     if short:
         yield Finding(
-            "note", "captions_part_length", f"captions of parts of under {least} frames",
-            "By the published rule these parts take no part.", tuple(short),
-        )  # fmt: skip
+            "note",
+            "captions_part_length",
+            f"captions of parts of under {least} frames",
+            "By the published rule these parts take no part.",
+            tuple(short),
+        )
     if long:
         yield Finding(
-            "note", "captions_long", f"captions of over {WORDS_READ} words",
-            f"The evaluator reads the first {WORDS_READ}.", tuple(long),
-        )  # fmt: skip
+            "note",
+            "captions_long",
+            f"captions of over {WORDS_READ} words",
+            f"The evaluator reads the first {WORDS_READ}.",
+            tuple(long),
+        )
 
 
 def _shared(scan: Scan) -> Iterator[Finding]:
@@ -135,20 +172,24 @@ def _shared(scan: Scan) -> Iterator[Finding]:
     if shared:
         meet = _meetings(scan)
         yield Finding(
-            "warning" if meet > _CROWDED else "note", "captions_shared", "captions that several clips have",
+            "warning" if meet > _CROWDED else "note",
+            "captions_shared",
+            "captions that several clips have",
             f"{meet:.1%} of test motions meet their own caption again among {_RANKED} that R-Precision ranks, and "
             "cannot be told from it. (A mirror image counts with its clip.)",
             tuple(f"{caption!r} ({len(owners[caption])} clips)" for caption in shared),
-        )  # fmt: skip
+        )
     learnt = {_said(line.text) for line in _lines_of(scan, "train")}
     test = [_said(line.text) for line in _lines_of(scan, "test")]
     known = [caption for caption in test if caption in learnt]
     if known:
         yield Finding(
-            "note", "captions_of_test_in_train", "test captions that occur in train word for word",
+            "note",
+            "captions_of_test_in_train",
+            "test captions that occur in train word for word",
             f"{len(known) / len(test):.0%} of all: of these a model need not understand a new sentence.",
             tuple(dict.fromkeys(known)),
-        )  # fmt: skip
+        )
 
 
 def _meetings(scan: Scan) -> float:

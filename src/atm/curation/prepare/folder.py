@@ -24,7 +24,7 @@ from atm.curation.prepare.records import (
     RECORDS,
     Entry,
     Fault,
-    Outcome,
+    SourceRecord,
     forget_others,
     load_record,
     remove_clips,
@@ -75,7 +75,7 @@ class Clip:
 
 
 @dataclass(frozen=True)
-class Reading:
+class SourceRead:
     """Result of reading one source."""
 
     found: Sequence[Clip | Fault]
@@ -123,7 +123,7 @@ class Summary:
 def write_folder(
     out: Path,
     sources: Sequence[Source],
-    read: Callable[[Source], Reading],
+    read: Callable[[Source], SourceRead],
     *,
     what: str,
     options: Mapping[str, Any],
@@ -220,11 +220,11 @@ def _take_over(out: Path) -> None:
 def _made(
     out: Path,
     sources: Sequence[Source],
-    read: Callable[[Source], Reading],
+    read: Callable[[Source], SourceRead],
     about: Mapping[str, Any],
     jobs: int | None,
     show: bool,
-) -> Iterator[Outcome]:
+) -> Iterator[SourceRecord]:
     """Give the outcomes of all sources, in their order: from the records, or made now."""
     keys = [_key(source, about) for source in sources]
     known = {
@@ -247,7 +247,7 @@ def _made(
         yield made.get(source.name) or replace(known[source.name], fresh=False)
 
 
-def _make(out: Path, read: Callable[[Source], Reading], mirror: bool, work: tuple[Source, str]) -> Outcome:
+def _make(out: Path, read: Callable[[Source], SourceRead], mirror: bool, work: tuple[Source, str]) -> SourceRecord:
     """Return clips of one source, written; a record last, so that what a killed process left is made anew."""
     source, key = work
     remove_clips(out, load_record(out, source.name))
@@ -274,7 +274,7 @@ def _make(out: Path, read: Callable[[Source], Reading], mirror: bool, work: tupl
     # One strange file among thousands must not end hours of work; what it is goes to the list of what was skipped.
     except Exception as error:
         faults.append(Fault(source.name, f"{type(error).__name__}: {error}"))
-    outcome = Outcome(key, tuple(entries), tuple(faults), assumed, moments)
+    outcome = SourceRecord(key, tuple(entries), tuple(faults), assumed, moments)
     save_record(out, source.name, outcome)
     return outcome
 

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from atm.base.errors import InputError
-from atm.curation.prepare.folder import Clip, Reading, Source, Summary, drawn_splits, write_folder
+from atm.curation.prepare.folder import Clip, Source, SourceRead, Summary, drawn_splits, write_folder
 from atm.curation.prepare.records import MIRRORED, Entry, Fault
 from atm.curation.prepare.smplh import BETAS, JOINTS, find_body_model, load_body_model
 from atm.data.humanml3d import read_split
@@ -172,7 +172,7 @@ def joints_of_archive(file: Path, body_model: Callable[[str], Path]) -> Float[np
     return joints[..., [0, 2, 1]]
 
 
-def _read(body_models: Path, source: Source) -> Reading:
+def _read(body_models: Path, source: Source) -> SourceRead:
     path, rows = source.wanted
     if _NOT_AMASS in path:
         try:
@@ -194,7 +194,7 @@ def _read(body_models: Path, source: Source) -> Reading:
             continue
         start, end = row.start / HUMANML3D.fps, (row.start + len(clip) - 1) / HUMANML3D.fps
         found.append(Clip(row.id, clip.astype(np.float64), row.text, start, end, row.mirrored_text))
-    return Reading(found)
+    return SourceRead(found)
 
 
 def read_index(index: Path, texts: Path) -> dict[str, list[_Row]]:

@@ -10,7 +10,7 @@ import numpy as np
 from atm.base.errors import InputError, unknown
 from atm.curation.prepare.bvh import Bvh, Poses, first_frame, joint_names, read_bvh, sample
 from atm.curation.prepare.captions import Described, Part, read_captions_file
-from atm.curation.prepare.folder import Clip, Reading, Source, Summary, drawn_splits, write_folder
+from atm.curation.prepare.folder import Clip, Source, SourceRead, Summary, drawn_splits, write_folder
 from atm.curation.prepare.naming import Roles, find_roles, read_mapping
 from atm.curation.prepare.records import MIRRORED, Fault
 from atm.curation.prepare.retarget import UP_AXES, measure_body, retarget
@@ -119,7 +119,7 @@ def prepare_bvh(
     return replace(summary, notes=_notes(folder, files, fps))
 
 
-def _read(options: _Options, source: Source) -> Reading:
+def _read(options: _Options, source: Source) -> SourceRead:
     """Return the clips of one file."""
     wanted: _Wanted = source.wanted
     bvh = read_bvh(source.file)
@@ -141,7 +141,7 @@ def _read(options: _Options, source: Source) -> Reading:
         clip = wanted.base if len(spans) == 1 else f"{wanted.base}_w{number:02d}"
         found.append(Clip(clip, joints, _text(part.captions), float(times[0]), float(times[-1])))
     dropped = ", first frame apart from the motion and left out" if first else ""
-    return Reading(found, f"{1 / bvh.frame_time:.4g} frames per second, {body.assumed}{dropped}")
+    return SourceRead(found, f"{1 / bvh.frame_time:.4g} frames per second, {body.assumed}{dropped}")
 
 
 def _times(bvh: Bvh, part: Part, first: int, options: _Options) -> np.ndarray:

@@ -39,7 +39,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SourceRecord:
     """Result of one source."""
 
     key: str
@@ -56,7 +56,7 @@ def record_file(out: Path, name: str) -> Path:
     return out / RECORDS / f"{hashlib.sha256(name.encode()).hexdigest()[:24]}.npz"
 
 
-def save_record(out: Path, name: str, outcome: Outcome) -> None:
+def save_record(out: Path, name: str, outcome: SourceRecord) -> None:
     content = asdict(outcome)
     about = json.dumps({key: content[key] for key in ("key", "entries", "faults", "assumed")})
     moments = outcome.moments
@@ -64,17 +64,19 @@ def save_record(out: Path, name: str, outcome: Outcome) -> None:
         np.savez(file, about=np.array(about), frames=moments.frames, total=moments.total, squares=moments.squares)
 
 
-def load_record(out: Path, name: str) -> Outcome | None:
+def load_record(out: Path, name: str) -> SourceRecord | None:
     path = record_file(out, name)
     return _read(path) if path.is_file() else None
 
 
-def _read(path: Path) -> Outcome:
+def _read(path: Path) -> SourceRecord:
     with np.load(path, allow_pickle=False) as content:
         about = json.loads(str(content["about"]))
         moments = Moments(int(content["frames"]), content["total"], content["squares"])
     entries = tuple(Entry(**entry) for entry in about["entries"])
-    return Outcome(about["key"], entries, tuple(Fault(**fault) for fault in about["faults"]), about["assumed"], moments)
+    return SourceRecord(
+        about["key"], entries, tuple(Fault(**fault) for fault in about["faults"]), about["assumed"], moments
+    )
 
 
 def forget_others(out: Path, names: Sequence[str]) -> None:
@@ -86,7 +88,7 @@ def forget_others(out: Path, names: Sequence[str]) -> None:
             path.unlink()
 
 
-def remove_clips(out: Path, outcome: Outcome | None) -> None:
+def remove_clips(out: Path, outcome: SourceRecord | None) -> None:
     for entry in outcome.entries if outcome else ():
         for name in (entry.id, MIRRORED + entry.id):
             for file in (f"new_joint_vecs/{name}.npy", f"new_joints/{name}.npy", f"texts/{name}.txt"):

@@ -23,8 +23,11 @@ def swap_sides_of_line(line: str) -> str:
     swapped = swap_sides(" ".join(word for word, _, _ in pairs)).split()
     if len(swapped) < len(pairs):
         # "counter clockwise" became one word: the class of the second stays.
-        pairs = [pair for pair, (after, _, _) in zip(pairs, [*pairs[1:], ("", "", "")], strict=True)
-                 if not (pair[0] in ("counter", "anti") and after == "clockwise")]  # fmt: skip
+        pairs = [
+            pair
+            for pair, (after, _, _) in zip(pairs, [*pairs[1:], ("", "", "")], strict=True)
+            if not (pair[0] in ("counter", "anti") and after == "clockwise")
+        ]
     tagged = [f"{word}/{name}" for word, (_, _, name) in zip(swapped, pairs, strict=True)]
     return "#".join([swap_sides(caption), " ".join(tagged), *times])
 

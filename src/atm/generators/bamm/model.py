@@ -92,15 +92,24 @@ class BAMM(nn.Module):
                 mask = length_mask(tokens, int(tokens.max()))
                 given = read_known(self.rvq, self.normaliser, known.to(device), keep.to(device), lengths, mask)
                 ids = self.transformer.complete(
-                    given.codes, given.tokens, tokens, condition, self._noise(generators, config.rvq.codes),
-                    scale=self._scale(config.transformer.second_guidance_scale, guidance_scale), show_progress=progress,
-                )  # fmt: skip
+                    given.codes,
+                    given.tokens,
+                    tokens,
+                    condition,
+                    self._noise(generators, config.rvq.codes),
+                    scale=self._scale(config.transformer.second_guidance_scale, guidance_scale),
+                    show_progress=progress,
+                )
             mask = length_mask(tokens, int(tokens.max()))
             draw = row_gumbel(generators, tokens.tolist(), (mask.shape[1], config.rvq.codes + 1), device)
             codes = self.residual.generate(
-                without_end(ids, self.transformer.end_id)[:, : mask.shape[1]], condition, mask, draw,
-                scale=self._scale(config.residual_guidance_scale, guidance_scale), levels=config.residual_levels,
-            )  # fmt: skip
+                without_end(ids, self.transformer.end_id)[:, : mask.shape[1]],
+                condition,
+                mask,
+                draw,
+                scale=self._scale(config.residual_guidance_scale, guidance_scale),
+                levels=config.residual_levels,
+            )
             features = decoded(self.rvq, self.normaliser, codes, tokens)
         return Motion(features if known is None else given.put_back(features), lengths)
 

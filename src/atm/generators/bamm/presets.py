@@ -56,10 +56,17 @@ def _transformer(motions: int, batch: int) -> dict[str, object]:
     settings of the released checkpoint are not known.
     """
     return {
-        "steps": epochs(2000, motions=motions, batch=batch), "batch_size": batch, "learning_rate": 2e-4,
-        "warmup_steps": 2000, "betas": BETAS, "milestones": (50_000, 80_000), "weight_decay": 1e-5,
-        "checkpoint_every": 10_000, "log_every": 100, "gradient_log_every": 0,
-    }  # fmt: skip
+        "steps": epochs(2000, motions=motions, batch=batch),
+        "batch_size": batch,
+        "learning_rate": 2e-4,
+        "warmup_steps": 2000,
+        "betas": BETAS,
+        "milestones": (50_000, 80_000),
+        "weight_decay": 1e-5,
+        "checkpoint_every": 10_000,
+        "log_every": 100,
+        "gradient_log_every": 0,
+    }
 
 
 # Tokeniser and residual transformer are MoMask's: `momask_rvq_...`, on which the losses act, and `momask_residual_...`.
@@ -73,4 +80,4 @@ PRESETS = {
     "bamm_transformer_kit": Preset(
         bamm_transformer_kit, _transformer(KIT, 64), "BAMM's transformer for KIT-ML", "a day on a GPU"
     ),
-}  # fmt: skip
+}

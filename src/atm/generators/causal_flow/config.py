@@ -17,7 +17,7 @@ class CausalFlowConfig(Config):
     latent_width: PositiveInt = 96
     """Numbers of a latent: principal components of a patch of frames that are kept."""
     decoder_noise: NonNegativeFloat = 0.05
-    """Error of a generated latent that the decoder is fitted for, in standard deviations of each of its numbers: more
+    """Error of a generated latent that the decoder is fitted for, where latents have a variance of 1 on average: more
     takes more from the neighbours and trembles less. 0: the decoder of exact latents."""
     width: PositiveInt = 224
     """Width of a token."""
@@ -33,6 +33,14 @@ class CausalFlowConfig(Config):
     """Width of the flow head."""
     head_layers: PositiveInt = 3
     """Residual blocks of the flow head."""
+    planner_width: PositiveInt = 160
+    """Width of a token of the planner, which turns a text into a plan."""
+    planner_heads: PositiveInt = 4
+    """Attention heads of the planner."""
+    planner_front_layers: PositiveInt = 3
+    """Layers of the planner that read the text."""
+    planner_layers: PositiveInt = 2
+    """Layers of the planner that write the plan."""
     max_frames: PositiveInt = 196
     """Longest motion in frames; longer ones go on from a prefix."""
     prefix_latents: NonNegativeInt = 5
@@ -41,20 +49,23 @@ class CausalFlowConfig(Config):
     text_encoder: str = "minilm"
     """Name of the frozen text encoder, whose token states stand in front."""
     condition_dropout: float = Field(0.1, ge=0, lt=1)
-    """Share of training rows that see no text; 0 leaves the model without guidance."""
-    length_dropout: float = Field(0.2, ge=0, lt=1)
-    """Share of training rows that are not told how many latents are still to come; 0: it must be told."""
+    """Share of training rows that see no text, and of those with a plan also none of it in half of these rows; 0 leaves
+    the model without guidance."""
+    text_dropout: float = Field(0.4, ge=0, lt=1)
+    """Share of training rows with a plan that see no text."""
+    length_dropout: float = Field(0.3, ge=0, lt=1)
+    """Share of training rows whose planner is not told how long the motion is; 0: it must be told."""
     prefix_rate: float = Field(0.2, ge=0, lt=1)
     """Share of training rows that see the end of another motion of the batch before their own begins."""
     blur: NonNegativeFloat = 0.3
-    """Most noise on the latents that the transformer reads in training, in standard deviations; each row draws its
-    own amount, so that errors of its own are nothing new when it generates."""
+    """Most noise on the latents that the transformer reads in training; each row draws its own amount, so that errors
+    of its own are nothing new when it generates."""
     flow_times: PositiveInt = 3
     """Times of the flow at which each latent is learned in a step."""
-    end_weight: NonNegativeFloat = 0.05
-    """Weight of the loss of ending by itself, in 1 / nat."""
+    plan_weight: NonNegativeFloat = 0.05
+    """Weight of the planner's loss, in 1 / nat."""
 
-    guidance_scale: NonNegativeFloat = 2.0
+    guidance_scale: NonNegativeFloat = 1.0
     """Classifier-free guidance in `sample`: 1 is none, 0 ignores the text."""
     sampling_steps: PositiveInt = 6
     """Euler steps of the flow for each latent."""
@@ -68,8 +79,10 @@ class CausalFlowConfig(Config):
 
     @model_validator(mode="after")
     def _fits_together(self) -> "CausalFlowConfig":
-        if self.width % (2 * self.heads):
-            raise ValueError(f"width {self.width} must be a multiple of twice the heads, {2 * self.heads}")
+        for part in ("", "planner_"):
+            width, heads = getattr(self, f"{part}width"), getattr(self, f"{part}heads")
+            if width % (2 * heads):
+                raise ValueError(f"{part}width {width} must be a multiple of twice the {part}heads, {2 * heads}")
         if self.prefix_rate and not self.prefix_latents:
             raise ValueError("prefix_rate > 0 needs prefix_latents > 0")
         return self

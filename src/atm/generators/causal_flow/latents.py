@@ -1,8 +1,10 @@
 r"""Motion as a sequence of latents, by linear maps in closed form.
 
-Patches of frames, principal components of their core columns (`columns.py`), each divided by its deviation. Back, a
-patch is the best linear estimate from its own latent and both neighbours, given that latents have errors: with
-latents :math:`\hat z = z + \sigma \epsilon` of three patches, and :math:`x` the middle one,
+Patches of frames, principal components of their core columns (`columns.py`), each divided by the square root of its
+deviation: what moves more is larger, but not as much as it is, so that neither the body's way alone counts in a loss
+nor every finger as much. Their variance is 1 on average. Back, a patch is the best linear estimate from its own latent
+and both neighbours, given that latents have errors: with latents :math:`\hat z = z + \sigma \epsilon` of three patches,
+and :math:`x` the middle one,
 
 .. math:: D = (\mathrm{cov}(z, z) + \sigma^2 I)^{-1} \mathrm{cov}(z, x),
 
@@ -33,7 +35,7 @@ class MotionLatents(nn.Module):
     weights: Tensor
     mean: Tensor
     components: Tensor
-    deviations: Tensor
+    scales: Tensor
     decoders: Tensor
 
     def __init__(self, skeleton: Skeleton, frames: int, width: int, mean: Float[Tensor, "D"]):
@@ -58,23 +60,24 @@ class MotionLatents(nn.Module):
         self.register_buffer("weights", weights.repeat(frames), persistent=False)
         self.register_buffer("mean", (mean[: self.columns] * weights).repeat(frames))
         self.register_buffer("components", components)
-        self.register_buffer("deviations", torch.ones(width))
+        self.register_buffer("scales", torch.ones(width))
         self.register_buffer("decoders", decoders)
-
-    @property
-    def importance(self) -> Float[Tensor, "L"]:
-        """Weight of each number in a loss, 1 on average: its deviation, so that neither the body's way alone counts
-        (its variance would say so) nor every finger as much."""
-        return self.deviations / self.deviations.mean()
 
     def count(self, lengths: Int[Tensor, "B"]) -> Int[Tensor, "B"]:
         """Return latents of motions of so many frames."""
         return -(-lengths // self.frames)
 
     def encode(self, core: Float[Tensor, "B T C"]) -> Float[Tensor, "B N L"]:
-        """Return latents of unit deviation; T must be whole patches."""
+        """Return latents; T must be whole patches."""
         patches = core.reshape(len(core), -1, self.frames * core.shape[2]) * self.weights - self.mean
-        return patches @ self.components / self.deviations
+        return patches @ self.components / self.scales
+
+    def turned(self, latents: Float[Tensor, "*b L"]) -> Float[Tensor, "*b"]:
+        """Return how far the body turns during each latent, in radians, to the right."""
+        # The first core column is half a turn's angle per frame.
+        yaws = slice(0, None, self.columns)
+        half = (latents * self.scales) @ self.components[yaws].sum(0) + self.mean[yaws].sum()
+        return 2 * half / self.weights[0]
 
     def decode(self, latents: Float[Tensor, "B N L"], counts: Int[Tensor, "B"]) -> Float[Tensor, "B T C"]:
         """Return core columns in published units.
@@ -102,7 +105,7 @@ class MotionLatents(nn.Module):
 
         Args:
             motions: features in published units; those of fewer than three patches have no part.
-            noise: error of a latent that the decoder expects, in its standard deviations.
+            noise: error of a latent that the decoder expects, in its standard scales.
 
         Raises:
             InputError: there are fewer motions than it takes to find that many components.
@@ -121,8 +124,9 @@ class MotionLatents(nn.Module):
         order = values.argsort(descending=True)[:width]
         components = vectors[:, order] * vectors[:, order].sum(dim=0).sign()
         deviations = values[order].clamp(min=0).sqrt().clamp(min=_LEAST)
+        scales = (deviations * deviations.mean()).sqrt()
 
-        encoder = torch.block_diag(*[components / deviations] * _AROUND)
+        encoder = torch.block_diag(*[components / scales] * _AROUND)
         of_latents = encoder.T @ covariance @ encoder + noise**2 * torch.eye(_AROUND * width, dtype=encoder.dtype)
         with_patch = encoder.T @ covariance[:, middle]
         decoders = torch.zeros(4, _AROUND * width, size, dtype=encoder.dtype)
@@ -134,7 +138,7 @@ class MotionLatents(nn.Module):
             decoders[variant, there] = torch.linalg.solve(system, with_patch[there])
         self.mean.add_(mean[middle])
         self.components.copy_(components)
-        self.deviations.copy_(deviations)
+        self.scales.copy_(scales)
         self.decoders.copy_(decoders)
 
     def _moments(self, motions: Iterable[Float[Tensor, "T D"]]) -> tuple[Tensor, Tensor, int]:

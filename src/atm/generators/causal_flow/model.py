@@ -2,10 +2,16 @@
 
 The family of MAR (Li et al. 2024, arXiv:2406.11838: no codebook, a diffusion head for each token), MARDM (Meng et al.
 2024, arXiv:2411.16575: the same for motion) and MotionStreamer (Xiao et al. 2025, arXiv:2503.15451: causal, so that
-motions go on). What differs: the latents are linear and in closed form (`latents.py`), no trained autoencoder's; only
-the numbers that others follow from are generated (`columns.py`); each token is told how many latents are still to come,
-or ends the motion by itself; the head estimates the clean latent, so the step has a motion for the alignment losses.
+motions go on). What differs: a plan stands between the sentence and the motion (`planner.py`): what is done in which
+order, how often, to which side and when; each latent is told where in the plan it is. The latents are linear and in
+closed form (`latents.py`), no trained autoencoder's; only the numbers that others follow from are generated
+(`columns.py`); the head estimates the clean latent, so the step has a motion for the alignment losses.
+
+Plans are learnt where the data have them (scripted motion does). Of other motion the plan is one action, `other`, and
+the text alone says what is done.
 """
+
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -18,12 +24,44 @@ from atm.generators.causal_flow.columns import features_of_core
 from atm.generators.causal_flow.config import CausalFlowConfig
 from atm.generators.causal_flow.flow import FlowHead, draw_times, euler, velocity_error
 from atm.generators.causal_flow.latents import MotionLatents
+from atm.generators.causal_flow.plan import (
+    FEATURES,
+    MOST_ACTIONS,
+    TURN_FEATURES,
+    Plan,
+    Turns,
+    features,
+    plan_of,
+    timelines_of,
+    turns_of,
+)
+from atm.generators.causal_flow.planner import LUCK, ActionEmbedding, Planner, fitted
 from atm.generators.causal_flow.transformer import CausalTransformer, Front, Memory
 from atm.generators.parts.inputs import check_rows, guidance_scale_or_default, keep_encoder
 from atm.generators.parts.padding import check_frames, check_width, evaluating, like_batch
 from atm.interface import Batch, Capabilities, StepOutput, TextEmbedding, TextEncoder
 from atm.motion import Motion, skeleton_of_width
 from atm.motion.layers import Normaliser, length_mask, sinusoid
+from atm.motion.program import Timeline
+
+
+class _Told(NamedTuple):
+    """What each latent is told; how far the body must still turn comes to it when that is known."""
+
+    place: Float[Tensor, "B N W"]
+    """Where in the plan it is."""
+    to_come: Float[Tensor, "B N W"]
+    """How many latents are still to come."""
+    turns: Turns
+    hidden: Bool[Tensor, "B"]
+    """Rows that do not see the plan."""
+
+
+class _Hidden(NamedTuple):
+    """Rows that do not see what the motion is made from."""
+
+    text: Bool[Tensor, "B"]
+    plan: Bool[Tensor, "B"]
 
 
 class CausalFlow(nn.Module):
@@ -47,13 +85,26 @@ class CausalFlow(nn.Module):
         self.read_before = nn.Linear(latent, width)
         self.begin = nn.Parameter(0.02 * torch.randn(width))
         self.read_to_come = nn.Linear(width, width)
-        self.not_told = nn.Parameter(0.02 * torch.randn(width))
+        self.read_place = nn.Linear(FEATURES, width)
+        self.read_turn = nn.Linear(TURN_FEATURES, width, bias=False)
+        self.read_action, self.read_last, self.read_next = (ActionEmbedding(width) for _ in range(3))
+        self.into_plan = nn.Sequential(nn.SiLU(), nn.Linear(width, width))
+        self.no_plan = nn.Parameter(0.02 * torch.randn(width))
         self.register_buffer("numbers", sinusoid(config.max_latents + 1, width), persistent=False)
         self.trunk = CausalTransformer(
             width, config.heads, config.feed_forward, front_layers=config.front_layers, layers=config.layers
         )
         self.head = FlowHead(latent, width, config.head_width, config.head_layers)
-        self.ends = nn.Linear(width, 1)
+        self.planner = Planner(
+            config.planner_width,
+            config.planner_heads,
+            front_layers=config.planner_front_layers,
+            layers=config.planner_layers,
+            sentence=text_encoder.sentence_width,
+            word=text_encoder.token_width,
+            most_latents=config.max_latents,
+            frames=config.frames_per_latent,
+        )
 
     @torch.no_grad()
     def learn_latents(self, motions) -> None:
@@ -74,7 +125,9 @@ class CausalFlow(nn.Module):
         def drawn(*shape: int) -> Tensor:
             return torch.rand(shape, generator=rng, device=rng.device).to(device)
 
-        withheld = drawn(rows) < config.condition_dropout
+        timelines = batch.timelines or [None] * rows
+        plan = plan_of(timelines, motion.lengths, self.skeleton.fps).to(device)
+        hidden = self._hide(plan, drawn(rows))
         told = drawn(rows) >= config.length_dropout
         goes_on = drawn(rows) < config.prefix_rate
         blur = config.blur * drawn(rows)[:, None, None]
@@ -82,7 +135,10 @@ class CausalFlow(nn.Module):
         before = None
         if config.prefix_rate:
             before = self._ends_of_others(blurred, counts, goes_on, drawn(rows))
-        known = self._known(batch.said_by(self.text_encoder), withheld, before, blurred, counts, told)
+        text = batch.said_by(self.text_encoder)
+        told_each = self._told(plan, hidden.plan, counts, z.shape[1])
+        guide = self._guide(told_each, told_each.turns.since(self.latents.turned(z)))
+        known = self._known(text, hidden.text, before, blurred, guide)
 
         times = config.flow_times
         tau = draw_times((rows, z.shape[1], times), rng).to(device)
@@ -93,17 +149,16 @@ class CausalFlow(nn.Module):
         x_tau = (1 - tau[..., None]) * noise + tau[..., None] * clean
         modulation = self.head.modulation(known[there][:, None])
         z_hat = self.head(x_tau, modulation, self.head.time(tau))
-        error = (velocity_error(z_hat, clean, tau) * self.latents.importance).mean(dim=(1, 2))
+        error = velocity_error(z_hat, clean, tau).mean(dim=(1, 2))
 
         loss = self._per_row(error, there)
         parts = {"flow": loss.detach().mean()}
-        if config.end_weight and config.length_dropout:
-            ending = self._ending(known, there, counts) * ~told
-            parts["ending"] = ending.detach().sum() / (~told).sum().clamp_min(1)
-            loss = loss + config.end_weight * ending
+        planning = self.planner.loss(text.to(device), plan, told)
+        parts["plan"] = planning.detach().mean()
+        loss = loss + config.plan_weight * planning
         estimate = z.new_zeros(z.shape).masked_scatter(there[..., None], z_hat[:, 0])
-        features = features_of_core(self.latents.decode(estimate, counts), self.skeleton)
-        made = Motion(features[:, : motion.features.shape[1]], motion.lengths)
+        made = features_of_core(self.latents.decode(estimate, counts), self.skeleton)
+        made = Motion(made[:, : motion.features.shape[1]], motion.lengths)
         # The row's time is that of its first latent: every row has one.
         row_tau = (x_tau.new_zeros(there.shape).masked_scatter(there, tau[:, 0]))[:, 0]
         return StepOutput(loss, like_batch(made.features, motion), noise_level=1 - row_tau, parts=parts)
@@ -128,7 +183,7 @@ class CausalFlow(nn.Module):
         beginning, and how many of them, at least one. Aligned at the right."""
         rows, most = len(z), self.config.prefix_latents
         last = z[torch.arange(rows, device=z.device), counts - 1]
-        far = torch.cdist(z[:, 0] * self.latents.deviations, last * self.latents.deviations)
+        far = torch.cdist(z[:, 0] * self.latents.scales, last * self.latents.scales)
         far.fill_diagonal_(float("inf"))
         goes_on = goes_on & (rows > 1)
         nearest = far.argmin(dim=1)
@@ -136,21 +191,27 @@ class CausalFlow(nn.Module):
         place = counts[nearest][:, None] - most + torch.arange(most, device=z.device)
         return z[nearest].take_along_dim(place.clamp(min=0)[..., None], dim=1), many
 
+    def _hide(self, plan: Plan, luck: Float[Tensor, "B"]) -> _Hidden:
+        """Return which rows see no text, and which no plan. Where there is one, the text is seen less often: the plan
+        says the same, and a motion without text must still follow it."""
+        share = self.config.condition_dropout
+        planned = plan.fields[:, 0, 0] > 1
+        neither, no_plan = luck < 0.5 * share, luck > 1 - 0.5 * share
+        no_text = neither | (luck < torch.where(planned, self.config.text_dropout, share))
+        return _Hidden(no_text, planned & (neither | no_plan))
+
     def _known(
         self,
         text: TextEmbedding,
         withheld: Bool[Tensor, "B"],
         before: tuple[Tensor, Tensor] | None,
         z: Float[Tensor, "B N L"],
-        counts: Int[Tensor, "B"],
-        told: Bool[Tensor, "B"],
+        guide: Float[Tensor, "B N W"],
     ) -> Float[Tensor, "B N W"]:
         """Return what the transformer knows before each latent."""
-        place = torch.arange(z.shape[1], device=z.device)
         begin = self.begin.expand(len(z), 1, -1)
-        tokens = torch.cat([begin, self.read_latent(self._weighed(z[:, :-1]))], dim=1)
-        tokens = tokens + self._to_come((counts[:, None] - place).clamp(min=0), told)
-        return self.trunk(tokens, self._front(text, withheld, before))
+        tokens = torch.cat([begin, self.read_latent(z[:, :-1])], dim=1)
+        return self.trunk(tokens + guide, self._front(text, withheld, before))
 
     def _front(self, text: TextEmbedding, withheld: Bool[Tensor, "B"], before: tuple[Tensor, Tensor] | None) -> Front:
         """Return what stands before the first latent: the text, and the end of an earlier motion."""
@@ -162,27 +223,26 @@ class CausalFlow(nn.Module):
         if before is not None:
             latents, many = before
             place = torch.arange(-latents.shape[1], 0, device=device).expand(len(tokens), -1)
-            tokens = torch.cat([tokens, self.read_before(self._weighed(latents))], dim=1)
+            tokens = torch.cat([tokens, self.read_before(latents)], dim=1)
             positions = torch.cat([positions, place], dim=1)
             there = torch.cat([there, place >= -many[:, None]], dim=1)
         return self.trunk.front(tokens, positions, there)
 
-    def _weighed(self, z: Float[Tensor, "*b L"]) -> Float[Tensor, "*b L"]:
-        """Return latents as the transformer reads them: what moves more is larger."""
-        return z * self.latents.importance.sqrt()
+    def _told(self, plan: Plan, hidden: Bool[Tensor, "B"], counts: Int[Tensor, "B"], latents: int) -> _Told:
+        """Return what each latent is told."""
+        where, place = features(plan, latents, self.config.frames_per_latent)
+        neighbours = F.pad(plan.fields, (0, 0, 1, 1))
+        parts = zip((self.read_last, self.read_action, self.read_next), (0, 1, 2), strict=True)
+        actions = [read(neighbours).take_along_dim((place + shift)[..., None], dim=1) for read, shift in parts]
+        planned = self.read_place(where) + sum(actions)
+        number = torch.arange(latents, device=place.device)
+        to_come = self.read_to_come(self.numbers[(counts[:, None] - number).clamp(0, len(self.numbers) - 1)])
+        return _Told(planned, to_come, turns_of(plan, place, self.config.frames_per_latent), hidden)
 
-    def _to_come(self, count: Int[Tensor, "B N"], told: Bool[Tensor, "B"]) -> Float[Tensor, "B N W"]:
-        """Return how many latents are still to come, where it is told."""
-        number = self.read_to_come(self.numbers[count.clamp(max=len(self.numbers) - 1)])
-        return torch.where(told[:, None, None], number, self.not_told)
-
-    def _ending(
-        self, known: Float[Tensor, "B N W"], there: Bool[Tensor, "B N"], counts: Int[Tensor, "B"]
-    ) -> Float[Tensor, "B"]:
-        """Return cross-entropy of the last latent being the last, and no other, in nats over the motion."""
-        last = torch.arange(there.shape[1], device=there.device) == counts[:, None] - 1
-        each = F.binary_cross_entropy_with_logits(self.ends(known).squeeze(-1), last.to(known.dtype), reduction="none")
-        return (each * there).sum(dim=1)
+    def _guide(self, told: _Told, turned: Float[Tensor, "B n"], at: slice = slice(None)) -> Float[Tensor, "B n W"]:
+        """Return what is added to the tokens before latents, from how far their actions have turned so far."""
+        planned = self.into_plan(told.place[:, at] + self.read_turn(told.turns.features(turned, at)))
+        return torch.where(told.hidden[:, None, None], self.no_plan, planned) + told.to_come[:, at]
 
     @staticmethod
     def _per_row(each: Float[Tensor, "M"], there: Bool[Tensor, "B N"]) -> Float[Tensor, "B"]:
@@ -193,6 +253,24 @@ class CausalFlow(nn.Module):
     # ---- sampling
 
     @torch.no_grad()
+    def plan(self, text: list[str], lengths: Int[Tensor, "B"] | None = None, *, seeds: list[int]) -> list[Timeline]:
+        """Return what `sample` would make of each text, and when; empty where the sentence names no action that the
+        model has plans of.
+
+        Args:
+            text: prompts.
+            lengths: frames of each motion; None: as many as the actions take.
+            seeds: one per row, as for `sample`.
+
+        Raises:
+            InputError: as `sample`.
+        """
+        check_rows(text, seeds, lengths, None)
+        with evaluating(self):
+            written = self._planned(self._encode(text), lengths, self._drawn(seeds)[0], None)
+        return timelines_of(written, self.skeleton.fps)
+
+    @torch.no_grad()
     def sample(
         self,
         text: list[str],
@@ -201,6 +279,7 @@ class CausalFlow(nn.Module):
         seeds: list[int],
         guidance_scale: float | None = None,
         prefix: Motion | None = None,
+        timelines: list[Timeline | None] | None = None,
         progress: bool = False,
     ) -> Motion:
         """Return one motion per text.
@@ -208,15 +287,18 @@ class CausalFlow(nn.Module):
         Arguments beside, or other than, those of `atm.interface.Generator.sample`:
 
         Args:
-            lengths: frames of each motion; None: until the model ends it.
+            lengths: frames of each motion; None: as many as the actions take.
             guidance_scale: of classifier-free guidance, on the estimate of the clean latent; None: the config's.
             prefix: motions that these go on from; their last `prefix_latents` patches are seen. Features are relative
                 to the frame before, so both one after the other are one motion. Longer motions come from giving each
                 motion as the next one's prefix.
+            timelines: what each motion shall do when, in place of the plan that the model would write; None: the
+                model's own, of all or of this row.
 
         Raises:
-            InputError: a length below 1 or beyond `config.max_frames`, none for a model that was not trained to end by
-                itself, a prefix for one that was not trained to go on, or one of another data set.
+            InputError: a length below 1 or beyond `config.max_frames`, none for a model that was not trained to find
+                it, a prefix for one that was not trained to go on, or one of another data set; another number of
+                timelines than of texts.
         """
         check_rows(text, seeds, lengths, prefix)
         config, device = self.config, self.numbers.device
@@ -224,57 +306,86 @@ class CausalFlow(nn.Module):
             raise InputError(
                 "this CausalFlow was trained with length_dropout=0: say how many frames a motion shall have"
             )
+        if timelines is not None and len(timelines) != len(text):
+            raise InputError(f"expected one timeline per text, {len(text)}, got {len(timelines)}")
         scale = guidance_scale_or_default(guidance_scale, config.guidance_scale, guided=self.capabilities.guidance)
         before = self._prefix(prefix)
-        counts = None
         if lengths is not None:
             check_frames(lengths, config.max_frames, "CausalFlow")
             lengths = lengths.to(device)
-            counts = self.latents.count(lengths)
         with evaluating(self):
-            z, counts = self._written(self._encode(text), counts, before, self._noise(seeds), scale, progress)
-            lengths = (counts * config.frames_per_latent).clamp(max=config.max_frames) if lengths is None else lengths
-            features = self._decoded(z, counts, before, prefix)
-        return Motion(features[:, : int(lengths.max())], lengths)
+            said = self._encode(text)
+            luck, noise = self._drawn(seeds)
+            plan = self._planned(said, lengths, luck, timelines)
+            if lengths is None:
+                lengths = plan.ends[:, -1].round().long().clamp(config.frames_per_latent, config.max_frames)
+            counts = self.latents.count(lengths)
+            z = self._written(said, plan, counts, before, noise, scale, progress)
+            made = self._decoded(z, counts, before, prefix)
+        return Motion(made[:, : int(lengths.max())], lengths)
 
-    def _noise(self, seeds: list[int]) -> Float[Tensor, "B N L"]:
-        """Draw noise for as many latents as a motion can have, whatever its length, which may not be known yet."""
-        shape = (self.config.max_latents, self.config.latent_width)
-        rows = [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
-        return self.config.noise_scale * torch.stack(rows).to(self.numbers.device)
+    def _planned(
+        self,
+        text: TextEmbedding,
+        lengths: Int[Tensor, "B"] | None,
+        luck: Float[Tensor, "B K D"],
+        timelines: list[Timeline | None] | None,
+    ) -> Plan:
+        """Return the model's plans, with those in their place that are given."""
+        device = self.numbers.device
+        plan = self.planner(text.to(device), lengths, luck)
+        for row, timeline in enumerate(timelines or ()):
+            if not timeline:
+                continue
+            frames = round(self.skeleton.fps * timeline[-1].end) if lengths is None else int(lengths[row])
+            given = plan_of([timeline], torch.tensor([round(self.skeleton.fps * timeline[-1].end)]), self.skeleton.fps)
+            given = fitted(given.to(device), torch.tensor([frames], device=device))
+            plan.fields[row], plan.spans[row] = given.fields[0], given.spans[0]
+        return plan
+
+    def _drawn(self, seeds: list[int]) -> tuple[Float[Tensor, "B K D"], Float[Tensor, "B N L"]]:
+        """Draw what decides the plan, and noise for as many latents as a motion can have, whatever its length."""
+        luck, noise = [], []
+        for seed in seeds:
+            rng = torch.Generator().manual_seed(seed)
+            noise.append(torch.randn(self.config.max_latents, self.config.latent_width, generator=rng))
+            luck.append(torch.rand(MOST_ACTIONS, LUCK, generator=rng))
+        device = self.numbers.device
+        return torch.stack(luck).to(device), self.config.noise_scale * torch.stack(noise).to(device)
 
     def _written(
         self,
         text: TextEmbedding,
-        counts: Int[Tensor, "B"] | None,
+        plan: Plan,
+        counts: Int[Tensor, "B"],
         before: tuple[Tensor, Tensor] | None,
         noise: Float[Tensor, "B N L"],
         scale: float,
         progress: bool,
-    ) -> tuple[Float[Tensor, "B M L"], Int[Tensor, "B"]]:
-        """Return the latents, one after the other, and how many each row has."""
+    ) -> Float[Tensor, "B M L"]:
+        """Return the latents, one after the other."""
         config, rows, device = self.config, len(noise), noise.device
-        withheld = torch.zeros(rows, dtype=torch.bool, device=device)
-        # With and without the text, as one batch; at scales 0 and 1 one of them is enough.
-        passes = {0.0: [~withheld], 1.0: [withheld]}.get(float(scale), [withheld, ~withheld])
-        many = len(passes)
+        seen = torch.zeros(rows, dtype=torch.bool, device=device)
+        # With and without text and plan, as one batch; at scales 0 and 1 one of them is enough.
+        passes = {0.0: [~seen], 1.0: [seen]}.get(float(scale), [seen, ~seen])
+        many, hidden = len(passes), torch.cat(passes)
         front = self._front(
             TextEmbedding(*(torch.cat([part] * many) for part in text)),
-            torch.cat(passes),
+            hidden,
             None if before is None else tuple(torch.cat([part] * many) for part in before),
         )
-        most = config.max_latents if counts is None else int(counts.max())
+        most = int(counts.max())
         memory = Memory(front, most)
-        told = torch.full((many * rows,), counts is not None, device=device)
-        to_come = torch.zeros(rows, dtype=torch.long, device=device) if counts is None else counts
+        told = self._told(Plan(*(torch.cat([part] * many) for part in plan)), hidden, counts.repeat(many), most)
         times = self.head.time(torch.arange(config.sampling_steps, device=device) / config.sampling_steps)
-        ending = _Ending(rows, most, device)
         tokens = self.begin.expand(many * rows, -1)
         written: list[Tensor] = []
+        turned = noise.new_zeros(many * rows)
+        begins = F.pad(told.turns.place.diff(dim=1) != 0, (1, 0), value=True)
         for place in progress_bar(range(most), "sampling", show=progress):
-            count = (to_come - place).clamp(min=0).repeat(many)
-            known = self.trunk.go_on(tokens + self._to_come(count[:, None], told)[:, 0], place, memory)
-            modulation = self.head.modulation(known)
+            turned = turned.masked_fill(begins[:, place], 0.0)
+            guide = self._guide(told, turned[:, None], slice(place, place + 1))
+            modulation = self.head.modulation(self.trunk.go_on(tokens + guide[:, 0], place, memory))
 
             def estimate(x: Tensor, step: int, modulation: tuple[Tensor, ...] = modulation) -> Tensor:
                 time = tuple(part[step] for part in times)
@@ -282,10 +393,9 @@ class CausalFlow(nn.Module):
                 return guesses[0] if many == 1 else guesses[1] + scale * (guesses[0] - guesses[1])
 
             written.append(euler(estimate, noise[:, place], config.sampling_steps))
-            tokens = self.read_latent(self._weighed(written[-1])).repeat(many, 1)
-            if counts is None and ending.all_over(self.ends(known[:rows]).squeeze(-1).sigmoid(), place + 1):
-                break
-        return torch.stack(written, dim=1), ending.counts if counts is None else counts
+            tokens = self.read_latent(written[-1]).repeat(many, 1)
+            turned = turned + self.latents.turned(written[-1]).repeat(many)
+        return torch.stack(written, dim=1)
 
     def _prefix(self, prefix: Motion | None) -> tuple[Float[Tensor, "B P L"], Int[Tensor, "B"]] | None:
         """Return the last whole patches of motions, aligned at the right, and how many."""
@@ -332,18 +442,3 @@ class CausalFlow(nn.Module):
     def _encode(self, text: list[str]) -> TextEmbedding:
         with torch.no_grad():
             return self.text_encoder(text)
-
-
-class _Ending:
-    """End of each motion: it is over when that is likelier than not, by what the model has seen."""
-
-    def __init__(self, rows: int, most: int, device: torch.device):
-        self.counts = torch.full((rows,), most, device=device)
-        self._lasts = torch.ones(rows, device=device)
-
-    def all_over(self, ends: Float[Tensor, "B"], count: int) -> bool:
-        """Return whether all are over with `count` latents, when the last of them was the last with probability
-        `ends`."""
-        before, self._lasts = self._lasts, self._lasts * (1 - ends)
-        self.counts = torch.where((before >= 0.5) & (self._lasts < 0.5), count, self.counts)
-        return bool((self._lasts < 0.5).all())

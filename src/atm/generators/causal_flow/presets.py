@@ -25,10 +25,19 @@ def causal_flow_kit() -> CausalFlowConfig:
 def _sized(motions: int) -> dict[str, object]:
     """Return the recipe for one GPU."""
     return {
-        "steps": epochs(1000, motions=motions, batch=128), "batch_size": 128, "learning_rate": 4e-4,
-        "warmup_steps": 2000, "cosine_to": 0.02, "betas": (0.9, 0.97), "weight_decay": 0.01, "ema": 0.9999,
-        "gradient_clip": 1.0, "sort_over": 8, "checkpoint_every": 5000, "log_every": 100,
-    }  # fmt: skip
+        "steps": epochs(1000, motions=motions, batch=128),
+        "batch_size": 128,
+        "learning_rate": 4e-4,
+        "warmup_steps": 2000,
+        "cosine_to": 0.02,
+        "betas": (0.9, 0.97),
+        "weight_decay": 0.01,
+        "ema": 0.9999,
+        "gradient_clip": 1.0,
+        "sort_over": 8,
+        "checkpoint_every": 5000,
+        "log_every": 100,
+    }
 
 
 # It estimates the clean motion at every time of the flow: the losses act on that estimate. The small one's rate stays
@@ -37,18 +46,37 @@ PRESETS = {
     "causal_flow_small": Preset(
         causal_flow_small,
         {
-            "steps": 20_000, "batch_size": 32, "learning_rate": 1.2e-3, "warmup_steps": 200, "betas": (0.9, 0.97),
-            "weight_decay": 0.01, "ema": 0.999, "gradient_clip": 1.0, "sort_over": 8, "checkpoint_every": 200,
+            "steps": 20_000,
+            "batch_size": 32,
+            "learning_rate": 1.2e-3,
+            "warmup_steps": 200,
+            "betas": (0.9, 0.97),
+            "weight_decay": 0.01,
+            "ema": 0.999,
+            "gradient_clip": 1.0,
+            "sort_over": 8,
+            "checkpoint_every": 200,
         },
-        "the small causal flow (ours), baseline", "9 h on 1 core", small=True, losses={},
+        "the small causal flow (ours), baseline",
+        "9 h on 1 core",
+        small=True,
+        losses={},
         losses_time="12 h on 1 core",
     ),
     "causal_flow_humanml3d": Preset(
-        causal_flow_humanml3d, _sized(HUMANML3D), "causal flow for HumanML3D (ours)", "8 to 12 h on a GPU", losses={},
+        causal_flow_humanml3d,
+        _sized(HUMANML3D),
+        "causal flow for HumanML3D (ours)",
+        "8 to 12 h on a GPU",
+        losses={},
         losses_time="12 to 18 h on a GPU",
     ),
     "causal_flow_kit": Preset(
-        causal_flow_kit, _sized(KIT), "causal flow for KIT-ML (ours)", "1 to 2 h on a GPU", losses={},
+        causal_flow_kit,
+        _sized(KIT),
+        "causal flow for KIT-ML (ours)",
+        "1 to 2 h on a GPU",
+        losses={},
         losses_time="2 to 3 h on a GPU",
     ),
-}  # fmt: skip
+}

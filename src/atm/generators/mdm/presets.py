@@ -67,8 +67,13 @@ PUBLISHED = {"steps": 400_000, "batch_size": 64, "pad_to": 196, "checkpoint_ever
 """The published recipe. MDM estimates the clean motion: the losses act on that estimate, at every noise level."""
 PRESETS = {
     "mdm_small": Preset(
-        mdm_small, SMALL | {"steps": 7500, "cosine_to": 0.02, "gradient_clip": 1.0}, "the small MDM, baseline",
-        "2 h on 1 core", small=True, losses={}, losses_time="3 h on 1 core",
+        mdm_small,
+        SMALL | {"steps": 7500, "cosine_to": 0.02, "gradient_clip": 1.0},
+        "the small MDM, baseline",
+        "2 h on 1 core",
+        small=True,
+        losses={},
+        losses_time="3 h on 1 core",
     ),
     "mdm_humanml3d": Preset(
         mdm_humanml3d, PUBLISHED, "MDM as published, baseline", "days on a GPU", losses={}, losses_time="days on a GPU"
@@ -77,7 +82,11 @@ PRESETS = {
         mdm_humanml3d_50, PUBLISHED | {"ema": 0.9999}, "MDM with 50 steps, masked, EMA", "days on a GPU"
     ),
     "mdm_kit": Preset(
-        mdm_kit, PUBLISHED, "MDM for KIT-ML, baseline", "half a day on a GPU", losses={},
+        mdm_kit,
+        PUBLISHED,
+        "MDM for KIT-ML, baseline",
+        "half a day on a GPU",
+        losses={},
         losses_time="half a day on a GPU",
     ),
-}  # fmt: skip
+}

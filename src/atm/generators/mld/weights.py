@@ -135,8 +135,14 @@ def begin(config: MLDConfig, text_encoder: TextEncoder, normaliser: Normaliser) 
 
 
 _ARCHITECTURE = (
-    "latent_tokens", "width", "heads", "feed_forward", "layers", "frames_per_token", "frame_width",
-)  # fmt: skip
+    "latent_tokens",
+    "width",
+    "heads",
+    "feed_forward",
+    "layers",
+    "frames_per_token",
+    "frame_width",
+)
 
 
 def weight_files(path: Path) -> list[Path]:

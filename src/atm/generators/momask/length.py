@@ -18,11 +18,13 @@ class LengthEstimator(nn.Module):
             return [nn.Linear(width_in, width), nn.LayerNorm(width), nn.LeakyReLU(0.2)]
 
         self.output = nn.Sequential(
-            *hidden(text_width, first), nn.Dropout(config.dropout),
-            *hidden(first, second), nn.Dropout(config.dropout),
+            *hidden(text_width, first),
+            nn.Dropout(config.dropout),
+            *hidden(first, second),
+            nn.Dropout(config.dropout),
             *hidden(second, third),
             nn.Linear(third, config.classes),
-        )  # fmt: skip
+        )
 
     def forward(self, text: Float[Tensor, "B S"]) -> Float[Tensor, "B K"]:
         return self.output(text)

@@ -127,27 +127,46 @@ def _tokeniser(steps: int) -> dict[str, object]:
     of each motion in turn; the published data set holds every window, so that long motions come more often.
     """
     return {
-        "steps": steps, "batch_size": 256, "window": WINDOW, "learning_rate": 2e-4, "warmup_steps": 2000,
-        "betas": BETAS, "milestones": (152_000, 252_000), "milestone_factor": 0.05, "checkpoint_every": 10_000,
+        "steps": steps,
+        "batch_size": 256,
+        "window": WINDOW,
+        "learning_rate": 2e-4,
+        "warmup_steps": 2000,
+        "betas": BETAS,
+        "milestones": (152_000, 252_000),
+        "milestone_factor": 0.05,
+        "checkpoint_every": 10_000,
         "log_every": 100,
-    }  # fmt: skip
+    }
 
 
 def _transformer(motions: int, batch: int) -> dict[str, object]:
     """Return the released recipe of either transformer."""
     return {
-        "steps": epochs(500, motions=motions, batch=batch), "batch_size": batch, "learning_rate": 2e-4,
-        "warmup_steps": 2000, "betas": BETAS, "milestones": (50_000,), "weight_decay": 1e-5,
-        "checkpoint_every": 10_000, "log_every": 100, "gradient_log_every": 0,
-    }  # fmt: skip
+        "steps": epochs(500, motions=motions, batch=batch),
+        "batch_size": batch,
+        "learning_rate": 2e-4,
+        "warmup_steps": 2000,
+        "betas": BETAS,
+        "milestones": (50_000,),
+        "weight_decay": 1e-5,
+        "checkpoint_every": 10_000,
+        "log_every": 100,
+        "gradient_log_every": 0,
+    }
 
 
 def _length(motions: int) -> dict[str, object]:
     """Return the released recipe of the length estimator."""
     return {
-        "steps": epochs(300, motions=motions, batch=64), "batch_size": 64, "learning_rate": 1e-4,
-        "gradient_clip": 0.5, "checkpoint_every": 10_000, "log_every": 100, "gradient_log_every": 0,
-    }  # fmt: skip
+        "steps": epochs(300, motions=motions, batch=64),
+        "batch_size": 64,
+        "learning_rate": 1e-4,
+        "gradient_clip": 0.5,
+        "checkpoint_every": 10_000,
+        "log_every": 100,
+        "gradient_log_every": 0,
+    }
 
 
 # The tokeniser first, then on it (`model.tokeniser=RUN`) the two transformers; the length estimator needs none of them.
@@ -156,33 +175,53 @@ _SMALL = {
     "momask_rvq_small": Preset(
         momask_rvq_small,
         {
-            "steps": 3000, "batch_size": 64, "window": WINDOW, "learning_rate": 5e-4, "warmup_steps": 100,
+            "steps": 3000,
+            "batch_size": 64,
+            "window": WINDOW,
+            "learning_rate": 5e-4,
+            "warmup_steps": 100,
             "betas": BETAS,
         },
-        "the small MoMask's tokeniser, baseline", "20 min on 1 core", small=True, losses={},
+        "the small MoMask's tokeniser, baseline",
+        "20 min on 1 core",
+        small=True,
+        losses={},
         losses_time="30 min on 1 core",
     ),
     "momask_mask_small": Preset(
         momask_mask_small, SMALL_TRANSFORMER, "the small MoMask's masked transformer", "40 min on 1 core", small=True
     ),
     "momask_residual_small": Preset(
-        momask_residual_small, SMALL_TRANSFORMER, "the small MoMask's residual transformer", "40 min on 1 core",
+        momask_residual_small,
+        SMALL_TRANSFORMER,
+        "the small MoMask's residual transformer",
+        "40 min on 1 core",
         small=True,
     ),
     "momask_length_small": Preset(
         momask_length_small,
         {"steps": 2000, "batch_size": 64, "learning_rate": 1e-3, "gradient_clip": 0.5, "gradient_log_every": 0},
-        "the small MoMask's length estimator", "1 min on 1 core", small=True,
+        "the small MoMask's length estimator",
+        "1 min on 1 core",
+        small=True,
     ),
-}  # fmt: skip
+}
 _HUMANML3D = {
     "momask_rvq_humanml3d": Preset(
-        momask_rvq_humanml3d, _tokeniser(350_000), "MoMask's tokeniser as released", "a day on a GPU", losses={},
+        momask_rvq_humanml3d,
+        _tokeniser(350_000),
+        "MoMask's tokeniser as released",
+        "a day on a GPU",
+        losses={},
         losses_time="days on a GPU",
     ),
     "momask_rvq_humanml3d_l1": Preset(
-        momask_rvq_humanml3d_l1, _tokeniser(350_000), "MoMask's tokeniser, plain L1 (eq. 10)", "a day on a GPU",
-        losses={}, losses_time="days on a GPU",
+        momask_rvq_humanml3d_l1,
+        _tokeniser(350_000),
+        "MoMask's tokeniser, plain L1 (eq. 10)",
+        "a day on a GPU",
+        losses={},
+        losses_time="days on a GPU",
     ),
     "momask_mask_humanml3d": Preset(
         momask_mask_humanml3d, _transformer(HUMANML3D, 64), "MoMask's masked transformer", "a day on a GPU"
@@ -193,14 +232,22 @@ _HUMANML3D = {
     "momask_length_humanml3d": Preset(
         momask_length_humanml3d, _length(HUMANML3D), "MoMask's length estimator", "an hour on a GPU"
     ),
-}  # fmt: skip
+}
 _KIT = {
     "momask_rvq_kit": Preset(
-        momask_rvq_kit, _tokeniser(60_000), "MoMask's tokeniser for KIT-ML", "hours on a GPU", losses={},
+        momask_rvq_kit,
+        _tokeniser(60_000),
+        "MoMask's tokeniser for KIT-ML",
+        "hours on a GPU",
+        losses={},
         losses_time="hours on a GPU",
     ),
     "momask_rvq_kit_l1": Preset(
-        momask_rvq_kit_l1, _tokeniser(60_000), "MoMask's tokeniser for KIT-ML, plain L1", "hours on a GPU", losses={},
+        momask_rvq_kit_l1,
+        _tokeniser(60_000),
+        "MoMask's tokeniser for KIT-ML, plain L1",
+        "hours on a GPU",
+        losses={},
         losses_time="hours on a GPU",
     ),
     "momask_mask_kit": Preset(
@@ -212,5 +259,5 @@ _KIT = {
     "momask_length_kit": Preset(
         momask_length_kit, _length(KIT), "MoMask's length estimator for KIT-ML", "minutes on a GPU"
     ),
-}  # fmt: skip
+}
 PRESETS = _SMALL | _HUMANML3D | _KIT

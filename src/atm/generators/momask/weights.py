@@ -47,9 +47,13 @@ TABLES = {
 }
 """Names of each network's table in its file, today and in older ones."""
 OWN_OF_TOKEN_MODELS = (
-    "token_emb.", "quant_emb.", "embed_proj_shared_weight", "token_embed_weight", "output_proj_weight",
+    "token_emb.",
+    "quant_emb.",
+    "embed_proj_shared_weight",
+    "token_embed_weight",
+    "output_proj_weight",
     "output_proj_bias",
-)  # fmt: skip
+)
 """Beginnings of the keys in a token model that do not belong to its trunk."""
 WITHOUT_COUNTERPART = ("clip_model.", "position_enc.")
 """Beginnings of published keys that we have no place for."""

@@ -57,22 +57,39 @@ motions as gamma asks for up to 0.6 after 500 steps, and worse than the mean pos
 def _published(motions: int) -> dict[str, float]:
     """Return the recipe for one GPU: 50 epochs over the data repeated 25 times. (With 8 GPUs: as many of 1024.)"""
     return {
-        "steps": epochs(50 * 25, motions=motions, batch=128), "batch_size": 128, "learning_rate": 2e-4,
-        "gradient_clip": 0.5, "checkpoint_every": 10_000, "log_every": 100,
-    }  # fmt: skip
+        "steps": epochs(50 * 25, motions=motions, batch=128),
+        "batch_size": 128,
+        "learning_rate": 2e-4,
+        "gradient_clip": 0.5,
+        "checkpoint_every": 10_000,
+        "log_every": 100,
+    }
 
 
 PRESETS = {
     "motiondiffuse_small": Preset(
-        motiondiffuse_small, SMALL | {"steps": 10_000, "gradient_clip": 0.5}, "the small MotionDiffuse, baseline",
-        "2 h on 1 core", small=True, losses={"max_noise": USABLE}, losses_time="3 h on 1 core",
+        motiondiffuse_small,
+        SMALL | {"steps": 10_000, "gradient_clip": 0.5},
+        "the small MotionDiffuse, baseline",
+        "2 h on 1 core",
+        small=True,
+        losses={"max_noise": USABLE},
+        losses_time="3 h on 1 core",
     ),
     "motiondiffuse_humanml3d": Preset(
-        motiondiffuse_humanml3d, _published(HUMANML3D), "MotionDiffuse as published", "days on a GPU",
-        losses={"max_noise": USABLE}, losses_time="days on a GPU",
+        motiondiffuse_humanml3d,
+        _published(HUMANML3D),
+        "MotionDiffuse as published",
+        "days on a GPU",
+        losses={"max_noise": USABLE},
+        losses_time="days on a GPU",
     ),
     "motiondiffuse_kit": Preset(
-        motiondiffuse_kit, _published(KIT), "MotionDiffuse for KIT-ML", "a day on a GPU",
-        losses={"max_noise": USABLE}, losses_time="a day on a GPU",
+        motiondiffuse_kit,
+        _published(KIT),
+        "MotionDiffuse for KIT-ML",
+        "a day on a GPU",
+        losses={"max_noise": USABLE},
+        losses_time="a day on a GPU",
     ),
-}  # fmt: skip
+}

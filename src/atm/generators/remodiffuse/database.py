@@ -141,7 +141,7 @@ def _read_own(path: Path) -> Database:
 def _read_published(path: Path) -> Database:
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            # Captions are pickled in some files; with the token states nobody needs them.
+            # Captions are pickled in some files; with the token states they are not needed.
             names = ("motions", "m_lengths", "text_features", "clip_seq_features")
             motions, lengths, sentence, tokens = (torch.from_numpy(arrays[name]) for name in names)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:

@@ -47,24 +47,41 @@ def remodiffuse_small() -> ReMoDiffuseConfig:
 def _published(passes: int, motions: int) -> dict[str, float]:
     """Return the recipe for one GPU; `passes` are epochs times repetitions of the data, a quarter of those for 8."""
     return {
-        "steps": epochs(passes, motions=motions, batch=128), "batch_size": 128, "learning_rate": 2e-4,
-        "cosine_to": 2e-5, "checkpoint_every": 10_000, "log_every": 100,
-    }  # fmt: skip
+        "steps": epochs(passes, motions=motions, batch=128),
+        "batch_size": 128,
+        "learning_rate": 2e-4,
+        "cosine_to": 2e-5,
+        "checkpoint_every": 10_000,
+        "log_every": 100,
+    }
 
 
 # `atm retrieval build` first, then `model.database=FILE`. The losses act on the estimate of the clean motion.
 # The paper's runs: 40 epochs over HumanML3D repeated 200 times, 20 over KIT-ML repeated 100 times, on 8 GPUs.
 PRESETS = {
     "remodiffuse_small": Preset(
-        remodiffuse_small, SMALL | {"steps": 10_000, "gradient_clip": 1.0}, "the small ReMoDiffuse, baseline",
-        "3 h on 1 core", small=True, losses={}, losses_time="6 h on 1 core",
+        remodiffuse_small,
+        SMALL | {"steps": 10_000, "gradient_clip": 1.0},
+        "the small ReMoDiffuse, baseline",
+        "3 h on 1 core",
+        small=True,
+        losses={},
+        losses_time="6 h on 1 core",
     ),
     "remodiffuse_humanml3d": Preset(
-        remodiffuse_humanml3d, _published(40 * 200 // 4, HUMANML3D), "ReMoDiffuse as published", "days on a GPU",
-        losses={}, losses_time="days on a GPU",
+        remodiffuse_humanml3d,
+        _published(40 * 200 // 4, HUMANML3D),
+        "ReMoDiffuse as published",
+        "days on a GPU",
+        losses={},
+        losses_time="days on a GPU",
     ),
     "remodiffuse_kit": Preset(
-        remodiffuse_kit, _published(20 * 100 // 4, KIT), "ReMoDiffuse for KIT-ML", "hours on a GPU", losses={},
+        remodiffuse_kit,
+        _published(20 * 100 // 4, KIT),
+        "ReMoDiffuse for KIT-ML",
+        "hours on a GPU",
+        losses={},
         losses_time="hours on a GPU",
     ),
-}  # fmt: skip
+}

@@ -79,9 +79,16 @@ def from_published(
         database = data / "database" / published.database
     config = published.config.model_copy(update={"database": None if database is None else str(database.absolute())})
     return with_weights(
-        ReMoDiffuse, config, state, normaliser, text_encoder, path=file, features=len(state["out.bias"]),
-        files=OWN_FILES, said=f" (its keys without {PREFIX!r})",
-    )  # fmt: skip
+        ReMoDiffuse,
+        config,
+        state,
+        normaliser,
+        text_encoder,
+        path=file,
+        features=len(state["out.bias"]),
+        files=OWN_FILES,
+        said=f" (its keys without {PREFIX!r})",
+    )
 
 
 def read_published(file: Path, *, trust: bool = False) -> dict[str, Tensor]:

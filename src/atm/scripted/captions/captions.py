@@ -6,8 +6,8 @@ from typing import Literal
 
 import numpy as np
 
+from atm.motion.program import Action, Program
 from atm.scripted.captions.phrases import Detail, phrase, times
-from atm.scripted.program import Action, Program
 
 Form = Literal["walks", "walking", "walk"]
 """How a verb stands in its clause, by example."""
@@ -44,7 +44,7 @@ _SUBJECTS = (
     + [Subject("the man", "he", "his"), Subject("a woman", "she", "her"), Subject("the woman", "she", "her")]
     + [Subject("a figure", "it", "its"), Subject("the figure", "it", "its"), Subject("this person"), Subject("person")]
     + [Subject("somebody"), Subject("a human")]
-)  # fmt: skip
+)
 
 
 def describe(program: Program, rng: np.random.Generator, n: int = 3) -> list[str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from atm.scripted.program import Action, Verb
+from atm.motion.program import Action, Verb
 
 _NUMBERS = (
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",

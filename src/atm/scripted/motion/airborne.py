@@ -2,11 +2,11 @@
 
 import numpy as np
 
+from atm.motion.program import Action
 from atm.scripted.motion.body import SIDES, TOE_AHEAD_OF_PELVIS
 from atm.scripted.motion.cycles import move
 from atm.scripted.motion.gestures import ARM
 from atm.scripted.motion.score import GRAVITY, PACE, Score, minimum_jerk
-from atm.scripted.program import Action
 
 _TOE_OFF_PITCH = -46.0
 _RISE_ON_TOES = 0.062
@@ -62,6 +62,7 @@ def jump(score: Score, action: Action) -> None:
     dip = 0.20 * (0.6 + 0.4 * pace)
     recover = 0.55 * (0.3 + 0.7 * pace)
     landed = moment
+    score.marks += [start, *(land for _, land, _ in flights)]
     height += [(landed + dip, y0 - rng.uniform(0.11, 0.19), 0.0, 4.0), (landed + dip + recover, y0, 0.0, 0.0)]
     ahead += [(landed + dip + recover, place, 0.0, 0.0)]
 
@@ -186,6 +187,7 @@ def hop(score: Score, action: Action) -> None:
         place += lean_in + air + lean_out
         flights.append((off, off + flight, place))
         moment = off + flight
+    score.marks += [lifted + raise_time, *(land for _, land, _ in flights)]
     end = moment + 0.16 + 0.32
     knots += [(moment + 0.15, y0 - 0.8 * dip, 0.0, 3.0), (end, y0, 0.0, 0.0)]
     ahead += [(end - 0.1, place, 0.0, 0.0)]

@@ -13,21 +13,46 @@ import numpy as np
 WAVES, FOOT_WAVES = 4, 6
 """Harmonics of a signal of the body, and of the feet."""
 SIGNALS = (
-    "forward", "left", "up", "pelvis_yaw", "pelvis_tilt", "pelvis_roll", "chest_yaw", "chest_lean", "chest_side",
-    "head_yaw", "head_pitch",
-)  # fmt: skip
+    "forward",
+    "left",
+    "up",
+    "pelvis_yaw",
+    "pelvis_tilt",
+    "pelvis_roll",
+    "chest_yaw",
+    "chest_lean",
+    "chest_side",
+    "head_yaw",
+    "head_pitch",
+)
 """Centimetres beside the uniform travel, and degrees against the direction of travel; phase 0: the left foot is
 furthest ahead, about where its heel lands."""
 SIDED = (
-    "arm_flex", "arm_abd", "arm_turn", "elbow", "knee_out", "foot_pitch", "foot_y", "foot_ahead", "foot_out",
+    "arm_flex",
+    "arm_abd",
+    "arm_turn",
+    "elbow",
+    "knee_out",
+    "foot_pitch",
+    "foot_y",
+    "foot_ahead",
+    "foot_out",
     "foot_yaw",
-)  # fmt: skip
+)
 """Signals of each side, in the phase of its own leg. Feet relative to the pelvis, outward positive."""
 MIRRORED = ("left", "pelvis_yaw", "pelvis_roll", "chest_yaw", "chest_side", "head_yaw")
 """Signals that change their sign in the mirror."""
 STANDING = (
-    "pelvis_tilt", "pelvis_roll", "chest_lean", "chest_side", "chest_yaw", "head_yaw", "head_pitch", "width", "fore",
-)  # fmt: skip
+    "pelvis_tilt",
+    "pelvis_roll",
+    "chest_lean",
+    "chest_side",
+    "chest_yaw",
+    "head_yaw",
+    "head_pitch",
+    "width",
+    "fore",
+)
 """Signals of a standing pose: degrees, and centimetres between the toes sideways and fore and aft (left toe ahead)."""
 STANDING_SIDED = ("arm_flex", "arm_abd", "arm_turn", "elbow", "knee_out", "foot_yaw")
 MOVES = ("pelvis_tilt", "chest_lean", "head_pitch", "arm_flex", "arm_abd", "arm_turn", "elbow")
@@ -37,10 +62,22 @@ MOVE_SAMPLES = 6
 BLOW_SECONDS = np.linspace(-0.5, 0.6, 23)
 """Times of the samples of a blow, around the moment in which the arm is straightest."""
 BLOW = (
-    "pelvis_yaw", "pelvis_tilt", "chest_yaw", "chest_lean", "chest_side", "head_yaw", "head_pitch", "strike_arm_flex",
-    "strike_arm_abd", "strike_arm_turn", "strike_elbow", "guard_arm_flex", "guard_arm_abd", "guard_arm_turn",
+    "pelvis_yaw",
+    "pelvis_tilt",
+    "chest_yaw",
+    "chest_lean",
+    "chest_side",
+    "head_yaw",
+    "head_pitch",
+    "strike_arm_flex",
+    "strike_arm_abd",
+    "strike_arm_turn",
+    "strike_elbow",
+    "guard_arm_flex",
+    "guard_arm_abd",
+    "guard_arm_turn",
     "guard_elbow",
-)  # fmt: skip
+)
 """Signals of a blow with the right hand; yaws against the heading of the guard."""
 MOST = 1.6
 """How far a person is from the mean in each way of being different, at most, in standard deviations."""

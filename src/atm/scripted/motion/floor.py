@@ -2,12 +2,12 @@
 
 import numpy as np
 
+from atm.motion.program import Action
 from atm.scripted.motion.body import SIDES, TOE_AHEAD_OF_PELVIS
 from atm.scripted.motion.cycles import move
 from atm.scripted.motion.footfall import FLAT, Step, swing
 from atm.scripted.motion.gestures import ARM, place_arm, rest_arm, resting_arm
 from atm.scripted.motion.score import PACE, Score
-from atm.scripted.program import Action
 
 _SEAT_BACK = 0.33
 _LYING_HEIGHT = 0.115
@@ -43,6 +43,11 @@ def get_up(score: Score, action: Action) -> None:
         _get_up_once(score, action)
 
 
+def _mark(score: Score, done: float) -> None:
+    """Add the moment when a way down or up is done; the first of an action also when it begins."""
+    score.marks += [done] if score.marks else [score.now, done]
+
+
 def _sit_down_once(score: Score, action: Action) -> None:
     rng = score.rng
     start, whole = score.now, 2.0 * rng.uniform(*PACE[action.speed])
@@ -57,6 +62,7 @@ def _sit_down_once(score: Score, action: Action) -> None:
     score.pulse("root_y", -0.008, at(0.78), 0.09 * whole, 0.14 * whole)
     score.unbalance(at(0.0), 0.5 * whole, 0.55 * whole)
     score.posture = "seated"
+    _mark(score, at(1.0))
     _play_captured(score, "sit", [at(u) for u in (-0.12, 0.28, 0.68, 1.08)], at(0.0), at(1.05), 0.22 * whole)
     score.now = at(1.06)
 
@@ -72,6 +78,7 @@ def _stand_up_once(score: Score, action: Action) -> None:
     score.by("root_y", score.seat, at(0.26), 0.66 * whole)
     score.unbalance(at(0.0), 0.4 * whole, 0.6 * whole)
     score.posture = "standing"
+    _mark(score, at(1.0))
     _play_captured(score, "rise", [at(u) for u in (-0.03, 0.38, 0.80, 1.21)], at(-0.05), at(1.08), 0.20 * whole)
     score.now = at(1.02)
 
@@ -146,6 +153,7 @@ def _lie_down_once(score: Score, action: Action) -> None:
     score.to("head_pitch", -98, at(0.72), 0.22 * whole)
     score.to("root_y", _LYING_HEIGHT, at(0.50), 0.25 * whole)
     score.posture = "lying"
+    _mark(score, at(1.0))
     for i, side in enumerate(SIDES):
         pose = (-13 + rng.uniform(-2, 2), rng.uniform(18, 30), rng.uniform(35, 55), rng.uniform(18, 30))
         place_arm(score, side, pose, at(0.62) + 0.06 * i, 0.26 * whole)
@@ -229,6 +237,7 @@ def _get_up_once(score: Score, action: Action) -> None:
 
     # And up.
     score.posture = "standing"
+    _mark(score, at(0.98))
     score.shift(0, 0.13, at(0.68), 0.28 * whole)
     score.bend(0.0, 0.5, at(0.70), 0.30 * whole)
     score.stand_tall(at(0.66), 0.30 * whole)

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from atm.motion.program import Action
 from atm.scripted.motion.body import CHANNELS, COLUMN, SIDES, TOE_AHEAD_OF_PELVIS, heights_over_feet
 from atm.scripted.motion.cycles import Cycle, running, walking
 from atm.scripted.motion.footfall import BACKWARD, Step, SwingShape, captured_swing, standing_yaw, swing
 from atm.scripted.motion.score import GRAVITY, Score, Style, minimum_jerk_integral
 from atm.scripted.motion.stepping import sideways
-from atm.scripted.program import Action
 
 SPEEDS = {
     ("walk", "forward"): {"slow": (0.65, 0.85), "normal": (1.15, 1.40), "fast": (1.65, 1.90)},
@@ -160,6 +160,7 @@ def locomotion(score: Score, action: Action) -> None:
     _trunk(score, gait, path, phase)
     _arms(score, gait, path, phase)
     _follow_the_curve(score, path)
+    score.marks += [float(lift[0]), *land.tolist()]
     score.now = float(land[-1]) + 0.22
 
 

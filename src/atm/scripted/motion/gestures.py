@@ -4,10 +4,10 @@ from itertools import pairwise
 
 import numpy as np
 
+from atm.motion.program import Action
 from atm.scripted.motion.body import FLAT_FOOT_DEGREES, SIDES
 from atm.scripted.motion.cycles import blow
 from atm.scripted.motion.score import PACE, Score, minimum_jerk
-from atm.scripted.program import Action
 
 ARM = ("arm_flex", "arm_abd", "arm_turn", "elbow")
 
@@ -46,6 +46,7 @@ def wave(score: Score, action: Action) -> None:
     start = score.now
     begin = start + 0.92 * rise
     end = begin + count / rate
+    score.marks += [begin + done / rate for done in range(count + 1)]
     t = score.times
     for hand, side in enumerate(score.each_side(action.side or "right")):
         outward = 1 if side == "left" else -1
@@ -88,6 +89,7 @@ def raise_arms(score: Score, action: Action) -> None:
     raised = {
         side: (rng.uniform(158, 170), rng.uniform(8, 22), rng.uniform(-5, 15), rng.uniform(16, 34)) for side in sides
     }
+    score.marks.append(moment)
     for _ in range(action.count or 1):
         for hand, side in enumerate(sides):
             late = hand * rng.uniform(0.0, 0.04)
@@ -101,6 +103,7 @@ def raise_arms(score: Score, action: Action) -> None:
         score.pulse("head_pitch", -rng.uniform(3, 9), moment - 0.05, rise, hold + fall)
         score.pulse("root_y", 0.004, moment, rise, hold + fall)
         moment += rise + hold + 1.05 * fall
+        score.marks.append(moment)
     score.now = moment
 
 
@@ -114,6 +117,7 @@ def clap(score: Score, action: Action) -> None:
     rise, fall = 0.55 * pace, 0.65 * pace
     begin = start + 0.85 * rise
     end = begin + count / rate
+    score.marks += [begin + done / rate for done in range(count + 1)]
     wide = rng.uniform(0.24, 0.30) if action.speed != "fast" else rng.uniform(0.18, 0.23)
     closed = rng.uniform(0.085, 0.110)
     cycles = np.clip((t - begin) * rate, 0, count)
@@ -154,6 +158,7 @@ def punch(score: Score, action: Action) -> None:
     sink = rng.uniform(0.05, 0.08)
     score.by("root_y", -sink, start, up + 0.1)
     moment = start + up + 0.04
+    score.marks.append(moment)
     wind, out, back = 0.20 * pace, 0.19 * (0.35 + 0.65 * pace), 0.34 * pace
     hits = []
     for i in range(count):
@@ -167,6 +172,7 @@ def punch(score: Score, action: Action) -> None:
         score.pulse("root_y", -rng.uniform(0.02, 0.06), hit - 0.04, out, back + 0.1)
         score.pulse(f"{side}_foot_pitch", -16, hit - 0.08, out, back + 0.1)
         moment = hit + out + 0.05 * pace + 0.80 * back
+        score.marks.append(moment)
     down = moment + 0.10
     _strike(score, hits, start, up, down, 0.62 * pace, wind + out + 0.05 * pace + 0.80 * back)
     score.by("root_y", sink, down, 0.55)
@@ -225,6 +231,7 @@ def kick(score: Score, action: Action) -> None:
     left_axis = np.array(score.local(1.0, 0.0))
     over = float((support - centre) @ left_axis) + outward * 0.035
     height = rng.uniform(0.62, 0.84)
+    score.marks.append(moment)
     for _ in range(action.count or 1):
         shift, up, out = 0.34 * pace, 0.28 * (0.5 + 0.5 * pace), 0.16 * (0.4 + 0.6 * pace)
         back, down = 0.20 * (0.5 + 0.5 * pace), 0.34 * pace
@@ -258,6 +265,7 @@ def kick(score: Score, action: Action) -> None:
         score.to("root_x", centre[0], lower + 0.12, 0.8 * down + 0.15)
         score.to("root_z", centre[1], lower + 0.12, 0.8 * down + 0.15)
         moment = end + 0.04
+        score.marks.append(moment)
     for arm in SIDES:
         rest_arm(score, arm, moment - 0.2, 0.6)
     score.now = moment + 0.05
@@ -301,6 +309,7 @@ def bow(score: Score, action: Action) -> None:
     rng = score.rng
     pace = rng.uniform(*PACE[action.speed])
     moment = score.now
+    score.marks.append(moment)
     for _ in range(action.count or 1):
         lean = rng.uniform(38, 56)
         down, hold, up = 1.05 * pace, rng.uniform(0.35, 0.65) * pace, 1.0 * pace
@@ -320,6 +329,7 @@ def bow(score: Score, action: Action) -> None:
         score.by("root_y", 0.022, moment, up)
         score.pulse("chest_lean", -1.6, moment + 0.75 * up, 0.3, 0.4)
         moment += up + 0.12
+        score.marks.append(moment)
     score.now = moment
 
 
@@ -329,6 +339,7 @@ def crouch(score: Score, action: Action) -> None:
     pace = rng.uniform(*PACE[action.speed])
     moment = score.now
     deep = rng.uniform(0.42, 0.52)
+    score.marks.append(moment)
     for _ in range(action.count or 1):
         down, hold, up = 0.80 * pace, rng.uniform(0.35, 0.75) * pace, 0.85 * pace
         lean = rng.uniform(34, 44)
@@ -351,6 +362,7 @@ def crouch(score: Score, action: Action) -> None:
         score.bend(0.0, 0.5, moment + 0.06, up)
         score.to("head_pitch", score.style.head_pitch + rng.uniform(-2, 2), moment + 0.06, up)
         moment += 0.97 * up
+        score.marks.append(moment)
     score.now = moment + 0.05
 
 

@@ -114,10 +114,13 @@ def gait_cycle(joints: np.ndarray, least: float) -> Gait | None:
     step_time = float((moments[-1] - moments[0]) / (len(moments) - 1))
 
     signals: dict[str, np.ndarray] = {
-        "forward": 100 * (ground @ ahead), "left": 100 * (ground @ left), "up": 100 * c["root_y"],
-        "pelvis_yaw": c["pelvis_yaw"] - heading, "chest_yaw": c["chest_yaw"] - heading,
+        "forward": 100 * (ground @ ahead),
+        "left": 100 * (ground @ left),
+        "up": 100 * c["root_y"],
+        "pelvis_yaw": c["pelvis_yaw"] - heading,
+        "chest_yaw": c["chest_yaw"] - heading,
         "head_yaw": c["head_yaw"] - heading,
-    }  # fmt: skip
+    }
     signals = {name: signals.get(name, c.get(name)) for name in SIGNALS}
     for name in ("pelvis_yaw", "chest_yaw", "head_yaw"):
         signals[name] = (signals[name] + 180) % 360 - 180
@@ -125,10 +128,11 @@ def gait_cycle(joints: np.ndarray, least: float) -> Gait | None:
         outward = (1, -1)[i]
         sole = np.stack([c[f"{side}_foot_x"], c[f"{side}_foot_z"]], axis=-1) - ground
         feet = {
-            "foot_ahead": 100 * (sole @ ahead), "foot_out": 100 * outward * (sole @ left),
+            "foot_ahead": 100 * (sole @ ahead),
+            "foot_out": 100 * outward * (sole @ left),
             "foot_y": 100 * c[f"{side}_foot_y"],
             "foot_yaw": outward * ((c[f"{side}_foot_yaw"] - heading + 180) % 360 - 180),
-        }  # fmt: skip
+        }
         signals |= {f"{side}_{name}": feet.get(name, c.get(f"{side}_{name}")) for name in SIDED}
 
     coefficients = []

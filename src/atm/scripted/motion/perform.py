@@ -1,14 +1,15 @@
 """From a program to a motion: the actions written one after the other into a score, and the body posed once."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from atm.base.errors import InputError
+from atm.motion.program import Action, Program, TimedAction, Timeline
 from atm.scripted.motion import airborne, floor, gait, gestures, stepping
 from atm.scripted.motion.body import FPS, HIP, SHOULDER, joints_from_channels
 from atm.scripted.motion.score import Score, idle_sway
-from atm.scripted.program import Action, Program
 
 SHORTEST_FRAMES = 40
 LONGEST_FRAMES = 196
@@ -56,14 +57,19 @@ def perform(program: Program, rng: np.random.Generator) -> np.ndarray:
         InputError: the program needs longer than 9.8 seconds.
         ValueError: an action does not fit the posture that the body is in (it walks while seated).
     """
-    score, seconds = _write(program, rng)
+    return perform_timed(program, rng)[0]
+
+
+def perform_timed(program: Program, rng: np.random.Generator) -> tuple[np.ndarray, Timeline]:
+    """Return what `perform` does, and when each action and each of its repetitions is done."""
+    score, seconds, timeline = _write(program, rng)
     frames = max(SHORTEST_FRAMES, round(seconds * FPS))
     if frames > LONGEST_FRAMES:
         raise InputError(
             f"the program needs {seconds:.1f} s, but a clip lasts at most {LONGEST_FRAMES / FPS:.1f} s: "
             "use fewer or faster actions, or smaller counts"
         )
-    return _at_origin(joints_from_channels(score.values[:frames])).astype(np.float32)
+    return _at_origin(joints_from_channels(score.values[:frames])).astype(np.float32), timeline
 
 
 def duration(program: Program, rng: np.random.Generator) -> float:
@@ -71,15 +77,20 @@ def duration(program: Program, rng: np.random.Generator) -> float:
     return _write(program, rng)[1]
 
 
-def _write(program: Program, rng: np.random.Generator) -> tuple[Score, float]:
+def _write(program: Program, rng: np.random.Generator) -> tuple[Score, float, Timeline]:
     score = Score.standing(rng)
     _take_first_posture(score, program)
     idle_sway(score)
     score.now = rng.uniform(0.15, 0.45)
+    done: list[TimedAction] = []
     for action in program.actions:
         _check_posture(score, action)
+        score.marks = []
         PERFORMERS[action.verb](score, action)
-    return score, score.now + rng.uniform(0.35, 0.65)
+        done.append(TimedAction(action, done[-1].end if done else 0.0, tuple(map(float, score.marks)), score.now))
+    seconds = score.now + rng.uniform(0.35, 0.65)
+    done[-1] = replace(done[-1], end=seconds)
+    return score, seconds, tuple(done)
 
 
 def _take_first_posture(score: Score, program: Program) -> None:

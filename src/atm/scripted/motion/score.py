@@ -135,6 +135,8 @@ class Score:
     """How far the pelvis of the seated body is below where it stood, metres."""
     heading: float = 0.0
     """Degrees, + turned left, where the body will face once everything written has been played."""
+    marks: list[float] = field(default_factory=list)
+    """Moments of the present action: when its first repetition begins, and when each is done."""
     times: np.ndarray = field(init=False)
 
     def __post_init__(self):

@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from atm.motion.program import Action
 from atm.scripted.motion.body import SIDES, TOE_AHEAD_OF_PELVIS
 from atm.scripted.motion.footfall import FLAT, Step, swing
 from atm.scripted.motion.score import Score, minimum_jerk_integral
-from atm.scripted.program import Action
 
 
 def sideways(score: Score, action: Action) -> None:
@@ -22,6 +22,7 @@ def sideways(score: Score, action: Action) -> None:
     start = score.now
     gather = _foot_gap(score, leftward)
     moment = start + shift
+    score.marks.append(moment)
     pelvis = 0.0
     foot_at = {0: style.stance_width / 2, 1: -style.stance_width / 2}
     origin = np.array([score["root_x"], score["root_z"]])
@@ -40,6 +41,7 @@ def sideways(score: Score, action: Action) -> None:
         toe_out = (1, -1)[foot] * style.toe_out[foot]
         step = Step(foot, moment, moment + duration, *target, score.heading + toe_out, 1.0)
         swing(score, step, FLAT, step_time)
+        score.marks.append(moment + duration)
         # Over the standing foot first, then between the two.
         middle = 0.5 * (foot_at[0] + foot_at[1])
         toward_stance = 0.22 * (foot_at[1 - foot] - pelvis) if not leading else -leftward * 0.02
@@ -98,6 +100,7 @@ def turn(score: Score, action: Action) -> None:
         foot = 1 - foot
     # Constant turning rate in the middle, smooth at both ends.
     seconds = (count + (-0.3 if count == 2 and action.speed == "fast" else 0.1)) * step_time
+    score.marks += [start + 0.12, start + 0.12 + seconds]
     ease = min(0.5 * seconds, 0.55 + 0.3 * step_time)
     for channel, delay in (("head_yaw", -0.12), ("chest_yaw", 0.02), ("pelvis_yaw", 0.08)):
         u = score.times - (start + delay + 0.12)

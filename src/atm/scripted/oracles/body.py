@@ -9,8 +9,8 @@ from jaxtyping import Bool, Float
 from scipy.ndimage import gaussian_filter1d
 
 from atm.base.errors import InputError
+from atm.motion.program import Direction
 from atm.motion.skeletons import HUMANML3D
-from atm.scripted.program import Direction
 
 FPS = HUMANML3D.fps
 SIDES = ("left", "right")

@@ -7,9 +7,9 @@ from typing import Literal
 import numpy as np
 from scipy.signal import find_peaks
 
+from atm.motion.program import Direction, Side
 from atm.scripted.oracles.body import FPS, JITTER_FREE_M, SIDES, Body, Span, direction_of, rate, smooth
 from atm.scripted.oracles.steps import travels
-from atm.scripted.program import Direction, Side
 
 FALL_M_S2 = 4.0
 """In flight the centre of mass falls at 9.81 m/s²; a warped, low-passed or clumsy one at this much at least."""

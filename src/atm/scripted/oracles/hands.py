@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Int
 from scipy.signal import find_peaks, peak_prominences
 
+from atm.motion.program import Side
 from atm.scripted.oracles.body import (
     ELBOW,
     FPS,
@@ -18,7 +19,6 @@ from atm.scripted.oracles.body import (
     rate,
     spans,
 )
-from atm.scripted.program import Side
 
 HAND_PER_FOREARM = 0.35
 """The skeleton ends at the wrist; the finger tips are taken this share of the forearm further out."""

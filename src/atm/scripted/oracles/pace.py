@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from atm.motion.program import Direction, Speed, Verb
 from atm.scripted.oracles.body import FPS, WRIST, Body, Span, rate, smooth
-from atm.scripted.program import Direction, Speed, Verb
 
 MARGIN_SECONDS = 0.5
 """A movement begins before and ends after the frames in which its oracle recognises it."""

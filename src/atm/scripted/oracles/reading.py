@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from atm.motion.program import Direction, Path, Side, Speed, Verb
 from atm.scripted.oracles.body import FPS, SIDES, Body, Span, rate, smooth, spans
 from atm.scripted.oracles.flights import flights
 from atm.scripted.oracles.hands import claps, hands_up, punches
@@ -13,7 +14,6 @@ from atm.scripted.oracles.kicks import kicks
 from atm.scripted.oracles.pace import speed_of
 from atm.scripted.oracles.posture import bows, changes
 from atm.scripted.oracles.steps import Travel, heading_change, path_of, travels, turns
-from atm.scripted.program import Direction, Path, Side, Speed, Verb
 
 GROUP_SECONDS = 1.6
 """Repetitions with no more than this between them are one action done several times."""
@@ -38,7 +38,7 @@ REPEATED = ("jump", "hop", "kick", "punch", "clap", "crouch", "bow", "raise_arms
 
 @dataclass(frozen=True)
 class Observed:
-    """One action that the joints show; fields as in `atm.scripted.program.Action`."""
+    """One action that the joints show; fields as in `atm.motion.program.Action`."""
 
     verb: Verb
     span: Span

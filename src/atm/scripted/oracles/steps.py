@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy.signal import find_peaks
 
+from atm.motion.program import Direction, Path
 from atm.scripted.oracles.body import FPS, Body, Span, direction_of, rate, smooth, spans
-from atm.scripted.program import Direction, Path
 
 SWING_SPEED_M_S = 0.4
 """A swinging foot gets at least this fast over the ground."""

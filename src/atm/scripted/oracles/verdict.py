@@ -7,9 +7,9 @@ from typing import Any, Literal
 import numpy as np
 
 from atm.evaluation.metrics import Share, share
+from atm.motion.program import Action, Program
 from atm.scripted.oracles.body import Body
 from atm.scripted.oracles.reading import Observed, grouped, observe
-from atm.scripted.program import Action, Program
 
 Attribute = Literal["occurs", "count", "side", "direction", "path", "degrees", "speed", "order"]
 ATTRIBUTES: tuple[Attribute, ...] = ("occurs", "count", "side", "direction", "path", "degrees", "speed", "order")

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 from jaxtyping import Float
 from numpy import ndarray
 
+from atm.motion.program import Action
 from atm.scripted.asked import Asked
 from atm.scripted.oracles import Body, Check, Verdict, judge
 from atm.scripted.oracles.verdict import UNDOING
-from atm.scripted.program import Action
 
 _COUNTED = {
     "walk": ("step", "steps"), "run": ("running step", "running steps"), "jump": ("jump", "jumps"),

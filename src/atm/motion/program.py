@@ -1,5 +1,6 @@
-"""Program of a scripted motion, as structured data: the meaning that captions put into words and oracles read off."""
+"""Actions of a motion as structured data, which captions put into words and oracles read off; and their times."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -67,6 +68,53 @@ class Program:
             InputError: something that is no action.
         """
         try:
-            return Program(tuple(Action(**action) for action in data))
+            return Program(tuple(_action(done) for done in data))
         except TypeError as error:
             raise InputError(f"no list of actions as in programs.json ({error})") from None
+
+
+@dataclass(frozen=True)
+class TimedAction:
+    """An action, and when a motion does it."""
+
+    action: Action
+    begin: float
+    """Seconds from the motion's first frame; where the action before ends."""
+    marks: tuple[float, ...]
+    """Seconds at which its first repetition begins, and at which each is done: a step when the foot lands, a jump
+    likewise. Empty: nothing in it is repeated (it stands)."""
+    end: float
+    """Seconds; the last action of a motion ends with it."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data: the action's fields and, in hundredths of a second, the times."""
+        times = {"begin": round(self.begin, 2), "marks": [round(mark, 2) for mark in self.marks]}
+        return Program((self.action,)).to_json()[0] | times | {"end": round(self.end, 2)}
+
+
+Timeline = tuple[TimedAction, ...]
+"""All that a motion does, without a gap."""
+
+
+def timeline_from_json(data: Sequence[dict[str, Any]], first: float = 0.0) -> Timeline | None:
+    """Read what `TimedAction.to_json` gave for each action; None where times are missing, as in older files.
+
+    Args:
+        data: the actions of a clip.
+        first: seconds at which the part of the clip begins from which times are counted.
+    """
+    if not all(done.keys() >= _TIMES for done in data):
+        return None
+    return tuple(
+        TimedAction(
+            _action(done), done["begin"] - first, tuple(mark - first for mark in done["marks"]), done["end"] - first
+        )
+        for done in data
+    )
+
+
+_TIMES = {"begin", "marks", "end"}
+
+
+def _action(done: dict[str, Any]) -> Action:
+    return Action(**{name: value for name, value in done.items() if name not in _TIMES})

@@ -1,0 +1,275 @@
+"""`import atm` in Python: models by name or path, motions from sentences, scores, evaluations."""
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from numbers import Real
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+from atm.apps.evaluate import evaluate_path
+from atm.apps.generate import as_generated, check_text, frames_of, held, lengths_of, make_motions, row_seed
+from atm.apps.options import EvaluateOptions, SampleOptions
+from atm.apps.resources import Opened, device, open_generator
+from atm.apps.take import Take
+from atm.base.errors import InputError
+from atm.base.storage import MODEL_FILE, appearing, find_model
+from atm.evaluation.report import Report
+from atm.export import load_motion as read_motion
+from atm.models import save_generator
+from atm.motion import Motion, padded
+from atm.space import Space
+from atm.space import load_space as read_space
+
+CONFIG_FILE, MANIFEST_FILE = "config.json", "manifest.json"
+PathLike = str | os.PathLike[str]
+
+
+class TextToMotion:
+    """A generator, ready to use: `atm.load`."""
+
+    def __init__(self, opened: Opened):
+        """Wrap a generator that was opened."""
+        self.file, self.generator = opened
+
+    @property
+    def name(self) -> str:
+        """Name of the model in the table of models, such as "mdm"."""
+        return self.generator.config.name
+
+    def generate(
+        self,
+        text: str | Sequence[str],
+        *,
+        seconds: float | Sequence[float] | None = None,
+        seed: int = 0,
+        samples: int = 1,
+        guidance: float | None = None,
+        best_of: int = 1,
+        space: PathLike | None = None,
+        raw: bool = False,
+        progress: bool = False,
+    ) -> Take | list[Take]:
+        """Make motions from sentences, in one batch.
+
+        Args:
+            text: one sentence or several.
+            seconds: length of the motions, or of each sentence's; None: as long as the model finds that it takes, or 6.
+            seed: the same seed gives the same motion, whatever else is asked for.
+            samples: motions of each sentence.
+            guidance: scale of classifier-free guidance; None: the model's own.
+            best_of: so many are made for each motion, and the one nearest to its sentence is kept.
+            space: what measures that; None: the packaged one, for packaged generators.
+            raw: as the network gave it; False: bones keep their lengths, and planted feet stay where they are.
+            progress: show a bar.
+
+        Returns:
+            A motion for one sentence and one sample, else a list: sentence by sentence, the samples of each together.
+
+        Raises:
+            InputError: an empty sentence, a length that the model cannot make, an impossible number.
+        """
+        sentences = [text] if isinstance(text, str) else list(text)
+        options = SampleOptions(
+            samples=samples, seed=seed, guidance_scale=guidance, candidates=best_of,
+            space=None if space is None else Path(space),
+        )  # fmt: skip
+        if not sentences:
+            raise InputError('no sentence: expected one, such as "a person waves twice", or a list of them')
+        lengths = self._lengths(seconds, len(sentences))
+        made = make_motions(
+            Opened(self.file, self.generator), sentences, lengths, options, raw=raw, show_progress=progress
+        )
+        takes = [Take.of(motion) for motion in made]
+        return takes[0] if isinstance(text, str) and samples == 1 else takes
+
+    def _lengths(self, seconds: float | Sequence[float] | None, sentences: int) -> Int[Tensor, "N"] | None:
+        if seconds is None:
+            return lengths_of(self.generator, None, sentences)
+        each = [float(seconds)] * sentences if isinstance(seconds, Real) else [float(one) for one in seconds]
+        if len(each) != sentences:
+            raise InputError(f"seconds must be one number or one for each sentence: {sentences}, got {len(each)}")
+        return torch.tensor([frames_of(self.generator, one) for one in each])
+
+    def sequence(
+        self,
+        parts: Sequence[tuple[str, float]],
+        *,
+        seed: int = 0,
+        guidance: float | None = None,
+        raw: bool = False,
+    ) -> Take:
+        """Make one motion of several sentences, one after the other; each goes on from the end of the one before.
+
+        Args:
+            parts: sentences, with the seconds of each.
+            seed, guidance, raw: as in `generate`.
+
+        Raises:
+            InputError: no part, a part of no length, or a model that cannot go on from a motion.
+        """
+        if not parts:
+            raise InputError('a sequence needs a part or more, such as [("walks forward", 3), ("sits down", 2)]')
+        check_text([text for text, _ in parts])
+        if not getattr(self.generator.config, "prefix_rate", 0):
+            raise InputError(
+                f"a sequence needs a model that learnt to go on from a motion, such as causal_flow; {self.file.name} "
+                f"holds {self.name}, which did not: generate each part by itself"
+            )
+        whole: Motion | None = None
+        for k, (text, seconds) in enumerate(parts):
+            frames = frames_of(self.generator, seconds)
+            made = self.generator.sample(
+                [text], torch.tensor([frames]), seeds=[row_seed(seed, k)], guidance_scale=guidance, prefix=whole
+            ).to("cpu")
+            # Features are relative to the frame before, so one behind the other they are one motion.
+            features = made.features[:, :frames]
+            features = features if whole is None else torch.cat([whole.features, features], dim=1)
+            whole = Motion(features, torch.tensor([features.shape[1]]))
+        joints, features = (as_generated if raw else held)(whole)
+        source = {"model": self.file.name, "seed": seed, "raw": raw, "parts": [list(part) for part in parts]}
+        return Take(joints, ", then ".join(text for text, _ in parts), whole.skeleton, features, source)
+
+    def save_pretrained(self, folder: PathLike) -> Path:
+        """Write the model as a folder: weights, config.json, and a manifest with the SHA-256 of both.
+
+        Raises:
+            InputError: the folder is there already, or cannot be written.
+        """
+        folder = Path(folder)
+        if folder.exists():
+            raise InputError(f"{folder} is there already: name a new folder")
+        with appearing(folder) as made:
+            save_generator(made / MODEL_FILE, self.generator)
+            (made / CONFIG_FILE).write_text(self.generator.config.model_dump_json(indent=2))
+            digests = {name: _sha256(made / name) for name in (MODEL_FILE, CONFIG_FILE)}
+            (made / MANIFEST_FILE).write_text(json.dumps(digests, indent=2))
+        return folder
+
+    @staticmethod
+    def from_pretrained(folder: PathLike) -> "TextToMotion":
+        """Load a folder that `save_pretrained` wrote.
+
+        Raises:
+            InputError: no such folder, or a file in it that is not what the manifest says.
+        """
+        folder = Path(folder)
+        try:
+            digests = json.loads((folder / MANIFEST_FILE).read_text())
+            broken = [name for name, digest in digests.items() if _sha256(folder / name) != digest]
+        except (OSError, ValueError, AttributeError) as error:
+            raise InputError(f"{folder} is no folder of save_pretrained: {error}") from None
+        if broken or MODEL_FILE not in digests:
+            named = broken[0] if broken else MODEL_FILE
+            raise InputError(f"{folder / named} is not what {MANIFEST_FILE} says: copy the folder again")
+        return TextToMotion(open_generator(folder))
+
+    def __repr__(self) -> str:
+        return f"<TextToMotion {self.name} of {self.file}>"
+
+
+def load(model: PathLike = "generator") -> TextToMotion:
+    """Load a generator, on the GPU where there is one.
+
+    Args:
+        model: name of a packaged model ("generator", "early"), a run folder, a model file, or a folder of
+            `save_pretrained`, whose files are then checked.
+
+    Raises:
+        InputError: nothing there, no generator, or a damaged file.
+    """
+    if (Path(model) / MANIFEST_FILE).is_file():
+        return TextToMotion.from_pretrained(model)
+    return TextToMotion(open_generator(Path(model)))
+
+
+def load_motion(path: PathLike) -> Take:
+    """Load a motion file: `.npz` of `atm generate`, or `.npy` of joints or features.
+
+    Raises:
+        InputError: no such file, or arrays of no known shape.
+    """
+    return Take.of(read_motion(Path(path)))
+
+
+def load_space(space: PathLike = "space_meaning") -> Space:
+    """Load a text-motion space, frozen, on the GPU where there is one: `encode_text`, `encode_motion`.
+
+    Args:
+        space: name of a packaged space ("space", "space_meaning"), a run folder, or a model file.
+
+    Raises:
+        InputError: nothing there, or another kind of model.
+    """
+    return read_space(find_model(Path(space))).to(device()).eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def similarity(
+    text: str | Sequence[str], motions: Take | Sequence[Take], *, space: PathLike | Space = "space_meaning"
+) -> Float[np.ndarray, "N M"]:
+    """Return the cosine of every sentence (rows) with every motion (columns) in a text-motion space.
+
+    Args:
+        text: one sentence or several.
+        motions: one motion or several, of the skeleton that the space was trained on.
+        space: a space of `load_space`, or what it takes.
+
+    Raises:
+        InputError: nothing to compare, or motions that the space cannot read.
+    """
+    texts = [text] if isinstance(text, str) else list(text)
+    takes = [motions] if isinstance(motions, Take) else list(motions)
+    if not texts or not takes:
+        raise InputError(f"expected a sentence and a motion or more to compare, got {len(texts)} and {len(takes)}")
+    measured = space if isinstance(space, Space) else load_space(space)
+    said = F.normalize(measured.encode_text(texts), dim=-1)
+    made = padded([take.features for take in takes]).to(said.device)
+    return (said @ F.normalize(measured.encode_motion(made), dim=-1).T).cpu().numpy()
+
+
+def evaluate(
+    model: PathLike | TextToMotion,
+    data: PathLike,
+    *,
+    evaluator: PathLike | None = None,
+    out: PathLike | None = None,
+    options: EvaluateOptions | None = None,
+    progress: bool = False,
+    **changed: object,
+) -> Report:
+    """Evaluate a generator, or a folder of motions named by the ids of the split, by the field's protocol.
+
+    Args:
+        model: of `load`, or a path or name as `atm evaluate` takes it.
+        data: data folder.
+        evaluator: run folder or file; None: the packaged one, which knows scripted motions only.
+        out: file of the report; None: where `atm evaluate` puts it.
+        options: protocol, numbers and seeds; None: the defaults.
+        progress: show bars.
+        **changed: fields of `EvaluateOptions` that differ from `options`, such as `repeats=5`.
+
+    Returns:
+        Every replication's numbers; `report.estimates(report.name)` has their means with 95 % intervals.
+    """
+    what = model.file if isinstance(model, TextToMotion) else Path(model)
+    report, _ = evaluate_path(
+        what,
+        data=Path(data),
+        evaluator=None if evaluator is None else Path(evaluator),
+        options=replace(options or EvaluateOptions(), **changed),
+        out=None if out is None else Path(out),
+        show_progress=progress,
+    )
+    return report
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()

@@ -1,0 +1,250 @@
+"""The plan of a motion: which actions in which order, and how many frames each takes, as numbers for networks.
+
+Actions one after the other on a line of time, as users of animation tools lay them out (timeline control, Petrovich et
+al. 2024, arXiv:2401.08559); here the model writes the plan itself, from the sentence (`planner.py`). A motion whose
+actions are not known has one action, `other`, for all its time.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple, get_args
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+from atm.motion.program import Action, Direction, Path, Side, Speed, TimedAction, Timeline, Verb
+
+OTHER = "other"
+"""Verb of a motion whose actions are not known."""
+MOST_ACTIONS = 6
+"""Most actions of a plan: two of them done three times in turn (ours)."""
+_COUNTS = tuple(range(1, 21))
+_DEGREES = (45.0, 60.0, 90.0, 120.0, 135.0, 180.0, 270.0, 360.0)
+
+VALUES: dict[str, tuple] = {
+    "verb": (OTHER, *get_args(Verb)),
+    "count": _COUNTS,
+    "side": get_args(Side),
+    "direction": get_args(Direction),
+    "path": get_args(Path),
+    "degrees": _DEGREES,
+    "speed": get_args(Speed),
+}
+"""Fields of an action and their values; number 0 of each field is none, and value i of the list is number i + 1."""
+SIZES = tuple(len(values) + 1 for values in VALUES.values())
+"""Numbers of each field, none included."""
+
+_UNDONE = ("sit_down", "stand_up", "lie_down", "get_up")
+"""Verbs between two of whose repetitions the way back lies."""
+SPANS = 3
+"""Spans of an action: before its first repetition, all repetitions, after the last."""
+FEATURES = 2 * 16
+"""Width of `features`."""
+TURN_FEATURES = 3
+"""Width of `Turns.features`."""
+_QUICKEST = 0.4
+"""Radians in a frame beyond which a turn is as good as any other: eight a second."""
+
+
+class Plan(NamedTuple):
+    """Plans of B motions, of up to K actions each."""
+
+    fields: Int[Tensor, "B K F"]
+    """Numbers of `VALUES`, in its order; a verb of 0 is no action."""
+    spans: Float[Tensor, "B K 3"]
+    """Frames before the first repetition, of all repetitions, and after them; 0 behind the last action."""
+
+    def to(self, device: torch.device | str) -> "Plan":
+        """Return the plan on a device."""
+        return Plan(self.fields.to(device), self.spans.to(device))
+
+    @property
+    def ends(self) -> Float[Tensor, "B K"]:
+        """Return the frame at which each action ends."""
+        return self.spans.sum(-1).cumsum(-1)
+
+    @property
+    def many(self) -> Int[Tensor, "B"]:
+        """Return how many actions each plan has."""
+        return (self.fields[..., 0] > 0).sum(-1)
+
+
+class Turns(NamedTuple):
+    """Turns that the actions of a plan ask for, at each latent."""
+
+    asked: Float[Tensor, "B N"]
+    """Radians to the right that the latent's action shall turn in all; 0 where it asks for no turn."""
+    left: Float[Tensor, "B N"]
+    """Frames that are left for it, this latent's own included; at least one latent's."""
+    place: Int[Tensor, "B N"]
+    """Place of the action in the plan."""
+
+    def since(self, turned: Float[Tensor, "B N"]) -> Float[Tensor, "B N"]:
+        """Return what has been turned within each latent's action before it, from how far each latent turns."""
+        before = F.pad(turned, (1, 0)).cumsum(1)[:, :-1]
+        begins = F.pad(self.place.diff(dim=1) != 0, (1, 0), value=True)
+        # The sum where the action began: the last such place up to here.
+        number = torch.arange(before.shape[1], device=before.device)
+        return before - before.take_along_dim((begins * number).cummax(dim=1).values, dim=1)
+
+    def features(self, done: Float[Tensor, "B N"], at: slice = slice(None)) -> Float[Tensor, "B N 3"]:
+        """Return numbers near 1, so that a body that has turned too little so far turns more.
+
+        Args:
+            done: radians that have been turned since the action began, at these latents.
+            at: which latents.
+
+        Returns:
+            Whether a turn is asked, what is left of it, and how fast it must be.
+        """
+        asks = (self.asked[:, at] != 0).to(done.dtype)
+        left = (self.asked[:, at] - done).clamp(-2 * torch.pi, 2 * torch.pi) * asks
+        rate = (left / self.left[:, at]).clamp(-_QUICKEST, _QUICKEST)
+        return torch.stack([asks, left / torch.pi, 10 * rate], dim=-1)
+
+
+def turns_of(plan: Plan, place: Int[Tensor, "B N"], frames: int) -> Turns:
+    """Return the turns of a plan.
+
+    Args:
+        plan: of the motions.
+        place: of each latent's action, from `features`.
+        frames: of a latent.
+    """
+    number = {name: plan.fields[..., column] for column, name in enumerate(VALUES)}
+    degrees = torch.tensor((0.0, *_DEGREES), device=place.device)[number["degrees"]]
+    # Turns have a direction; curves and circles go forward, to a side.
+    right, left = (
+        sum((number[name] == 1 + VALUES[name].index(way)).to(degrees.dtype) for name in ("side", "direction"))
+        for way in ("right", "left")
+    )
+    asked = torch.deg2rad(degrees) * (right - left)
+    done = plan.ends - plan.spans[..., 2]
+    starts = torch.arange(place.shape[1], device=place.device) * frames
+    until = (done.take_along_dim(place, dim=1) - starts).clamp(min=frames)
+    return Turns(asked.take_along_dim(place, dim=1), until, place)
+
+
+def plan_of(timelines: Sequence[Timeline | None], lengths: Int[Tensor, "B"], fps: float) -> Plan:
+    """Return plans of motions: what is known of them, or `other` for all their time.
+
+    Args:
+        timelines: of each motion; None: its actions are not known. Parts before frame 0 and behind the motion's end
+            are cut off.
+        lengths: frames of the motions.
+        fps: frames of a second.
+    """
+    fields = torch.zeros(len(timelines), MOST_ACTIONS, len(VALUES), dtype=torch.long)
+    spans = torch.zeros(len(timelines), MOST_ACTIONS, SPANS)
+    for row, (timeline, length) in enumerate(zip(timelines, lengths.tolist(), strict=True)):
+        inside = _inside(timeline or (), length / fps)
+        if not 0 < len(inside) <= MOST_ACTIONS:
+            fields[row, 0, 0] = 1
+            spans[row, 0, 0] = length
+            continue
+        for place, timed in enumerate(inside):
+            fields[row, place] = torch.tensor(_numbers(timed.action))
+            begin = 0.0 if place == 0 else timed.begin
+            end = length / fps if place == len(inside) - 1 else timed.end
+            first, last = (timed.marks[0], timed.marks[-1]) if timed.marks else (end, end)
+            first = min(max(first, begin), end)
+            last = min(max(last, first), end)
+            spans[row, place] = fps * torch.tensor([first - begin, last - first, end - last])
+    return Plan(fields, spans)
+
+
+def timelines_of(plan: Plan, fps: float) -> list[Timeline]:
+    """Return plans as structured data, without those actions that are `other`."""
+    timelines = []
+    for fields, spans, end in zip(plan.fields.tolist(), plan.spans / fps, plan.ends / fps, strict=True):
+        actions = []
+        for place, numbers in enumerate(fields):
+            if numbers[0] < 2:
+                continue
+            named = {
+                name: values[number - 1] if number else None
+                for (name, values), number in zip(VALUES.items(), numbers, strict=True)
+            }
+            action = Action(**{**named, "speed": named["speed"] or "normal"})
+            before, work, _ = spans[place].tolist()
+            begin = end[place].item() - spans[place].sum().item()
+            repeated = _repetitions(action.verb, action.count)
+            marks = [begin + before + work * done / repeated for done in range(repeated + 1)] if repeated else []
+            actions.append(TimedAction(action, begin, tuple(marks), end[place].item()))
+        timelines.append(tuple(actions))
+    return timelines
+
+
+def repetitions(fields: Int[Tensor, "*b F"]) -> Int[Tensor, "*b"]:
+    """Return how many parts of equal length the second span of each action has."""
+    table = torch.tensor(
+        [[0] * SIZES[1]] + [[_repetitions(verb, count) for count in (None, *_COUNTS)] for verb in VALUES["verb"]],
+        device=fields.device,
+    )
+    return table[fields[..., 0], fields[..., 1]]
+
+
+def _repetitions(verb: str, count: int | None) -> int:
+    if verb in (OTHER, "stand"):
+        return 0
+    if verb == "turn":
+        return 1
+    return 2 * (count or 1) - 1 if verb in _UNDONE else count or 1
+
+
+def features(plan: Plan, latents: int, frames: int) -> tuple[Float[Tensor, "B N C"], Int[Tensor, "B N"]]:
+    """Return where each latent of a motion is in its plan, and which action it belongs to.
+
+    Args:
+        plan: of the motions.
+        latents: N, of the longest motion.
+        frames: of a latent.
+
+    Returns:
+        `FEATURES` numbers near 1: at the latent's first and last frame, the time since and until the action's borders
+        and its first and last repetition, and the phase and number of repetitions; and the place of the action.
+    """
+    ends = plan.ends
+    middle = (torch.arange(latents, device=ends.device) + 0.5) * frames
+    last = (plan.many - 1).clamp(min=0)
+    place = (middle[None, :, None] >= ends[:, None]).sum(-1).minimum(last[:, None])
+    fields, spans = (part.take_along_dim(place[..., None], dim=1) for part in plan)
+    end = ends.take_along_dim(place, dim=1)
+    begin = end - spans.sum(-1)
+    first, done = begin + spans[..., 0], end - spans[..., 2]
+    repeated = repetitions(fields).to(end.dtype)
+    columns = []
+    for frame in (middle - 0.5 * frames + 0.5, middle + 0.5 * frames - 0.5):
+        share = ((frame - first) / (done - first).clamp(min=1e-3)).clamp(0, 1)
+        number = share * repeated
+        left = repeated - number
+        working = ((frame >= first) & (frame < done) & (repeated > 0)).to(end.dtype)
+        around = [frame - begin, end - frame, frame - first, done - frame]
+        columns += [0.05 * away.clamp(-20, 20) for away in around] + [0.01 * away.clamp(-200, 200) for away in around]
+        for cycles in (number, 0.5 * number):
+            angle = 2 * torch.pi * cycles
+            columns += [working * angle.sin(), working * angle.cos()]
+        columns += [share, number.clamp(max=2) / 2, left.clamp(max=2) / 2, working]
+    return torch.stack(columns, dim=-1), place
+
+
+def _inside(timeline: Timeline, seconds: float) -> list[TimedAction]:
+    """Return the actions that a crop shows most of."""
+    return [
+        timed for timed in timeline if min(timed.end, seconds) - max(timed.begin, 0.0) > 0.5 * (timed.end - timed.begin)
+    ]
+
+
+def _numbers(action: Action) -> list[int]:
+    return [_number(name, getattr(action, name)) for name in VALUES]
+
+
+def _number(name: str, value: object) -> int:
+    """Return the number of a value; a count or an angle that has none is the nearest that has."""
+    values = VALUES[name]
+    if value is None:
+        return 0
+    if name in ("count", "degrees"):
+        return 1 + min(range(len(values)), key=lambda place: abs(values[place] - value))
+    return 1 + values.index(value)

@@ -1,0 +1,251 @@
+"""The project in Python: `import atm`, a model, a motion, and what can be done with it."""
+
+import html
+import json
+import re
+import subprocess
+import sys
+import webbrowser
+
+import numpy as np
+import pytest
+import torch
+from scipy.spatial.transform import Rotation
+
+import atm
+from atm.generators.causal_flow.model import CausalFlow
+from atm.generators.causal_flow.presets import causal_flow_small
+from atm.generators.mdm.config import MDMConfig
+from atm.generators.mdm.model import MDM
+from atm.models import save_generator
+from atm.motion import HUMANML3D, bone_stretch
+from atm.motion.layers import Normaliser
+from atm.motion.program import Action, Program
+from atm.scripted.motion.perform import perform
+from atm.text import load_text_encoder
+
+WALK, SIT = "a person walks forward", "a person sits down"
+
+
+@pytest.fixture(scope="module")
+def minilm():
+    return load_text_encoder()
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory, minilm) -> atm.TextToMotion:
+    """A tiny MDM with random weights, read from its file."""
+    torch.manual_seed(0)
+    config = MDMConfig(
+        width=16, heads=2, feed_forward=16, layers=1, diffusion_steps=4, mask_frames=True, text_encoder="minilm"
+    )
+    path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
+    save_generator(path, MDM(config, minilm, Normaliser.identity(263)))
+    return atm.load(path)
+
+
+@pytest.fixture(scope="module")
+def going_on(tmp_path_factory, minilm) -> atm.TextToMotion:
+    """A tiny CausalFlow with random weights, which goes on from motions."""
+    torch.manual_seed(0)
+    sizes = {"width": 16, "heads": 2, "feed_forward": 24, "front_layers": 1, "layers": 2, "head_width": 16}
+    sizes |= {"head_layers": 1, "latent_width": 10, "max_frames": 40, "prefix_latents": 3, "text_encoder": "minilm"}
+    flow = CausalFlow(causal_flow_small().model_copy(update=sizes), minilm, Normaliser.identity(263))
+    path = tmp_path_factory.mktemp("flow") / "flow.safetensors"
+    save_generator(path, flow)
+    return atm.load(path)
+
+
+@pytest.fixture(scope="module")
+def kick() -> atm.Take:
+    program = Program((Action("kick", 2, side="left"),))
+    return atm.Take(perform(program, np.random.default_rng(0)), "a person kicks twice with the left leg")
+
+
+def test_importing_atm_costs_little_and_imports_nothing_heavy():
+    """The least of three, since a busy machine only ever adds."""
+    code = (
+        "import sys, time; start = time.perf_counter(); import atm; dir(atm); spent = time.perf_counter() - start; "
+        "print(spent, *sorted({'torch', 'numpy', 'scipy', 'pydantic', 'typer'} & set(sys.modules)))"
+    )
+    said = [
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+        for _ in range(3)
+    ]
+    assert min(float(words[0]) for words in said) < 0.1
+    assert {word for words in said for word in words[1:]} == set()
+
+
+def test_dir_tells_all_and_all_is_there():
+    for name in dir(atm):
+        assert getattr(atm, name) is not None
+    assert {"load", "load_motion", "load_space", "similarity", "evaluate", "__version__"} <= set(dir(atm))
+    with pytest.raises(AttributeError, match="has no attribute 'laod': it has InputError, .*load"):
+        _ = atm.laod
+
+
+def test_one_sentence_is_a_motion_and_several_are_a_list(model):
+    one = model.generate(WALK, seconds=2, seed=5)
+    assert (one.joints.shape, one.text, one.seconds, one.fps) == ((40, 22, 3), WALK, 2.0, 20.0)
+    many = model.generate([WALK, SIT], seconds=[2, 1], samples=2, seed=5)
+    assert [(take.text, take.seconds, take.provenance["sample"]) for take in many] == [
+        (WALK, 2.0, 0), (WALK, 2.0, 1), (SIT, 1.0, 0), (SIT, 1.0, 1),
+    ]  # fmt: skip
+    np.testing.assert_allclose(many[0].joints, one.joints, atol=1e-4)
+    assert np.abs(many[1].joints - one.joints).max() > 0.01
+    assert len(model.generate(WALK, seconds=1, samples=2)) == 2
+
+
+def test_bones_hold_unless_the_motion_shall_be_raw(model):
+    held, raw = (model.generate(WALK, seconds=2, raw=raw) for raw in (False, True))
+    stretch = [bone_stretch(torch.from_numpy(take.joints), HUMANML3D) for take in (held, raw)]
+    assert stretch[0] < 1e-4 < 1 < stretch[1]
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"text": []}, "no sentence: expected one"),
+        ({"text": " "}, "the sentence is empty"),
+        ({"text": WALK, "seconds": 60}, "seconds must be 0.5 to 9.8 for this model, got 60"),
+        ({"text": [WALK, SIT], "seconds": [1]}, "one for each sentence: 2, got 1"),
+        ({"text": WALK, "samples": 0}, "samples must be at least 1, got 0"),
+    ],
+)
+def test_what_cannot_be_made_is_refused(model, asked, said):
+    with pytest.raises(atm.InputError, match=said):
+        model.generate(**asked)
+
+
+def test_rotations_put_the_joints_back_where_they_are(kick):
+    """Forward kinematics written out here: each bone of the rest pose, turned by all joints above it."""
+    turns: dict[int, Rotation] = {}
+    places = np.zeros_like(kick.joints)
+    for joint in (0, *HUMANML3D.outward):
+        above = HUMANML3D.parents[joint]
+        own = Rotation.from_quat(kick.rotations[:, joint], scalar_first=True)
+        turns[joint] = own if above < 0 else turns[above] * own
+        places[:, joint] = (
+            kick.joints[:, 0] if above < 0 else places[:, above] + turns[above].apply(kick.rig.offsets[joint])
+        )
+    assert np.abs(places - kick.joints).max() < 1e-3
+
+
+def test_contacts_say_which_foot_stands(kick):
+    """Who kicks with the left leg stands on the right one all the time, and on the left one before and after."""
+    left, right = kick.contacts.T
+    assert right.mean() > 0.95 and left[:3].all() and 0.1 < left.mean() < 0.9
+
+
+def test_a_slice_is_in_seconds(kick):
+    part = kick[0.5:1.0]
+    np.testing.assert_array_equal(part.joints, kick.joints[10:20])
+    assert (part.seconds, part.text) == (0.5, kick.text)
+    np.testing.assert_array_equal(kick[-0.5:].joints, kick.joints[-10:])
+    for wrong in (3, slice(0, 1, 2), slice(100, None)):
+        with pytest.raises(atm.InputError, match="slice of seconds|has no frame in"):
+            kick[wrong]
+
+
+def test_the_verdict_is_that_of_the_oracles(kick):
+    assert kick.verdict == "✓ 2 kicks with the left foot"
+    assert atm.Take(kick.joints, "a person kicks once").verdict.startswith("✗ asked 1 kick, made 2")
+    assert atm.Take(kick.joints, "somebody ponders").verdict is None
+
+
+def test_a_motion_is_saved_and_comes_back(model, tmp_path):
+    take = model.generate(WALK, seconds=1)
+    again = atm.load_motion(take.save(tmp_path / "new" / "walk.npz"))
+    assert (again.text, again.provenance) == (WALK, take.provenance)
+    np.testing.assert_allclose(again.joints, take.joints, atol=1e-6)
+    np.testing.assert_allclose(again.features, take.features, atol=1e-6)
+    bvh = take.save(tmp_path / "walk.bvh", names="mixamo", unit="cm", fps=30, up="z").read_text()
+    assert "ROOT mixamorigHips" in bvh and "Frame Time: 0.03333333" in bvh
+    with pytest.raises(atm.InputError, match="unknown output suffix '.fbx'"):
+        take.save(tmp_path / "walk.fbx")
+
+
+def test_a_motion_opens_in_the_browser(kick, tmp_path, monkeypatch):
+    opened = []
+    monkeypatch.setattr(webbrowser, "open", opened.append)
+    page = kick.show(tmp_path / "kick.html")
+    assert opened == [page.as_uri()] and "motion-view" in page.read_text()
+    assert kick.show().name == "motion.html"
+
+
+def test_a_notebook_gets_the_page_in_a_frame_and_no_sentence_breaks_out_of_it(kick):
+    take = atm.Take(kick.joints, 'kicks "><script>alert(1)</script>')
+    frame = take._repr_html_()
+    assert re.fullmatch(r'<iframe srcdoc="[^"<]*" style="[^"]*"></iframe>', frame)
+    page = html.unescape(re.search(r'srcdoc="([^"]*)"', frame).group(1))
+    assert page.startswith("<!doctype html>") and "<script>alert" not in page
+
+
+def test_a_model_is_kept_in_a_folder_and_comes_back(model, tmp_path):
+    folder = model.save_pretrained(tmp_path / "kept")
+    assert sorted(path.name for path in folder.iterdir()) == ["config.json", "manifest.json", "model.safetensors"]
+    assert json.loads((folder / "config.json").read_text())["width"] == 16
+    for again in (atm.TextToMotion.from_pretrained(folder), atm.load(folder)):
+        np.testing.assert_array_equal(again.generate(WALK, seconds=1).joints, model.generate(WALK, seconds=1).joints)
+    with pytest.raises(atm.InputError, match="is there already"):
+        model.save_pretrained(folder)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+def test_a_folder_whose_files_are_not_those_of_its_manifest_is_refused(model, tmp_path, name):
+    folder = model.save_pretrained(tmp_path / "kept")
+    content = bytearray((folder / name).read_bytes())
+    content[-1] ^= 1
+    (folder / name).write_bytes(content)
+    with pytest.raises(atm.InputError, match=f"{name} is not what manifest.json says"):
+        atm.load(folder)
+    (folder / name).unlink()
+    with pytest.raises(atm.InputError, match="is no folder of save_pretrained"):
+        atm.load(folder)
+
+
+def test_nothing_is_loaded_from_nowhere(tmp_path):
+    with pytest.raises(atm.InputError, match="no model at nowhere"):
+        atm.load("nowhere")
+    with pytest.raises(atm.InputError, match="is no folder of save_pretrained"):
+        atm.TextToMotion.from_pretrained(tmp_path)
+    with pytest.raises(atm.InputError, match="holds a model of kind 'generator'"):
+        atm.load_space("generator")
+
+
+def test_a_sentence_is_nearer_to_its_own_motion(kick):
+    program = Program((Action("sit_down"),))
+    sit = atm.Take(perform(program, np.random.default_rng(1)), SIT)
+    space = atm.load_space("space_meaning")
+    cosines = atm.similarity([kick.text, SIT], [kick, sit], space=space)
+    assert cosines.shape == (2, 2) and cosines[0, 0] > cosines[0, 1] and cosines[1, 1] > cosines[1, 0]
+    np.testing.assert_allclose(atm.similarity(SIT, sit, space=space), cosines[1:, 1:], atol=1e-5)
+    with pytest.raises(atm.InputError, match="expected a sentence and a motion"):
+        atm.similarity([], [kick], space=space)
+
+
+def test_a_sequence_is_one_motion_whose_parts_go_on_from_one_another(going_on):
+    """Its first part is what the model makes of it alone; the second part was told what came before."""
+    whole = going_on.sequence([(WALK, 1.5), (SIT, 1), (WALK, 2)], seed=3, raw=True)
+    assert len(whole) == 30 + 20 + 40
+    first = going_on.generate(WALK, seconds=1.5, seed=3, raw=True)
+    np.testing.assert_allclose(whole.features[:30], first.features, atol=1e-5)
+    other = going_on.sequence([(SIT, 1.5), (SIT, 1), (WALK, 2)], seed=3, raw=True)
+    assert np.abs(whole.features[30:50] - other.features[30:50]).max() > 5e-5
+    assert whole.text == f"{WALK}, then {SIT}, then {WALK}"
+
+
+def test_a_model_that_finds_lengths_is_not_told_any(going_on):
+    short, long = going_on.generate([WALK, f"{WALK} and then {SIT}"], seconds=None, samples=1)
+    assert all(0 < len(take) <= 40 for take in (short, long))
+    alone = going_on.generate(WALK, seconds=None)
+    np.testing.assert_allclose(alone.joints, short.joints, atol=1e-4)
+
+
+def test_what_is_no_sequence_is_refused(model, going_on):
+    with pytest.raises(atm.InputError, match="learnt to go on from a motion, such as causal_flow; tiny.safetensors"):
+        model.sequence([(WALK, 1), (SIT, 1)])
+    with pytest.raises(atm.InputError, match="seconds must be 0.5 to 2 for this model, got 0"):
+        going_on.sequence([(WALK, 1), (SIT, 0)])
+    with pytest.raises(atm.InputError, match="needs a part or more"):
+        going_on.sequence([])
