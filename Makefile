@@ -37,18 +37,18 @@ lint: .venv/.ready
 clean:
 	rm -rf .venv build dist demo demo-full
 
-# The weights that come with the package; how the shipped ones were made stands in src/atm/weights/README.md.
+# The weights that come with the package, about four hours on two cores; how the shipped ones were made stands in
+# src/atm/weights/README.md. CAPTURED is a data folder of captured motion that is trained on beside the scripted one.
+WEIGHTS := build/weights
+TAUGHT := $(WEIGHTS)/$(if $(CAPTURED),together,scripted)
 weights: .venv/.ready
-	$(BIN)/atm data scripted build/weights/data --clips 12000 --seed 1
-	$(BIN)/atm train space_scripted data=build/weights/data --out build/weights/space
-	$(BIN)/atm train space_scripted --from build/weights/space data=build/weights/data model.similarity=meaning \
-		model.told_weight=1 model.crop_probability=0 model.time_warp=0.25 model.lambda_nce=1 sort_over=1 alike_over=16 \
-		steps=1500 learning_rate=4e-4 cosine_to=0.05 --out build/weights/space_meaning
-	$(BIN)/atm train evaluator_scripted data=build/weights/data --out build/weights/evaluator
-	$(BIN)/atm train mdm_small data=build/weights/data steps=1000 cosine_to=none --out build/weights/early
-	$(BIN)/atm train mdm_small data=build/weights/data --out build/weights/mdm
-	$(BIN)/atm pack build/weights/space src/atm/weights/space_scripted.safetensors
-	$(BIN)/atm pack build/weights/space_meaning src/atm/weights/space_meaning.safetensors
-	$(BIN)/atm pack build/weights/evaluator src/atm/weights/evaluator_scripted.safetensors
-	$(BIN)/atm pack build/weights/early src/atm/weights/mdm_small_early.safetensors
-	$(BIN)/atm pack build/weights/mdm src/atm/weights/mdm_small.safetensors
+	$(BIN)/atm data scripted $(WEIGHTS)/scripted --clips 20000 --seed 1
+	test -z "$(CAPTURED)" || test -d $(TAUGHT) || $(BIN)/atm data join $(WEIGHTS)/scripted $(CAPTURED):2 $(TAUGHT)
+	$(BIN)/atm train evaluator_scripted data=$(TAUGHT) steps=1800 validate_every=150 --out $(WEIGHTS)/evaluator
+	$(BIN)/atm train space_scripted data=$(TAUGHT) steps=1600 learning_rate=4e-4 cosine_to=0.05 --out $(WEIGHTS)/space
+	$(BIN)/atm train causal_flow_tiny data=$(TAUGHT) steps=600 cosine_to=none ema=0.99 --out $(WEIGHTS)/early
+	$(BIN)/atm train causal_flow_small data=$(TAUGHT) --out $(WEIGHTS)/generator
+	$(BIN)/atm pack $(WEIGHTS)/evaluator src/atm/weights/evaluator_scripted.safetensors
+	$(BIN)/atm pack $(WEIGHTS)/space src/atm/weights/space_scripted.safetensors
+	$(BIN)/atm pack $(WEIGHTS)/early src/atm/weights/causal_flow_tiny.safetensors
+	$(BIN)/atm pack $(WEIGHTS)/generator src/atm/weights/causal_flow_small.safetensors

@@ -224,14 +224,24 @@ def test_a_sentence_is_nearer_to_its_own_motion(kick):
         atm.similarity([], [kick], space=space)
 
 
-def test_a_sequence_is_one_motion_whose_parts_go_on_from_one_another(going_on):
-    """Its first part is what the model makes of it alone; the second part was told what came before."""
+def test_a_sequence_is_one_motion_whose_parts_go_on_from_one_another(going_on, monkeypatch):
+    """Each part is sampled with all that came before as its prefix, and stands behind it in the whole."""
+    asked, made, sample = [], [], going_on.generator.sample
+
+    def spy(text, lengths, *, prefix, **options):
+        motion = sample(text, lengths, prefix=prefix, **options)
+        asked.append((text, int(lengths), prefix))
+        made.append(motion.features[0, : int(lengths)])
+        return motion
+
+    monkeypatch.setattr(going_on.generator, "sample", spy)
     whole = going_on.sequence([(WALK, 1.5), (SIT, 1), (WALK, 2)], seed=3, raw=True)
-    assert len(whole) == 30 + 20 + 40
-    first = going_on.generate(WALK, seconds=1.5, seed=3, raw=True)
-    np.testing.assert_allclose(whole.features[:30], first.features, atol=1e-5)
-    other = going_on.sequence([(SIT, 1.5), (SIT, 1), (WALK, 2)], seed=3, raw=True)
-    assert np.abs(whole.features[30:50] - other.features[30:50]).max() > 5e-5
+    assert [(text, frames) for text, frames, _ in asked] == [([WALK], 30), ([SIT], 20), ([WALK], 40)]
+    np.testing.assert_array_equal(whole.features, torch.cat(made))
+    assert asked[0][2] is None
+    for (_, _, prefix), end in zip(asked[1:], (30, 50), strict=True):
+        assert prefix.lengths.tolist() == [end]
+        np.testing.assert_array_equal(prefix.features[0], whole.features[:end])
     assert whole.text == f"{WALK}, then {SIT}, then {WALK}"
 
 

@@ -149,17 +149,29 @@ def test_scripted_motions_get_oracle_scores():
 
 
 def test_clips_that_were_held_out_of_training_have_their_scores_apart():
-    right, wrong = (Verdict((Check("count", "jump", 3, made, made == 3),)) for made in (3, 4))
+    """Each with what the caption says first, and then with all of the program, which is wrong here throughout."""
+    more = Check("side", "jump", "left", "right", False)
+    right, wrong = (
+        (Verdict((check,)), Verdict((check, more)))
+        for check in (Check("count", "jump", 3, made, made == 3) for made in (3, 4))
+    )
     scores = Measured(
         verdicts=[right, wrong, wrong, right], held_out=[False, True, True, False], judged_by=oracles()
     ).oracles()
     assert scores == {
-        "oracle_count": 0.5, "oracle_all": 0.5, "oracle_count_held_out": 0.0, "oracle_all_held_out": 0.0,
-    }  # fmt: skip
+        "oracle_count": 0.5,
+        "oracle_all": 0.5,
+        "oracle_program": 0.0,
+        "oracle_count_held_out": 0.0,
+        "oracle_all_held_out": 0.0,
+        "oracle_program_held_out": 0.0,
+    }
     assert set(Measured(verdicts=[right], held_out=[False], judged_by=oracles()).oracles()) == {
         "oracle_count",
         "oracle_all",
+        "oracle_program",
     }
+    assert column_of("oracle_program").title == "as asked: all, said or not"
     assert column_of("oracle_count_held_out").title == "as asked: count, held out"
 
 

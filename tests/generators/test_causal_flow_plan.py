@@ -20,6 +20,7 @@ from atm.generators.causal_flow.plan import (
 )
 from atm.generators.causal_flow.planner import (
     LUCK,
+    SURE,
     UNLIKELY,
     ActionEmbedding,
     Planner,
@@ -184,6 +185,19 @@ def test_the_planner_learns_what_words_say():
     named = [1 + VALUES["verb"].index(verb) for verb in verbs]
     assert made.fields[:, 0, :2].tolist() == [[named[verb], number - 5] for verb, number in rows]
     assert made.ends[:, -1].tolist() == pytest.approx([20 * end for end in ends], abs=4)
+
+
+@pytest.mark.parametrize(("margin", "first"), [(SURE - 0.1, "walk"), (SURE + 0.1, "other")])
+def test_a_motion_without_a_plan_is_made_only_where_no_action_comes_near(margin, first):
+    """And then it is all of the motion: `other` never comes second."""
+    model = planner()
+    torch.nn.init.zeros_(model.verb.weight)
+    model.verb.bias.data = torch.full((SIZES[0],), -9.0)
+    model.verb.bias.data[:2] = torch.tensor([-20.0, margin])
+    model.verb.bias.data[1 + VALUES["verb"].index("walk")] = 0.0
+    made = model(_Words()([(0, 1)]), None, torch.full((1, MOST_ACTIONS, LUCK), 0.5))
+    assert made.fields[0, 0, 0] == 1 + VALUES["verb"].index(first)
+    assert (made.fields[0, 1:, 0] != 1).all()
 
 
 def test_what_words_say_of_a_field_adds_up_with_what_is_usual():

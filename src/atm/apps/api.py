@@ -199,11 +199,11 @@ def load_motion(path: PathLike) -> Take:
     return Take.of(read_motion(Path(path)))
 
 
-def load_space(space: PathLike = "space_meaning") -> Space:
+def load_space(space: PathLike = "space") -> Space:
     """Load a text-motion space, frozen, on the GPU where there is one: `encode_text`, `encode_motion`.
 
     Args:
-        space: name of a packaged space ("space", "space_meaning"), a run folder, or a model file.
+        space: "space", the packaged one, a run folder, or a model file.
 
     Raises:
         InputError: nothing there, or another kind of model.
@@ -213,7 +213,7 @@ def load_space(space: PathLike = "space_meaning") -> Space:
 
 @torch.no_grad()
 def similarity(
-    text: str | Sequence[str], motions: Take | Sequence[Take], *, space: PathLike | Space = "space_meaning"
+    text: str | Sequence[str], motions: Take | Sequence[Take], *, space: PathLike | Space = "space"
 ) -> Float[np.ndarray, "N M"]:
     """Return the cosine of every sentence (rows) with every motion (columns) in a text-motion space.
 

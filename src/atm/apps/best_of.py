@@ -18,7 +18,7 @@ from atm.base.packaged import packaged
 from atm.interface import Generator, TextMotionSpace
 from atm.motion import Motion
 
-CHOOSER = "space_meaning"
+CHOOSER = "space"
 """The packaged space that chooses where none is given."""
 
 
@@ -88,7 +88,7 @@ def best_of(generator: Generator, count: int, *, space: Path | None, model: Path
         if model.parent != packaged(CHOOSER).parent:
             raise InputError(
                 f"--best-of chooses by a space of the data that {model.name} was trained on: give --space RUN, or "
-                "--space space_meaning for scripted motions"
+                "--space space for scripted motions"
             )
         space = packaged(CHOOSER)
     return BestOf(generator, open_space(space, width=len(generator.normaliser.mean)), count)

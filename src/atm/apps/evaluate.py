@@ -4,6 +4,9 @@ import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from atm.apps.best_of import CHOOSER, best_of
 from atm.apps.options import EvaluateOptions
@@ -98,15 +101,23 @@ def evaluate_path(
 
 
 def oracles() -> Judge:
-    """Return the judge of scripted motions: what was asked, against what the joints show."""
+    """Return the judge of scripted motions: what the joints show, against what the caption says, and, as `program`,
+    against all that the motion was made to do, said or not."""
     # Not at the top: the oracles need scipy.signal, which takes longer to import than all the rest.
     from atm.motion.program import Program
-    from atm.scripted.oracles import judge, oracle_scores
+    from atm.scripted.oracles import Verdict, judge, oracle_scores
+    from atm.scripted.said import as_said
 
-    def scores(verdicts: list) -> dict[str, float]:
-        return {attribute: share["right"] for attribute, share in oracle_scores(verdicts).items()}
+    def verdicts_on(joints: np.ndarray, program: Any, caption: str) -> tuple[Verdict, Verdict]:
+        asked = Program.from_json(program)
+        whole = judge(joints, asked)
+        return as_said(whole, asked, caption), whole
 
-    return Judge(lambda joints, program: judge(joints, Program.from_json(program)), scores)
+    def scores(verdicts: list[tuple[Verdict, Verdict]]) -> dict[str, float]:
+        said = {name: share["right"] for name, share in oracle_scores(one for one, _ in verdicts).items()}
+        return said | {"program": float(np.mean([whole.right for _, whole in verdicts]))}
+
+    return Judge(verdicts_on, scores)
 
 
 def _held_out(data: Path) -> set[str]:

@@ -1,4 +1,4 @@
-"""The weights that come with the package: made by this project on scripted motions (see weights/README.md)."""
+"""The weights that come with the package: made by this project (see weights/README.md)."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -6,13 +6,13 @@ from pathlib import Path
 from atm.base.errors import InputError, unknown
 
 NAMES = {
-    "generator": "mdm_small.safetensors",
+    "generator": "causal_flow_small.safetensors",
     "space": "space_scripted.safetensors",
-    "space_meaning": "space_meaning.safetensors",
+    "space_meaning": "space_scripted.safetensors",
     "evaluator": "evaluator_scripted.safetensors",
-    "early": "mdm_small_early.safetensors",
+    "early": "causal_flow_tiny.safetensors",
 }
-"""`space_meaning` goes on from `space`: it hears numbers, and knows whole motions better than pieces of them.
+"""`space_meaning` is a name of before, when a second space came with the package: it is the one space now.
 `early` is the generator of the demo: stopped while there was still something to learn."""
 
 

@@ -32,7 +32,7 @@ def evaluate(
     ] = None,
     guidance: Annotated[float | None, typer.Option(help="Guidance scale; default: the model's.")] = None,
     best_of: Annotated[int, typer.Option(min=1, help="Make so many, keep the nearest to its text.")] = 1,
-    space: Annotated[Path | None, typer.Option(help="Space that chooses; default: space_meaning.")] = None,
+    space: Annotated[Path | None, typer.Option(help="Space that chooses; default: the packaged one.")] = None,
     seed: Seed = 0,
     out: Annotated[Path | None, typer.Option(help="Where the JSON goes; default: in the run folder.")] = None,
     quiet: Quiet = False,

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from atm.base.errors import InputError
-from atm.cli.app import Names, Quiet, Rate, Seed, Unit, Up, app, examples, positive
+from atm.cli.app import Names, Quiet, Rate, Seed, Unit, Up, app, examples
 
 
 @app.command(epilog=examples("atm demo", "atm demo --full --out demo-full    (hours: everything is trained here)"))
@@ -15,7 +15,7 @@ def demo(
     full: Annotated[
         bool, typer.Option("--full", help="Train space, evaluator and baseline from nothing, too.")
     ] = False,
-    minutes: Annotated[float, typer.Option(help="Training time of each of the two arms.")] = 2.5,
+    steps: Annotated[int, typer.Option(help="Training steps of each of the two arms.")] = 200,
     clips: Annotated[int, typer.Option(min=1, help="Scripted motions to write.")] = 1500,
     seed: Seed = 0,
     quiet: Quiet = False,
@@ -23,8 +23,7 @@ def demo(
     """Train a small model without and with the alignment losses, evaluate both, and leave one page to look at."""
     from atm.apps.demo import run_demo
 
-    positive("minutes", minutes)
-    print(run_demo(out, full=full, minutes=minutes, clips=clips, seed=seed, show_progress=not quiet))
+    print(run_demo(out, full=full, steps=steps, clips=clips, seed=seed, show_progress=not quiet))
 
 
 @app.command(
@@ -45,7 +44,7 @@ def generate(
     seed: Seed = 0,
     guidance: Annotated[float | None, typer.Option(help="Guidance scale; default: the model's.")] = None,
     best_of: Annotated[int, typer.Option(min=1, help="Make so many, keep the nearest to its sentence.")] = 1,
-    space: Annotated[Path | None, typer.Option(help="Space that chooses; default: space_meaning.")] = None,
+    space: Annotated[Path | None, typer.Option(help="Space that chooses; default: the packaged one.")] = None,
     out: Annotated[Path, typer.Option(help="Folder or file: npz csv bvh glb mp4 gif html png.")] = Path("motion.npz"),
     suffix: Annotated[str, typer.Option("--format", help="Format of the files when --out is a folder.")] = "npz",
     names: Names = "humanml3d",

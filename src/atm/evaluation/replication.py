@@ -57,8 +57,8 @@ class Draw:
 class Judge(NamedTuple):
     """Says whether a motion does what its entry's program asks (oracles, on scripted data)."""
 
-    judge: Callable[[Float[np.ndarray, "T J 3"], Any], Any]
-    """(joints in metres, program) to a verdict."""
+    judge: Callable[[Float[np.ndarray, "T J 3"], Any, str], Any]
+    """(joints in metres, program, caption) to a verdict."""
     scores: Callable[[list[Any]], dict[str, float]]
     """Verdicts to the share of right attributes, by attribute."""
 
@@ -131,7 +131,7 @@ class Measured:
         joints = rows.motion.joints.cpu().numpy()
         for body, length, row in zip(joints, rows.motion.lengths.tolist(), rows.draws, strict=True):
             if row.entry.program is not None:
-                self.verdicts.append(self.judged_by.judge(body[:length], row.entry.program))
+                self.verdicts.append(self.judged_by.judge(body[:length], row.entry.program, row.caption.text))
                 self.held_out.append(row.entry.held_out)
 
     def scores(

@@ -186,7 +186,7 @@ def test_a_start_that_not_every_row_can_take_is_refused(wide):
 
 
 def test_a_quick_study_starts_from_the_packaged_weights_only_where_they_fit():
-    rows = (Row(name="plain"), Row(name="wider", settings=("model.width=96",)))
+    rows = (Row(name="plain", base="causal_flow_tiny"), Row(name="wider", base="causal_flow_small"))
     quick = Plan(data="data", quick=True, scripted=True)
     starts = [job.from_model for job in plan_jobs(small_study(rows=rows, against=None), quick)]
     assert starts == [str(packaged("early")), None]

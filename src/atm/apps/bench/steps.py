@@ -14,7 +14,6 @@ from atm.apps.bench.published import PlainMDM, PlainTrainer
 from atm.apps.train import Prepared, prepare
 from atm.base.config import changed, override
 from atm.base.packaged import packaged
-from atm.base.storage import load_state, read_model
 from atm.interface import Batch
 from atm.models import load_generator
 from atm.motion.layers import length_mask
@@ -58,9 +57,8 @@ def bench_train(data: Path, *, quick: bool, show: bool) -> list[Comparison]:
 def bench_losses(data: Path, *, quick: bool, show: bool) -> list[Comparison]:
     """Compare training steps with both losses with those of the baseline.
 
-    The small MDM starts from its packaged weights: how many motions are under gamma depends on what a model has
-    learnt. At the published size, where no weights are packaged, gamma is set so that none are, about one in eight,
-    which is what the small MDM has, or all.
+    How many motions are under gamma depends on what a model has learnt; here none has, so gamma is set: so that about
+    one in eight is under it, as of a small MDM that was trained, and at the published size none or all, too.
     """
     found = [_small_losses(data, quick, show)]
     ready = _full_mdm(data, quick)
@@ -69,10 +67,11 @@ def bench_losses(data: Path, *, quick: bool, show: bool) -> list[Comparison]:
     space = Space(size, ready.model.text_encoder, ready.model.normaliser).eval().requires_grad_(False)
     losses = changed(AlignmentConfig(), {"epsilon": 1.0})
     alignment = Alignment(losses, space)
-    alike = torch.cat(_meet(ready, alignment, batches))
+    some = _one_in_eight(losses, _meet(ready, alignment, batches))
     sides = {"baseline": _stepper(Trainer(ready.config, ready.model), batches)}
     aligned = Trainer(ready.config, ready.model, alignment)
-    for name, gamma in {"none": -1.0, "one in eight": alike.quantile(1 / 8).item(), "all": 1.0}.items():
+    gammas = {"none": -1.0, "one in eight": some.intra.gamma, "all": 1.0}
+    for name, gamma in gammas.items():
         asked = changed(losses, {"intra.gamma": gamma})
         sides[f"both losses, {name} under gamma"] = _stepper(aligned, batches, losses=asked)
     what = f"the losses on MDM, {config.layers} layers of {config.width}, {_size(ready, config.max_frames)}"
@@ -97,7 +96,7 @@ def bench_sample(data: Path, *, quick: bool, show: bool) -> list[Comparison]:
     sides = {"the published form": two_passes, "ours": lambda _: model.guided(x_t, t, condition, mask, scale=2.5)}
     small = load_generator(packaged("generator"))
     seconds = torch.tensor([20 if quick else 120])
-    warm = {"the packaged MDM": lambda number: small.sample(["a person walks"], seconds, seeds=[number])}
+    warm = {"the packaged generator": lambda number: small.sample(["a person walks"], seconds, seeds=[number])}
     return [
         measure(what, sides, rounds=rounds_of(quick), show=show),
         measure(f"a motion of {int(seconds) // 20} s", warm, rounds=rounds_of(quick), show=show),
@@ -108,19 +107,19 @@ def _small_losses(data: Path, quick: bool, show: bool) -> Comparison:
     ready = {}
     for name in ("mdm_small", "mdm_small_atm"):
         rows = 4 if quick else preset(name).batch_size
-        one = prepare(override(preset(name), [f"data={data}", f"batch_size={rows}", *STILL]), show_progress=show)
-        load_state(one.model, read_model(packaged("generator")).state, source="the packaged generator")
-        ready[name] = one
+        ready[name] = prepare(
+            override(preset(name), [f"data={data}", f"batch_size={rows}", *STILL]), show_progress=show
+        )
     batches = _batches(ready["mdm_small"], quick)
     baseline, aligned = (Trainer(one.config, one.model, one.alignment) for one in ready.values())
-    _meet(ready["mdm_small_atm"], aligned.alignment, batches)
+    losses = _one_in_eight(aligned.alignment.config, _meet(ready["mdm_small_atm"], aligned.alignment, batches))
+    new = [replace(batch, first=[first + FAR for first in batch.first]) for batch in batches]
+    nameless = [replace(batch, first=None) for batch in batches]
     sides = {
         "baseline": _stepper(baseline, batches),
-        "both losses": _stepper(aligned, batches),
-        "both losses, real motions met for the first time": _stepper(
-            aligned, [replace(batch, first=[first + FAR for first in batch.first]) for batch in batches]
-        ),
-        "both losses, real motions not remembered": _stepper(aligned, [replace(b, first=None) for b in batches]),
+        "both losses": _stepper(aligned, batches, losses=losses),
+        "both losses, real motions met for the first time": _stepper(aligned, new, losses=losses),
+        "both losses, real motions not remembered": _stepper(aligned, nameless, losses=losses),
     }
     rows = len(batches[0])
     return measure(f"the losses on mdm_small, batches of {rows}", sides, rounds=rounds_of(quick), show=show)
@@ -160,6 +159,11 @@ def _meet(ready: Prepared, alignment: Alignment, batches: list[Batch]) -> list[F
         found.append(torch.cosine_similarity(seen.generated, seen.real))
     alignment.config = config
     return found
+
+
+def _one_in_eight(losses: AlignmentConfig, alike: list[Float[Tensor, "B"]]) -> AlignmentConfig:
+    """Return the losses with a gamma that one in eight of these likenesses is under."""
+    return changed(losses, {"intra.gamma": torch.cat(alike).quantile(1 / 8).item()})
 
 
 def _stepper(trainer: Trainer, batches: list[Batch], *, losses: AlignmentConfig | None = None) -> Callable[[int], None]:

@@ -40,54 +40,50 @@ def write_report(result: DemoResult) -> str:
         section(SECTIONS[3], *_curves(result.runs)),
         section(SECTIONS[4], explanation_html(result.explanation)),
     ]
-    steps = {arm: run.read_record()["step"] for arm, run in result.runs.items()}
-    made = f"{result.clips} scripted motions; {result.minutes:g} minutes a model on {machine_class()}"
+    records = {arm: run.read_record() for arm, run in result.runs.items()}
+    times = ", ".join(f"{arm} {record['minutes']:.1f} minutes" for arm, record in records.items())
+    steps = records["baseline"]["step"]
     return page(
         "Does the motion say what the sentence says?",
         parts,
         kicker="atm demo",
         lead=(
-            "One small text-to-motion model, continued twice from the same early checkpoint for the same time: once "
-            "without and once with the alignment losses. Drag to turn, scroll to zoom, space to play."
+            "One small text-to-motion model, continued twice from the same early checkpoint by the same number of "
+            "steps: once without and once with the alignment losses. Drag to turn, scroll to zoom, space to play."
         ),
-        footer=f"{made}; steps: " + ", ".join(f"{arm} {count:,}" for arm, count in steps.items()),
+        footer=f"{result.clips} scripted motions; {steps:,} steps a model on {machine_class()}; {times}",
     )
 
 
 def _verdict(result: DemoResult) -> list[str]:
-    """Return what the numbers say, whichever way they point."""
+    """Return in three lines what the numbers say, whichever way they point."""
     baseline, aligned = (result.reports[arm].estimates(result.reports[arm].name) for arm in ARMS)
-    lines, better, worse = [], 0, 0
+    named: dict[str, list[str]] = {"better": [], "worse": [], "alike": []}
     for metric in metrics_of({"baseline": baseline, "aligned": aligned}):
         if metric not in baseline or metric not in aligned or not (metric in JUDGED or metric.startswith("oracle")):
             continue
         column = column_of(metric)
         sign = {"↑": 1, "↓": -1}.get(column.better, 0)
         gap = sign * (aligned[metric].mean - baseline[metric].mean)
-        if sign == 0:
-            continue
-        clear = abs(gap) > aligned[metric].interval + baseline[metric].interval
-        better, worse = better + (clear and gap > 0), worse + (clear and gap < 0)
-        word = "within the noise" if not clear else "better" if gap > 0 else "worse"
-        lines.append(
-            f"{column.title}: {aligned[metric].mean:.{column.digits}f} with the losses, "
-            f"{baseline[metric].mean:.{column.digits}f} without: {word}."
-        )
-    if better and not worse:
-        head = note(f"With the losses the model is clearly better in {better} of {len(lines)} measures.", "good")
-    elif worse and not better:
-        head = note(f"With the losses the model is clearly worse in {worse} of {len(lines)} measures here.", "bad")
-    else:
-        head = note(
-            f"No clear winner: with the losses {better} measures are better, {worse} are worse, "
-            f"{len(lines) - better - worse} do not differ beyond their 95 % intervals.",
-            "warn",
-        )
-    caution = note(
-        "A short protocol on a short training: an impression, not a result. The aligned model makes fewer steps in "
-        "the same time, since the losses cost some. Real figures are in docs/results.",
+        if sign:
+            clear = abs(gap) > aligned[metric].interval + baseline[metric].interval
+            named["alike" if not clear else "better" if gap > 0 else "worse"].append(column.title)
+    better, worse = named["better"], named["worse"]
+    measures = sum(map(len, named.values()))
+    head = (
+        f"With the losses {len(better)} of {measures} measures are better beyond their intervals, {len(worse)} worse."
     )
-    return [head, bullets(lines), caution]
+    tone = "good" if better and not worse else "bad" if worse and not better else "warn"
+    lines = [
+        f"{word.capitalize()}: {', '.join(titles)}."
+        for word, titles in (("better", better), ("worse", worse))
+        if titles
+    ]
+    caution = note(
+        "A short protocol after a short training of a tiny model: an impression, not a result. What longer trainings "
+        "give, on several seeds, stands in docs/results.",
+    )
+    return [note(head, tone), *([bullets(lines)] if lines else []), caution]
 
 
 def _figures(answers: Sequence[Answer]) -> list[str]:
@@ -130,7 +126,7 @@ def _curves(runs: dict[str, RunFolder]) -> list[str]:
         return [paragraph("The arms were too short to log a curve.")]
     charts = [
         figure(
-            line_chart(own, x_label="seconds of training", y_label="L_mse", title="the model's own loss"),
+            line_chart(own, x_label="seconds of training", y_label="loss", title="the model's own loss"),
             "Both arms, against time. The noise levels and batches of a step are the same in both.",
         )
     ]

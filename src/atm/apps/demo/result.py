@@ -19,6 +19,5 @@ class DemoResult:
     answers: list[Answer]
     """To the packaged prompts: every prompt by both arms."""
     explanation: Explanation
-    minutes: float
     clips: int
     full: bool

@@ -19,8 +19,8 @@ def meaning() -> Study:
             "the language model, so they are never negatives. Ours: captions whose meanings contradict are negatives "
             "all the same, and each caption is set against a copy with one number, side or direction exchanged. For "
             "scripted motions, where oracles know what was asked; the scores of combinations that training never shows "
-            "stand apart. Give alignment.space=space_meaning, the packaged space that hears numbers, or one that was "
-            "taught them on your own data: the packaged one of the other studies does not hear them."
+            "stand apart. Give alignment.space=RUN, a space that was taught numbers (docs/studies.md): the packaged "
+            "one does not hear them."
         ),
         against="baseline",
         metrics=tuple(

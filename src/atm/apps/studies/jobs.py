@@ -204,7 +204,7 @@ def _start(plan: Plan, config: TrainConfig | None) -> str | None:
     row's."""
     if config is None:
         return None
-    if plan.quick and plan.from_model is None and plan.scripted and config.model == preset("mdm_small").model:
+    if plan.quick and plan.from_model is None and plan.scripted and config.model == preset("causal_flow_tiny").model:
         return str(packaged("early"))
     return plan.from_model
 

@@ -46,12 +46,12 @@ from atm.motion.program import Timeline
 
 
 class _Told(NamedTuple):
-    """What each latent is told; how far the body must still turn comes to it when that is known."""
+    """Knowledge that comes to each latent beside its past; how far to turn follows from what has been turned."""
 
     place: Float[Tensor, "B N W"]
-    """Where in the plan it is."""
+    """Place in the plan, before it is mixed with the turn."""
     to_come: Float[Tensor, "B N W"]
-    """How many latents are still to come."""
+    """Number of latents still to come."""
     turns: Turns
     hidden: Bool[Tensor, "B"]
     """Rows that do not see the plan."""

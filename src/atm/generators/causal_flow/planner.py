@@ -24,6 +24,10 @@ _STEADY = 0.5
 """Deviation of drawn durations beside that of training; under 1 there are fewer odd ones (ours)."""
 _MOST_STRETCH = 1.35
 """A plan is stretched to the asked length by at most this; what is left after it is stood still (ours)."""
+SURE = 5.8
+"""How much likelier than any action it has plans of `other` must be, in nats: captured motion is described in the same
+words, but without times, and a plan is what makes a motion do what is said (ours)."""
+_OTHER = 1
 _STAND = 1 + VALUES["verb"].index("stand")
 _NORMAL = 1 + VALUES["speed"].index("normal")
 
@@ -160,6 +164,9 @@ class Planner(nn.Module):
         logits = self.verb(known)
         if first:
             logits[:, 0] = -torch.inf  # a plan has an action
+            logits[:, _OTHER] -= SURE
+        else:
+            logits[:, _OTHER] = -torch.inf  # it is one for the whole motion
         # The verb is the likeliest: a sentence leaves open how often and how fast, not what.
         numbers = [logits.argmax(-1)]
         for place, field in enumerate(self._rest(known)):
