@@ -18,9 +18,8 @@ from atm.generators.causal_flow.presets import causal_flow_small
 from atm.generators.mdm.config import MDMConfig
 from atm.generators.mdm.model import MDM
 from atm.models import save_generator
-from atm.motion import HUMANML3D, bone_stretch
 from atm.motion.layers import Normaliser
-from atm.motion.program import Action, Program
+from atm.motion.program import Action, Program, TimedAction
 from atm.scripted.motion.perform import perform
 from atm.text import load_text_encoder
 
@@ -243,6 +242,23 @@ def test_a_sequence_is_one_motion_whose_parts_go_on_from_one_another(going_on, m
         assert prefix.lengths.tolist() == [end]
         np.testing.assert_array_equal(prefix.features[0], whole.features[:end])
     assert whole.text == f"{WALK}, then {SIT}, then {WALK}"
+
+
+def test_sentences_that_are_planned_become_one_plan_as_far_as_the_model_makes_at_once(going_on, monkeypatch):
+    """Two parts of a second fit into 40 frames, the third does not and goes on from them."""
+    action = TimedAction(Action("clap", count=1), 0.0, (0.2, 0.8), 1.0)
+    asked, sample = [], going_on.generator.sample
+
+    def spy(text, lengths, *, timelines, prefix, **options):
+        asked.append((text, int(lengths), timelines, prefix is None))
+        return sample(text, lengths, timelines=timelines, prefix=prefix, **options)
+
+    monkeypatch.setattr(going_on.generator, "sample", spy)
+    monkeypatch.setattr(going_on.generator, "plan", lambda text, lengths, seeds: [(action,)] * len(text))
+    whole = going_on.sequence([(WALK, 1), (SIT, 1), (WALK, 1)], raw=True)
+    later = TimedAction(Action("clap", count=1), 1.0, (1.2, 1.8), 2.0)
+    assert asked == [([f"{WALK}, then {SIT}"], 40, [(action, later)], True), ([WALK], 20, [(action,)], False)]
+    assert len(whole) == 60
 
 
 def test_a_model_that_finds_lengths_is_not_told_any(going_on):

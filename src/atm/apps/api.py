@@ -15,16 +15,17 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from atm.apps.evaluate import evaluate_path
-from atm.apps.generate import as_generated, check_text, frames_of, held, lengths_of, make_motions, row_seed
+from atm.apps.generate import as_generated, check_text, frames_of, held, lengths_of, make_motions
 from atm.apps.options import EvaluateOptions, SampleOptions
 from atm.apps.resources import Opened, device, open_generator
+from atm.apps.sequence import sequence_of
 from atm.apps.take import Take
 from atm.base.errors import InputError
 from atm.base.storage import MODEL_FILE, appearing, find_model
 from atm.evaluation.report import Report
 from atm.export import load_motion as read_motion
 from atm.models import save_generator
-from atm.motion import Motion, padded
+from atm.motion import padded
 from atm.space import Space
 from atm.space import load_space as read_space
 
@@ -123,16 +124,7 @@ class TextToMotion:
                 f"a sequence needs a model that learnt to go on from a motion, such as causal_flow; {self.file.name} "
                 f"holds {self.name}, which did not: generate each part by itself"
             )
-        whole: Motion | None = None
-        for k, (text, seconds) in enumerate(parts):
-            frames = frames_of(self.generator, seconds)
-            made = self.generator.sample(
-                [text], torch.tensor([frames]), seeds=[row_seed(seed, k)], guidance_scale=guidance, prefix=whole
-            ).to("cpu")
-            # Features are relative to the frame before, so one behind the other they are one motion.
-            features = made.features[:, :frames]
-            features = features if whole is None else torch.cat([whole.features, features], dim=1)
-            whole = Motion(features, torch.tensor([features.shape[1]]))
+        whole = sequence_of(self.generator, parts, seed=seed, guidance_scale=guidance)
         joints, features = (as_generated if raw else held)(whole)
         source = {"model": self.file.name, "seed": seed, "raw": raw, "parts": [list(part) for part in parts]}
         return Take(joints, ", then ".join(text for text, _ in parts), whole.skeleton, features, source)

@@ -1,0 +1,89 @@
+"""One motion of several sentences, of any length."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import torch
+
+from atm.apps.generate import frames_of, row_seed
+from atm.interface import Generator
+from atm.motion import Motion, skeleton_of_width
+from atm.motion.program import TimedAction, Timeline
+
+MOST_ACTIONS = 6
+"""Actions that are made at once at most; what is more goes on from them."""
+
+
+class _Stretch(NamedTuple):
+    """Sentences that are made at once."""
+
+    text: str
+    frames: int
+    timeline: Timeline
+    """Empty: a single sentence of which there is no plan."""
+
+
+def sequence_of(
+    generator: Generator, parts: Sequence[tuple[str, float]], *, seed: int, guidance_scale: float | None
+) -> Motion:
+    """Return a batch of one: what the sentences ask for, one after the other.
+
+    Where the model plans, neighbouring sentences become one plan, so that one action goes over into the next as within
+    a motion; what is longer than the model makes at once goes on from the end of what is there.
+
+    Args:
+        generator: takes `prefix`, a motion to go on from.
+        parts: sentences, with the seconds of each.
+        seed: of all that is drawn.
+        guidance_scale: None: the model's own.
+
+    Raises:
+        InputError: a part of a length that the model cannot make.
+    """
+    whole: Motion | None = None
+    for number, stretch in enumerate(_stretches(generator, parts, seed)):
+        planned = {"timelines": [stretch.timeline]} if stretch.timeline else {}
+        made = generator.sample(
+            [stretch.text],
+            torch.tensor([stretch.frames]),
+            seeds=[row_seed(seed, number)],
+            guidance_scale=guidance_scale,
+            prefix=whole,
+            **planned,
+        ).to("cpu")
+        # Features are relative to the frame before, so one behind the other they are one motion.
+        features = made.features[:, : stretch.frames]
+        features = features if whole is None else torch.cat([whole.features, features], dim=1)
+        whole = Motion(features, torch.tensor([features.shape[1]]))
+    return whole
+
+
+def _stretches(generator: Generator, parts: Sequence[tuple[str, float]], seed: int) -> list[_Stretch]:
+    frames = [frames_of(generator, seconds) for _, seconds in parts]
+    plans: list[Timeline] = [()] * len(parts)
+    if hasattr(generator, "plan"):
+        seeds = [row_seed(seed, number) for number in range(len(parts))]
+        plans = generator.plan([text for text, _ in parts], torch.tensor(frames), seeds=seeds)
+    fps = skeleton_of_width(len(generator.normaliser.mean)).fps
+    stretches: list[_Stretch] = []
+    for (text, _), many, plan in zip(parts, frames, plans, strict=True):
+        last = stretches[-1] if stretches else None
+        joins = (
+            last is not None
+            and bool(last.timeline and plan)
+            and last.frames + many <= generator.config.max_frames
+            and len(last.timeline) + len(plan) <= MOST_ACTIONS
+        )
+        if joins:
+            later = tuple(_later(timed, last.frames / fps) for timed in plan)
+            stretches[-1] = _Stretch(f"{last.text}, then {text}", last.frames + many, last.timeline + later)
+        else:
+            stretches.append(_Stretch(text, many, plan))
+    return stretches
+
+
+def _later(timed: TimedAction, seconds: float) -> TimedAction:
+    """Return an action so much later."""
+    marks = tuple(mark + seconds for mark in timed.marks)
+    return replace(timed, begin=timed.begin + seconds, marks=marks, end=timed.end + seconds)
