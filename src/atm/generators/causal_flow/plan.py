@@ -35,6 +35,22 @@ VALUES: dict[str, tuple] = {
 SIZES = tuple(len(values) + 1 for values in VALUES.values())
 """Numbers of each field, none included."""
 
+_TRAVELS = ("walk", "run")
+_UNCOUNTED = (OTHER, "turn", "stand")
+_ALWAYS: dict[str, tuple[str, ...]] = {
+    "count": tuple(verb for verb in VALUES["verb"] if verb not in _UNCOUNTED),
+    "side": ("hop", "kick", "punch", "wave", "raise_arms"),
+    "direction": (*_TRAVELS, "jump", "hop", "turn", "kick", "punch"),
+    "path": _TRAVELS,
+    "degrees": ("turn",),
+    "speed": VALUES["verb"][1:],
+}
+"""Verbs that always have a field: an action as it is performed says it, whether a sentence does or not."""
+NEEDED = torch.tensor(
+    [[False] * len(VALUES)] + [[name == "verb" or verb in _ALWAYS[name] for name in VALUES] for verb in VALUES["verb"]]
+)
+"""Whether a verb, by its number, always has a field."""
+
 _UNDONE = ("sit_down", "stand_up", "lie_down", "get_up")
 """Verbs between two of whose repetitions the way back lies."""
 SPANS = 3
