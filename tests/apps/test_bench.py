@@ -1,6 +1,7 @@
 """`atm bench`: sides in turn, ratios against an earlier report, and forms that compute what ours compute."""
 
 import json
+import subprocess
 import sys
 
 import numpy as np
@@ -11,7 +12,6 @@ from atm.apps.bench import steps
 from atm.apps.bench.measure import Comparison, Report, Times, compare, measure
 from atm.apps.bench.published import PlainMDM, PlainTrainer, plain_fid, plain_r_precision
 from atm.base.errors import InputError
-from atm.cli.app import run
 from atm.evaluation.metrics import fid, r_precision
 from atm.generators.mdm.config import MDMConfig
 from atm.generators.mdm.model import MDM
@@ -77,30 +77,25 @@ def test_a_report_says_machine_versions_threads_and_every_round(tmp_path):
     assert table.row_count == 2
 
 
-def atm(monkeypatch, *words: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["atm", *words])
-    with pytest.raises(SystemExit) as ended:
-        run()
-    return int(ended.value.code or 0)
+FID = "FID of 128 motions, 16 numbers each"
+"""As the quick form names it."""
 
 
-def test_the_command_measures_writes_and_compares(tmp_path, monkeypatch, capsys):
-    old = tmp_path / "old.json"
-    assert atm(monkeypatch, "bench", "evaluate", "--quick", "--quiet", "--json", str(old)) == 0
-    said = capsys.readouterr().out
-    assert "threads: " in said and "torch " in said and said.splitlines()[-1] == str(old)
-    known = json.loads(old.read_text())
-    again = ("bench", "evaluate", "--quick", "--quiet", "--compare", str(old))
-    for one in known["comparisons"]:
-        one["sides"]["ours"]["ratio"] = 1e6
-    old.write_text(json.dumps(known))
-    assert atm(monkeypatch, *again) == 0
-    assert "no ratio is worse" in capsys.readouterr().out
-    for one in known["comparisons"]:
-        one["sides"]["ours"]["ratio"] = 1e-6
-    old.write_text(json.dumps(known))
-    assert atm(monkeypatch, *again) == 2
-    assert "FID of 128 motions, 16 numbers each, ours" in capsys.readouterr().err
+def atm(*words: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-m", "atm", *words], capture_output=True, text=True)
+
+
+def test_the_command_measures_writes_and_compares(tmp_path):
+    old, now = tmp_path / "old.json", tmp_path / "now.json"
+    report_of(1e6, quick=True, what=FID).write(old)
+    asked = ("bench", "evaluate", "--quick", "--quiet", "--compare", str(old))
+    done = atm(*asked, "--json", str(now))
+    assert done.returncode == 0 and "no ratio is worse" in done.stdout, done.stderr
+    assert "threads: " in done.stdout and "torch " in done.stdout
+    assert [one["what"] for one in json.loads(now.read_text())["comparisons"]][1] == FID
+    report_of(1e-6, quick=True, what=FID).write(old)
+    done = atm(*asked)
+    assert done.returncode == 2 and f"by more than 15 %: {FID}, ours: " in done.stderr
 
 
 @pytest.mark.parametrize("work", [steps.bench_train, steps.bench_losses, steps.bench_sample])
@@ -113,9 +108,9 @@ def test_every_side_runs_at_tiny_sizes(tmp_path, monkeypatch, work):
 
 
 @pytest.mark.slow
-def test_everything_runs_in_one_command(tmp_path, monkeypatch):
+def test_everything_runs_in_one_command(tmp_path):
     file = tmp_path / "all.json"
-    assert atm(monkeypatch, "bench", "--quick", "--quiet", "--json", str(file)) == 0
+    assert atm("bench", "--quick", "--quiet", "--json", str(file)).returncode == 0
     names = " ".join(one["what"] for one in json.loads(file.read_text())["comparisons"])
     for word in ("training step", "losses on mdm_small", "denoising", "FID", "crops", "shell"):
         assert word in names

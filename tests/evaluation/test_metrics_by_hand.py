@@ -121,3 +121,14 @@ def test_multimodality_needs_more_repeats_than_pairs():
 def test_an_interval_is_196_hundredths_of_the_standard_error():
     """Values 0 and 2: mean 1, deviation 1 (n in the denominator), standard error 1 / sqrt(2)."""
     assert metrics.interval(np.array([0.0, 2.0])) == pytest.approx((1, 1.96 / math.sqrt(2)))
+
+
+@pytest.mark.parametrize("least", [1.0, 1e-3, 1e-6])
+def test_fid_of_well_and_badly_conditioned_sets_is_that_of_an_exact_root(monkeypatch, least):
+    """The widths of the dimensions fall from 1 to `least`; a pivot limit of 2 lets no product of covariances pass."""
+    rng = np.random.default_rng(0)
+    width = np.geomspace(1, least, 12)
+    a, b = rng.standard_normal((60, 12)) * width, (rng.standard_normal((60, 12)) + 0.3) * width
+    found = metrics.fid(a, b)
+    monkeypatch.setattr(metrics, "LEAST_PIVOT", 2.0)
+    assert found == pytest.approx(metrics.fid(a, b), rel=1e-8)

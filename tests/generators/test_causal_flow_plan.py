@@ -163,7 +163,7 @@ def planner() -> Planner:
 def test_the_planner_learns_what_words_say():
     """Words 0 to 5 are verbs, words 6 to 9 the numbers 1 to 4, of which each lasts half a second longer."""
     model, words = planner(), _Words()
-    verbs = ("walk", "jump", "kick", "bow", "clap", "wave")
+    verbs = ("bow", "clap", "crouch", "sit_down", "lie_down", "get_up")  # which need a number and no more
     rows = [(verb, number) for verb in range(6) for number in range(6, 10)]
     ends = [1.0 + 0.5 * (number - 5) for _, number in rows]
     timelines = [
@@ -198,6 +198,19 @@ def test_a_motion_without_a_plan_is_made_only_where_no_action_comes_near(margin,
     made = model(_Words()([(0, 1)]), None, torch.full((1, MOST_ACTIONS, LUCK), 0.5))
     assert made.fields[0, 0, 0] == 1 + VALUES["verb"].index(first)
     assert (made.fields[0, 1:, 0] != 1).all()
+
+
+def test_an_action_that_is_drawn_has_all_that_it_needs_to_be_performed():
+    """However likely none is: a walk has a number of steps, a direction and a path; a turn degrees and no number."""
+    model = planner()
+    torch.nn.init.zeros_(model.rest.weight)
+    model.rest.bias.data = torch.cat([torch.tensor([50.0] + [0.0] * (size - 1)) for size in SIZES[1:]])
+    torch.nn.init.zeros_(model.verb.weight)
+    for verb, expected in (("walk", "verb count direction path speed"), ("turn", "verb direction degrees speed")):
+        model.verb.bias.data = torch.nn.functional.one_hot(torch.tensor(1 + VALUES["verb"].index(verb)), SIZES[0]) * 9.0
+        made = model(_Words()([(0, 1)]), None, torch.full((1, MOST_ACTIONS, LUCK), 0.5))
+        given = [name for name, number in zip(VALUES, made.fields[0, 0].tolist(), strict=True) if number]
+        assert given == expected.split()
 
 
 def test_what_words_say_of_a_field_adds_up_with_what_is_usual():

@@ -71,7 +71,7 @@ class Alignment:
     def _terms(self, motion, batch, lengths, noise_level, rng) -> AlignmentOutput:
         config = self.config
         crops = crops_of(batch, lengths)
-        seen = self._seen(motion, batch, crops)
+        seen = self.embed(motion, batch, crops)
         takes_part = torch.ones(len(batch), dtype=torch.bool, device=seen.text.device)
         if noise_level is not None:
             takes_part = noise_level <= config.max_noise
@@ -92,8 +92,8 @@ class Alignment:
         total = sum((weight * mean for weight, mean in zip(weights, means, strict=True)), start=zero)
         return AlignmentOutput(total, *means, config, seen, inter, intra, false)
 
-    def _seen(self, motion: Motion, batch: Batch, crops: list[Crop] | None) -> Embedded:
-        """Embed a batch; with `gather` that of all processes."""
+    def embed(self, motion: Motion, batch: Batch, crops: list[Crop] | None = None) -> Embedded:
+        """Embed a batch; with `gather` that of all processes. `crops`: which the real motions are, see `Embedder`."""
         generated = self._embed.motion(motion)
         real = self._embed.real(batch.motion, crops).to(generated.dtype)
         text = self._embed.text(batch.text).to(generated)

@@ -69,6 +69,10 @@ def mm_dist(z_text: Embeddings, z_motion: Embeddings) -> float:
     return float(_pair_distances(z_text, z_motion).mean())
 
 
+LEAST_PIVOT = 1e-4
+"""Smallest over largest pivot of a covariance down to which its root keeps 8 digits or more."""
+
+
 class Gaussian(NamedTuple):
     """Mean and covariance of a set of vectors, as a Fréchet distance uses them."""
 
@@ -102,7 +106,18 @@ def gaussian(vectors: Float[np.ndarray, "N E"], name: str = "given") -> Gaussian
         raise InputError(f"FID needs finite embeddings, but {name} ones hold NaN or infinity")
     vectors = vectors.astype(np.float64)
     mean = vectors.mean(0)
-    return Gaussian(mean, np.linalg.qr((vectors - mean) / np.sqrt(len(vectors) - 1), mode="r"))
+    scaled = (vectors - mean) / np.sqrt(len(vectors) - 1)
+    return Gaussian(mean, _root(scaled))
+
+
+def _root(scaled: Float[np.ndarray, "N E"]) -> Float[np.ndarray, "K E"]:
+    """Return R with R^T R = S^T S: from the product, in a fifth of the time, where that is far from singular."""
+    try:
+        root = np.linalg.cholesky(scaled.T @ scaled).T
+    except np.linalg.LinAlgError:
+        return np.linalg.qr(scaled, mode="r")
+    sizes = root.diagonal()
+    return root if sizes.min() > LEAST_PIVOT * sizes.max() else np.linalg.qr(scaled, mode="r")
 
 
 def frechet(a: Gaussian, b: Gaussian) -> float:

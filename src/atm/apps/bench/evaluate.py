@@ -1,4 +1,4 @@
-"""What R-Precision and FID cost, beside the usual NumPy forms."""
+"""Costs of R-Precision and FID, beside the usual NumPy forms."""
 
 import numpy as np
 

@@ -32,7 +32,7 @@ class Times:
 
     wall: list[float]
     cpu: list[float]
-    """Of all threads."""
+    """Processor time of all threads."""
 
 
 @dataclass(frozen=True)

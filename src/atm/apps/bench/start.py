@@ -1,4 +1,4 @@
-"""What one waits for before the first motion: whole processes, from the shell."""
+"""Time until the first motion: whole processes, from the shell."""
 
 import subprocess
 import sys

@@ -65,11 +65,11 @@ class CausalFlowConfig(Config):
     plan_weight: NonNegativeFloat = 0.05
     """Weight of the planner's loss, in 1 / nat."""
 
-    guidance_scale: NonNegativeFloat = 1.0
+    guidance_scale: NonNegativeFloat = 1.5
     """Classifier-free guidance in `sample`: 1 is none, 0 ignores the text."""
-    sampling_steps: PositiveInt = 6
+    sampling_steps: PositiveInt = 4
     """Euler steps of the flow for each latent."""
-    noise_scale: PositiveFloat = 0.8
+    noise_scale: PositiveFloat = 0.5
     """Deviation of the noise that a latent is made from; under 1 there is less variety and less trembling."""
 
     @property

@@ -37,6 +37,7 @@ from atm.generators.causal_flow.plan import (
 )
 from atm.generators.causal_flow.planner import LUCK, ActionEmbedding, Planner, fitted
 from atm.generators.causal_flow.transformer import CausalTransformer, Front, Memory
+from atm.generators.causal_flow.turning import turn_as_asked
 from atm.generators.parts.inputs import check_rows, guidance_scale_or_default, keep_encoder
 from atm.generators.parts.padding import check_frames, check_width, evaluating, like_batch
 from atm.interface import Batch, Capabilities, StepOutput, TextEmbedding, TextEncoder
@@ -321,7 +322,7 @@ class CausalFlow(nn.Module):
                 lengths = plan.ends[:, -1].round().long().clamp(config.frames_per_latent, config.max_frames)
             counts = self.latents.count(lengths)
             z = self._written(said, plan, counts, before, noise, scale, progress)
-            made = self._decoded(z, counts, before, prefix)
+            made = self._decoded(z, counts, before, prefix, plan, lengths)
         return Motion(made[:, : int(lengths.max())], lengths)
 
     def _planned(
@@ -422,14 +423,17 @@ class CausalFlow(nn.Module):
         counts: Int[Tensor, "B"],
         before: tuple[Tensor, Tensor] | None,
         prefix: Motion | None,
+        plan: Plan,
+        lengths: Int[Tensor, "B"],
     ) -> Float[Tensor, "B T D"]:
         """Return features of latents. Rotations count from where a motion begins to face, so a prefix is turned
         along."""
         if prefix is None:
-            return features_of_core(self.latents.decode(z, counts), self.skeleton)
+            core = turn_as_asked(self.latents.decode(z, counts), plan, lengths, self.skeleton)
+            return features_of_core(core, self.skeleton)
         # The first patch joins the last of the prefix as any two patches do.
         core = self.latents.decode(torch.cat([before[0][:, -1:], z], dim=1), counts + 1)
-        core = core[:, self.config.frames_per_latent :]
+        core = turn_as_asked(core[:, self.config.frames_per_latent :], plan, lengths, self.skeleton)
         prefix = prefix.to(core.device)
         frames = prefix.features.shape[1]
         whole = torch.cat([self._last(prefix, frames), core], dim=1)

@@ -35,6 +35,22 @@ VALUES: dict[str, tuple] = {
 SIZES = tuple(len(values) + 1 for values in VALUES.values())
 """Numbers of each field, none included."""
 
+_TRAVELS = ("walk", "run")
+_UNCOUNTED = (OTHER, "turn", "stand")
+_ALWAYS: dict[str, tuple[str, ...]] = {
+    "count": tuple(verb for verb in VALUES["verb"] if verb not in _UNCOUNTED),
+    "side": ("hop", "kick", "punch", "wave", "raise_arms"),
+    "direction": (*_TRAVELS, "jump", "hop", "turn", "kick", "punch"),
+    "path": _TRAVELS,
+    "degrees": ("turn",),
+    "speed": VALUES["verb"][1:],
+}
+"""Verbs that always have a field: an action as it is performed says it, whether a sentence does or not."""
+NEEDED = torch.tensor(
+    [[False] * len(VALUES)] + [[name == "verb" or verb in _ALWAYS[name] for name in VALUES] for verb in VALUES["verb"]]
+)
+"""Whether a verb, by its number, always has a field."""
+
 _UNDONE = ("sit_down", "stand_up", "lie_down", "get_up")
 """Verbs between two of whose repetitions the way back lies."""
 SPANS = 3
@@ -104,6 +120,18 @@ class Turns(NamedTuple):
         return torch.stack([asks, left / torch.pi, 10 * rate], dim=-1)
 
 
+def asked_turns(plan: Plan) -> Float[Tensor, "B K"]:
+    """Return how far each action of a plan turns, in radians to the right; 0 where it asks for no turn."""
+    number = {name: plan.fields[..., column] for column, name in enumerate(VALUES)}
+    degrees = torch.tensor((0.0, *_DEGREES), device=plan.fields.device)[number["degrees"]]
+    # Turns have a direction; curves and circles go forward, to a side.
+    right, left = (
+        sum((number[name] == 1 + VALUES[name].index(way)).to(degrees.dtype) for name in ("side", "direction"))
+        for way in ("right", "left")
+    )
+    return torch.deg2rad(degrees) * (right - left)
+
+
 def turns_of(plan: Plan, place: Int[Tensor, "B N"], frames: int) -> Turns:
     """Return the turns of a plan.
 
@@ -112,14 +140,7 @@ def turns_of(plan: Plan, place: Int[Tensor, "B N"], frames: int) -> Turns:
         place: of each latent's action, from `features`.
         frames: of a latent.
     """
-    number = {name: plan.fields[..., column] for column, name in enumerate(VALUES)}
-    degrees = torch.tensor((0.0, *_DEGREES), device=place.device)[number["degrees"]]
-    # Turns have a direction; curves and circles go forward, to a side.
-    right, left = (
-        sum((number[name] == 1 + VALUES[name].index(way)).to(degrees.dtype) for name in ("side", "direction"))
-        for way in ("right", "left")
-    )
-    asked = torch.deg2rad(degrees) * (right - left)
+    asked = asked_turns(plan)
     done = plan.ends - plan.spans[..., 2]
     starts = torch.arange(place.shape[1], device=place.device) * frames
     until = (done.take_along_dim(place, dim=1) - starts).clamp(min=frames)

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from atm.generators.causal_flow.plan import MOST_ACTIONS, SIZES, SPANS, VALUES, Plan, repetitions
+from atm.generators.causal_flow.plan import MOST_ACTIONS, NEEDED, SIZES, SPANS, VALUES, Plan, repetitions
 from atm.generators.causal_flow.transformer import CausalTransformer, Memory
 from atm.interface import TextEmbedding
 from atm.motion.layers import sinusoid
@@ -169,7 +169,9 @@ class Planner(nn.Module):
             logits[:, _OTHER] = -torch.inf  # it is one for the whole motion
         # The verb is the likeliest: a sentence leaves open how often and how fast, not what.
         numbers = [logits.argmax(-1)]
+        needed = NEEDED.to(known.device)[numbers[0]]
         for place, field in enumerate(self._rest(known)):
+            field[:, 0] = field[:, 0].masked_fill(needed[:, place + 1], -torch.inf)
             numbers.append(_drawn_number(field, luck[:, place]))
         fields = torch.stack(numbers, dim=-1)
         fields[:, 1:] *= fields[:, :1] > 1
