@@ -372,6 +372,10 @@ def test_what_the_system_refuses_is_one_sentence(refused, model, tmp_path):
     assert refused("generate", PROMPT, "--model", model, "--seconds", 1, "--out", "file/motion.npz", "--quiet")
 
 
+def test_a_studio_without_its_model_is_refused(refused):
+    assert "no model at nowhere" in refused("studio", "nowhere", "--port", 0, "--no-browser")
+
+
 def test_presets_lists_all_that_can_be_trained(atm):
     done = atm("presets")
     assert all(name in done.out for name in all_presets())

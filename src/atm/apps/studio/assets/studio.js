@@ -140,7 +140,8 @@
         motions = await Promise.all(now.motions.map((name) => ask(`motions/${name}`)));
         Object.assign(motions, { command: now.command, python: now.python });
         show();
-        say((project.parts.length > 1 && now.warnings.join(" · ")) || `${motions.length > 1 ? `${motions.length} motions` : "A motion"} of ${motions[0].seconds.toFixed(1)} s.`, project.parts.length > 1 && now.warnings.length > 0);
+        const unheard = project.parts.length > 1 ? now.warnings.join(" · ") : ""; // of one sentence the chips say it
+        say(unheard || told(), Boolean(unheard));
       } else say("Cancelled.");
     } catch (error) {
       say(error.message, true);
@@ -148,6 +149,10 @@
     job = null;
     busy(false);
     draw();
+  }
+  function told() {
+    const [least, most] = [Math.min, Math.max].map((of) => of(...motions.map((motion) => motion.seconds)).toFixed(1));
+    return `${motions.length > 1 ? `${motions.length} motions` : "A motion"} of ${least === most ? least : `${least} to ${most}`} s.`;
   }
   async function cancel() {
     if (job && job.id) await ask(`jobs/${job.id}`, { method: "DELETE" }).catch((error) => say(error.message, true));
