@@ -294,6 +294,21 @@ def test_a_model_that_fails_ends_its_request_and_no_other(studio, monkeypatch):
     assert made(studio, generate(studio))["state"] == "done"
 
 
+def test_a_motion_that_fails_does_not_fail_its_neighbours_in_a_batch(waiting, monkeypatch):
+    finished = studio_models.finished
+
+    def broken(motion, sentence, *rest, **options):
+        if sentence == SIT:
+            raise atm.InputError("it is not finite")
+        return finished(motion, sentence, *rest, **options)
+
+    monkeypatch.setattr(studio_models, "finished", broken)
+    jobs = [generate(waiting, text=text) for text in (WALK, SIT)]
+    with waiting:
+        walk, sit = (made(waiting, job) for job in jobs)
+    assert (walk["state"], sit["state"], sit["error"]) == ("done", "failed", "it is not finite")
+
+
 def test_long_motions_are_forgotten_earlier_but_never_the_last(studio, monkeypatch):
     monkeypatch.setattr(studio_jobs, "KEPT_FRAMES", 30)  # 1.5 s
     jobs = [made(studio, generate(studio, seconds=seconds)) for seconds in (1, 2)]
@@ -370,6 +385,7 @@ def test_a_sequence_that_is_too_long_is_refused(waiting, models, monkeypatch):
         (b'{"text": "walks", "seconds": NaN}', {}, 422, "seconds: "),
         (b'{"text": "walks"}', {"content-type": "text/plain"}, 422, "sent as application/json"),
         (b" " * (LARGEST_BODY + 1), {}, 413, f"a body has at most {LARGEST_BODY} bytes"),
+        (b"{}", {"content-length": "9" * 5000}, 413, "a body has at most"),
         ([b"{}"], {}, 411, "say how long the body is"),  # in pieces of untold number
     ],
 )

@@ -69,7 +69,7 @@ class Guard:
             size = headers.get("content-length", "")
             if not size.isdecimal():
                 return problem(411, "say how long the body is, by a Content-Length")
-            if int(size) > LARGEST_BODY:
+            if len(size) > 9 or int(size) > LARGEST_BODY:
                 return problem(413, f"a body has at most {LARGEST_BODY} bytes, this one has {size[:20]}")
         if self.token is not None and path.startswith("/api") and path != OPEN_TO_ALL and not self._known(headers):
             asked = {"WWW-Authenticate": "Bearer"}

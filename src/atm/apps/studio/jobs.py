@@ -148,31 +148,35 @@ class Workshop:
     def _work(self) -> None:
         while batch := self._next():
             began = time.monotonic()
-            try:
-                with watched(_Watch(batch)):
-                    made = self._make(batch)
-            except _Cancelled:
-                made = [[] for _ in batch]
-            except InputError as error:
-                self._fail(batch, str(error))
-                continue
-            except Exception as error:  # a request must not end the thread that all others wait for
-                self._fail(batch, f"the model failed ({type(error).__name__}: {error})")
-                continue
+            if not self._made(batch):  # one request must not fail its neighbours
+                for job in batch:
+                    self._made([job])
             with self._change:
-                for job, motions in zip(batch, made, strict=True):
-                    if job.state == "running":
-                        job.made, job.progress, job.state = motions, 1.0, "done"
                 self._running = []
                 self._forget()
                 self._seconds = 0.5 * self._seconds + 0.5 * (time.monotonic() - began) / len(batch)
 
-    def _fail(self, batch: list[Job], why: str) -> None:
+    def _made(self, batch: list[Job]) -> bool:
+        """Make requests, and return whether they ended: with motions or cancelled, or a single one with its error."""
+        made: list[list[Made]] = [[] for _ in batch]
+        error = None
+        try:
+            with watched(_Watch(batch)):
+                made = self._make(batch)
+        except _Cancelled:
+            pass
+        except InputError as refused:
+            error = str(refused)
+        except Exception as failed:  # nor may it end the thread that all others wait for
+            error = f"the model failed ({type(failed).__name__}: {failed})"
+        if error is not None and len(batch) > 1:
+            return False
         with self._change:
-            for job in batch:
+            for job, motions in zip(batch, made, strict=True):
                 if job.state == "running":
-                    job.error, job.state = why, "failed"
-            self._running = []
+                    job.made, job.error = motions, error
+                    job.progress, job.state = (1.0, "done") if error is None else (job.progress, "failed")
+        return True
 
     def _next(self) -> list[Job]:
         """Return the first request that waits, and others that can be made along with it; empty: the studio closes."""

@@ -400,15 +400,19 @@
     $("theme").textContent = { light: "Light", dark: "Dark" }[name] || "Theme";
   }
 
-  const number = (id, read_, least) => $(id).addEventListener("change", () => {
-    const value = $(id).value === "" ? null : Number($(id).value);
-    if (value === null ? least !== null : !Number.isFinite(value)) { draw(); return; }
-    change(() => read_(value));
-  });
-  number("seconds", (value) => { part().seconds = value; }, null);
-  number("seed", (value) => { Object.assign(project, { seed: Math.max(0, Math.floor(value)), locked: true }); }, 0);
-  number("guidance", (value) => { project.guidance = value; }, null);
-  number("best-of", (value) => { project.best_of = Math.max(1, Math.floor(value)); }, 1);
+  /* Reads a number field into the project; an empty one is null where that means something, else it stays as it was. */
+  function number(id, low, high, put, nullable = false) {
+    $(id).addEventListener("change", () => {
+      const value = $(id).value === "" ? null : Number($(id).value);
+      if (value === null ? !nullable : !Number.isFinite(value)) { draw(); return; }
+      change(() => put(value === null ? null : clamp(value, low, high)));
+      $(id).value = value === null ? "" : clamp(value, low, high);
+    });
+  }
+  number("seconds", SHORTEST, 120, (value) => { part().seconds = value; }, true);
+  number("seed", 0, Number.MAX_SAFE_INTEGER, (value) => { Object.assign(project, { seed: Math.floor(value), locked: true }); });
+  number("guidance", 0, 50, (value) => { project.guidance = value; }, true);
+  number("best-of", 1, 8, (value) => { project.best_of = Math.floor(value); });
   $("samples").addEventListener("change", () => change(() => { project.samples = +$("samples").value; }));
   $("model").addEventListener("change", () => { change(() => { project.model = $("model").value; }); read(); });
   $("text").addEventListener("input", () => { change(() => { part().text = $("text").value; }, typing); typing = true; read(); });
