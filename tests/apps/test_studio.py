@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -473,7 +474,7 @@ def test_the_page_has_all_that_its_script_looks_for_and_fetches_nothing_from_els
     assert {"text", "blocks", "plans", "curve", "seed", "lock", "dice", "formats", "keys"} <= ids
 
 
-def test_every_route_is_described(waiting):
+def test_every_route_is_described_also_in_the_docs(waiting):
     paths = waiting.get("/api/openapi.json").json()["paths"]
     assert {path: sorted(ways) for path, ways in paths.items()} == {
         "/api/health": ["get"], "/api/models": ["get"], "/api/read": ["post"], "/api/generate": ["post"],
@@ -481,6 +482,10 @@ def test_every_route_is_described(waiting):
         "/api/motions/{name}/export": ["get"],
     }  # fmt: skip
     assert all(way["description"] for ways in paths.values() for way in ways.values())
+    page = (Path(__file__).parents[2] / "docs" / "studio.md").read_text(encoding="utf-8")
+    for path, ways in paths.items():
+        named = path.replace("jobs/{name}", "jobs/JOB").replace("motions/{name}", "motions/ID")
+        assert all(f"`{way.upper()} {named}" in page for way in ways), path
 
 
 @pytest.mark.slow

@@ -121,6 +121,13 @@
 
   async function generate() {
     if (job) return;
+    const empty = project.parts.findIndex((one) => !one.text.trim());
+    if (empty >= 0) {
+      choose(empty);
+      $("text").focus();
+      say("Write what shall be done.", true);
+      return;
+    }
     if (!project.locked && motions.length) dice();
     job = { id: null };
     busy(true);
@@ -233,23 +240,43 @@
     if (curves.length) drawCurve();
   }
 
+  function choose(k) {
+    selected = k;
+    typing = false;
+    draw();
+    read();
+  }
+  const leaveOut = (k) => change(() => {
+    project.parts.splice(k, 1);
+    selected = clamp(selected, 0, project.parts.length - 1);
+  });
+
   function block(one, k, begin, seconds) {
-    const told = one.text.trim() ? one.text : element("span", { class: "silent" }, "nothing said yet");
-    const made = element("div", { class: `block${k === selected ? " selected" : ""}`, style: at(begin, begin + seconds), title: `${one.text} · ${one.seconds === null ? "as long as it takes" : `${tenth(seconds)} s`}`, onclick: () => { selected = k; typing = false; draw(); read(); } }, told);
-    if (project.parts.length > 1) made.append(element("button", { class: "drop", title: "Leave this sentence out", "aria-label": "Leave this sentence out", onclick: (event) => { event.stopPropagation(); change(() => { project.parts.splice(k, 1); selected = clamp(selected, 0, project.parts.length - 1); }); } }, "×"));
-    const edge = element("div", { class: "edge", tabindex: 0, role: "slider", "aria-label": `Seconds of sentence ${k + 1}`, "aria-valuenow": tenth(seconds), "aria-valuemin": SHORTEST, "aria-valuemax": model()?.longest ?? 10 });
-    const set = (value, merge) => change(() => { one.seconds = clamp(tenth(value), SHORTEST, model()?.longest ?? 10); }, merge);
+    const longest = model()?.longest ?? 10, what = "Leave this sentence out";
+    const made = element("div", {
+      class: `block${k === selected ? " selected" : ""}`,
+      style: at(begin, begin + seconds),
+      title: `${one.text} · ${one.seconds === null ? "as long as it takes" : `${tenth(seconds)} s`}`,
+      onclick: () => choose(k),
+    }, one.text.trim() ? one.text : element("span", { class: "silent" }, "nothing said yet"));
+    if (project.parts.length > 1) {
+      const drop = (event) => { event.stopPropagation(); leaveOut(k); };
+      made.append(element("button", { class: "drop", title: what, "aria-label": what, onclick: drop }, "×"));
+    }
+    const edge = element("div", {
+      class: "edge", tabindex: 0, role: "slider", "aria-label": `Seconds of sentence ${k + 1}`,
+      "aria-valuenow": tenth(seconds), "aria-valuemin": SHORTEST, "aria-valuemax": longest,
+    });
+    const set = (value, merge) => change(() => { project.parts[k].seconds = clamp(tenth(value), SHORTEST, longest); }, merge);
     edge.addEventListener("pointerdown", (event) => {
       event.preventDefault();
       event.stopPropagation();
       // The lane is drawn anew while the edge moves, so the page follows the pointer and the scale is that of the start.
       const from = event.clientX, scale = total() / $("blocks").clientWidth;
       let moved = false;
-      const move = (now) => { set(seconds + (now.clientX - from) * scale, moved); one = project.parts[k]; moved = true; };
-      const end = () => { removeEventListener("pointermove", move); removeEventListener("pointerup", end); removeEventListener("pointercancel", end); };
+      const move = (now) => { set(seconds + (now.clientX - from) * scale, moved); moved = true; };
       addEventListener("pointermove", move);
-      addEventListener("pointerup", end);
-      addEventListener("pointercancel", end);
+      for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => removeEventListener("pointermove", move), { once: true });
     });
     edge.addEventListener("click", (event) => event.stopPropagation());
     edge.addEventListener("keydown", (event) => {
@@ -267,12 +294,19 @@
   function planLane(motion, k) {
     const lane = element("div", { class: "lane" });
     for (const done of motion.plan) {
-      const words = [done.verb.replaceAll("_", " "), done.count && `×${done.count}`, done.side, done.direction, done.path !== "straight" && done.path, done.degrees && `${Math.round(done.degrees)}°`, done.speed !== "normal" && done.speed];
-      const text = words.filter(Boolean).join(" ");
-      lane.append(element("div", { class: "action", style: at(done.begin, done.end), title: `${text}: ${done.begin.toFixed(1)} to ${done.end.toFixed(1)} s` }, text));
+      const words = [
+        done.verb.replaceAll("_", " "), done.count && `×${done.count}`, done.side, done.direction,
+        done.path !== "straight" && done.path, done.degrees && `${Math.round(done.degrees)}°`, done.speed !== "normal" && done.speed,
+      ];
+      const text = words.filter(Boolean).join(" "), when = `${done.begin.toFixed(1)} to ${done.end.toFixed(1)} s`;
+      lane.append(element("div", { class: "action", style: at(done.begin, done.end), title: `${text}: ${when}` }, text));
       for (const mark of done.marks) lane.append(element("div", { class: "mark", style: `left:${(100 * mark) / total()}%` }));
     }
-    return [element("div", { class: "name", title: "What the model set out to do; a mark where a repetition begins or ends", style: motions.length > 1 ? `color:${COLOURS[k % 4]}` : "" }, motions.length > 1 ? `plan ${k + 1}` : "plan"), lane];
+    const name = element("div", {
+      class: "name", title: "What the model set out to do; a mark where a repetition begins or ends",
+      style: motions.length > 1 ? `color:${COLOURS[k % 4]}` : "",
+    }, motions.length > 1 ? `plan ${k + 1}` : "plan");
+    return [name, lane];
   }
 
   function drawCurve() {
@@ -325,7 +359,12 @@
       view.pause();
       view.seek((total() * (event.clientX - box.left)) / box.width);
     };
-    lane.addEventListener("pointerdown", (event) => { event.preventDefault(); seek(event); addEventListener("pointermove", seek); addEventListener("pointerup", () => removeEventListener("pointermove", seek), { once: true }); });
+    lane.addEventListener("pointerdown", (event) => {
+      event.preventDefault();
+      seek(event);
+      addEventListener("pointermove", seek);
+      for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => removeEventListener("pointermove", seek), { once: true });
+    });
   }
 
   /* ---------------------------------------------------------------- the page */
