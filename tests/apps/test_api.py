@@ -18,6 +18,7 @@ from atm.generators.causal_flow.presets import causal_flow_small
 from atm.generators.mdm.config import MDMConfig
 from atm.generators.mdm.model import MDM
 from atm.models import save_generator
+from atm.motion import HUMANML3D, bone_stretch
 from atm.motion.layers import Normaliser
 from atm.motion.program import Action, Program, TimedAction
 from atm.scripted.motion.perform import perform
