@@ -30,7 +30,7 @@ def test_the_snippets_of_the_page_run(tmp_path, monkeypatch, capsys):
     said = capsys.readouterr().out
     # What the comments of the page promise.
     assert said.startswith("<Take 'a person waves twice': 4 s, 80 frames of HumanML3D>\n")
-    assert "a sequence needs a model that learnt to go on from a motion" in said
+    assert "\n8.0\na sequence needs a part or more" in said and names["longer"].seconds == 8.0
     assert names["cosines"].shape == (2, 4)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "end.npz", "middle.glb", "motions", "waver", "waves.bvh",

@@ -64,7 +64,8 @@ class Workshop:
         }.get(name, [])
         model = [f"model.{each}" for each in TINY[name]]
         model += [f"model.{key}={self.folder / file}" for key, _, file in (each.partition("=") for each in stages)]
-        short = ["steps=3", "batch_size=4", "precision=32-true", "log_every=1", "warmup_steps=0"]
+        # A decay would depend on how many steps there are.
+        short = ["steps=3", "batch_size=4", "precision=32-true", "log_every=1", "warmup_steps=0", "cosine_to=none"]
         return override(preset(f"{name}_{arm}"), [f"data={self.data}", *model, *short, *settings])
 
 

@@ -30,7 +30,7 @@ from atm.training.record import RunFolder
 
 GENERATOR = "causal_flow_tiny"
 STEPS = 200
-"""Of each arm: the losses cost time, and an arm that has made more steps would win by them."""
+"""Steps of each arm, equal for both: the losses cost time, and an arm that has made more steps would win by them."""
 EVALUATED = 128
 REPEATS = 3
 """The short protocol: the field takes all test motions, 20 times."""

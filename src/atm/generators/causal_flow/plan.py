@@ -49,7 +49,7 @@ _ALWAYS: dict[str, tuple[str, ...]] = {
 NEEDED = torch.tensor(
     [[False] * len(VALUES)] + [[name == "verb" or verb in _ALWAYS[name] for name in VALUES] for verb in VALUES["verb"]]
 )
-"""Whether a verb, by its number, always has a field."""
+"""True where a verb, by its number, always has a field."""
 
 _UNDONE = ("sit_down", "stand_up", "lie_down", "get_up")
 """Verbs between two of whose repetitions the way back lies."""
