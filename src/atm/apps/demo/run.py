@@ -34,7 +34,7 @@ STEPS = 200
 EVALUATED = 128
 REPEATS = 3
 """The short protocol: the field takes all test motions, 20 times."""
-FULL_MINUTES = {"space": 20.0, "evaluator": 8.0, "early": 30.0}
+FULL_MINUTES = {"space": 20.0, "evaluator": 8.0, "early": 12.0}
 """Training time of what the package otherwise brings, for `--full`."""
 
 
