@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from atm.apps.bench import steps
-from atm.apps.bench.measure import Comparison, Report, Times, compare, measure
+from atm.apps.bench.measure import BenchReport, Comparison, Times, compare, measure
 from atm.apps.bench.published import PlainMDM, PlainTrainer, plain_fid, plain_r_precision
 from atm.base.errors import InputError
 from atm.evaluation.metrics import fid, r_precision
@@ -32,11 +32,11 @@ def test_sides_run_in_turn_every_second_round_backwards_and_the_first_round_does
     assert found.times["a"].cpu == [1.0, 1.0], "the clock goes on by one between begin and end"
 
 
-def report_of(ratio: float, *, quick: bool = False, scale: float = 1.0, what: str = "steps") -> Report:
+def report_of(ratio: float, *, quick: bool = False, scale: float = 1.0, what: str = "steps") -> BenchReport:
     """Two sides, of which the second takes `ratio` times as long, on a machine that is `scale` times as slow."""
     base = [scale * seconds for seconds in (1.0, 2.0, 4.0)]
     mine = [ratio * seconds for seconds in base]
-    return Report([Comparison(what, {"base": Times(base, base), "ours": Times(mine, mine)})], quick)
+    return BenchReport([Comparison(what, {"base": Times(base, base), "ours": Times(mine, mine)})], quick)
 
 
 def test_a_ratio_is_that_of_each_round():

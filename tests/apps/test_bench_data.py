@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from atm.apps.bench.data import FIRST_START, IN_MEMORY, SECOND_START, Report, Speed, bench_data, ways_to_read
+from atm.apps.bench.data import FIRST_START, IN_MEMORY, SECOND_START, DataReport, Speed, bench_data, ways_to_read
 from atm.data.batches import crop_of
 from atm.data.humanml3d import open_dataset
 from doubles import FakeTextEncoder
@@ -57,4 +57,4 @@ def test_a_store_that_is_built_anew_leaves_the_folder_as_it_was(folder):
 
 def test_the_ratio_is_that_of_the_store_over_a_file_per_clip():
     speeds = tuple(Speed(name, median, 1.0, 2.0) for name, median in (("store", 300.0), ("files", 20.0), ("maps", 1.0)))
-    assert Report(1, 1, speeds, speeds[0], {}, {}).ratio == 15.0
+    assert DataReport(1, 1, speeds, speeds[0], {}, {}).ratio == 15.0

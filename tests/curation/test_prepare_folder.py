@@ -13,7 +13,7 @@ from atm.base.errors import InputError
 from atm.curation.prepare import prepare_bvh
 from atm.curation.prepare.captions import Part, read_captions_file
 from atm.curation.prepare.folder import drawn_splits
-from atm.curation.prepare.records import Entry
+from atm.curation.prepare.records import RecordEntry
 from atm.curation.prepare.sides import swap_sides, swap_sides_of_line
 from atm.data.humanml3d import open_dataset, read_captions, read_split
 from atm.motion import HUMANML3D
@@ -212,7 +212,9 @@ def test_splits_are_kept_where_named_and_takes_stay_together(folder):
 
 
 def test_drawn_splits_have_the_published_shares_and_divide_no_group():
-    entries = [Entry(f"{g}-{k}", f"{g}.bvh", 0, 1, 60, f"{g}", None) for g in range(200) for k in range(1 + g % 3)]
+    entries = [
+        RecordEntry(f"{g}-{k}", f"{g}.bvh", 0, 1, 60, f"{g}", None) for g in range(200) for k in range(1 + g % 3)
+    ]
     splits = drawn_splits(entries, seed=1)
     total = len(entries)
     assert sum(map(len, splits.values())) == total

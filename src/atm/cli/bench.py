@@ -108,7 +108,7 @@ def _bench(
 
     from rich.console import Console
 
-    from atm.apps.bench.measure import Report, machine_line
+    from atm.apps.bench.measure import BenchReport, machine_line
     from atm.apps.bench.measure import compare as worse_than
     from atm.base.errors import InputError
 
@@ -121,7 +121,7 @@ def _bench(
             write_scripted(data, clips=QUICK_CLIPS if quick else CLIPS, seed=0, jobs=1, progress=not quiet)
         sides = _sides(data, quick=quick, show=not quiet)
         found = [comparison for name in names for comparison in sides[name]()]
-    report = Report(found, quick)
+    report = BenchReport(found, quick)
     for table in report.tables():
         Console().print(table)
     if json is not None:

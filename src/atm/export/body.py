@@ -29,7 +29,7 @@ class Capsule(NamedTuple):
     across_b: Weights = {}  # noqa: RUF012 - never changed
 
 
-class Body(NamedTuple):
+class ExportedBody(NamedTuple):
     """Capsules as arrays, so that a whole motion is placed in one go."""
 
     sides: list[str]
@@ -44,7 +44,7 @@ class Body(NamedTuple):
         """Return where the ends of the capsules are, in metres."""
         return np.einsum("kej,...jc->...kec", self.ends, joints)
 
-    def plain(self) -> "Body":
+    def plain(self) -> "ExportedBody":
         """Return the same figure of round capsules only: each wide one as a row of four."""
         rows = [
             (k, offset)
@@ -53,7 +53,7 @@ class Body(NamedTuple):
         ]
         source, offsets = [k for k, _ in rows], np.array([offset for _, offset in rows])
         ends = self.ends[source] + offsets[:, None, None] * self.across[source]
-        return Body(
+        return ExportedBody(
             sides=[self.sides[k] for k in source],
             ends=ends,
             across=np.zeros_like(ends),
@@ -127,7 +127,7 @@ def joint_index(skeleton: Skeleton, joint: str) -> int:
 
 
 @cache
-def body_of(skeleton: Skeleton) -> Body:
+def body_of(skeleton: Skeleton) -> ExportedBody:
     """Return the capsules of a skeleton."""
 
     def row(weights: Weights) -> np.ndarray:
@@ -136,7 +136,7 @@ def body_of(skeleton: Skeleton) -> Body:
             made[joint_index(skeleton, joint)] += weight
         return made
 
-    return Body(
+    return ExportedBody(
         sides=[capsule.side for capsule in _HUMAN],
         ends=np.array([[row(c.a), row(c.b)] for c in _HUMAN]),
         across=np.array([[row(c.across_a), row(c.across_b)] for c in _HUMAN]),

@@ -35,7 +35,7 @@ def rotation_order(joint_name: str) -> str:
     return "ZXY" if joint_name.endswith(("collar", "shoulder", "elbow", "wrist")) else "XYZ"
 
 
-class Figure(NamedTuple):
+class BvhRig(NamedTuple):
     """How the joints of a BVH file are written."""
 
     names: tuple[str, ...]
@@ -74,16 +74,16 @@ def save_bvh(
     scale = UNITS[style.unit]
     rig = replace(rig, offsets=scale * rig.offsets, root=scale * rig.root)
     tips = {joint: scale * tip for joint, tip in tips.items()}
-    figure = Figure(tuple(joint_name(name, style.names) for name in names), orders, tips)
+    figure = BvhRig(tuple(joint_name(name, style.names) for name in names), orders, tips)
     Path(path).write_text(bvh_text(figure, rig), encoding="ascii")
 
 
-def bvh_text(figure: Figure, rig: Rig) -> str:
+def bvh_text(figure: BvhRig, rig: Rig) -> str:
     """Return the file of a rig, in the unit that it has."""
     return _hierarchy(figure, rig) + _motion(figure, rig)
 
 
-def _hierarchy(figure: Figure, rig: Rig) -> str:
+def _hierarchy(figure: BvhRig, rig: Rig) -> str:
     children, lines = children_of(rig.parents), ["HIERARCHY"]
 
     def write(joint: int, depth: int) -> None:
@@ -104,7 +104,7 @@ def _hierarchy(figure: Figure, rig: Rig) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _motion(figure: Figure, rig: Rig) -> str:
+def _motion(figure: BvhRig, rig: Rig) -> str:
     columns = [rig.root]
     for joint in outward(rig.parents):
         angles = Rotation.from_matrix(rig.rotations[:, joint]).as_euler(figure.orders[joint], degrees=True)

@@ -13,7 +13,7 @@ import pygltflib as gltf
 from jaxtyping import Float, Int
 from scipy.spatial.transform import Rotation
 
-from atm.export.body import SIDE_COLOURS, Body, body_of
+from atm.export.body import SIDE_COLOURS, ExportedBody, body_of
 from atm.export.names import FileStyle, joint_name
 from atm.motion import Skeleton
 from atm.motion.rig import Rig, children_of, fit_rig
@@ -164,7 +164,7 @@ def _material(side: str, colour: str) -> gltf.Material:
     return gltf.Material(name=side, pbrMetallicRoughness=shine)
 
 
-def _holders(body: Body, skeleton: Skeleton) -> Int[np.ndarray, "K 2"]:
+def _holders(body: ExportedBody, skeleton: Skeleton) -> Int[np.ndarray, "K 2"]:
     """Return the joint that each end of a capsule turns with: of those that it lies between, the one nearest to the
     root."""
     depth = [0] * skeleton.n_joints

@@ -16,7 +16,7 @@ from scipy.spatial.transform import Rotation
 
 from atm.base.errors import InputError
 from atm.base.storage import atomic
-from atm.export.bvh import Figure, bvh_text
+from atm.export.bvh import BvhRig, bvh_text
 from atm.export.npz import check_joints
 from atm.motion import HUMANML3D, Skeleton
 from atm.motion.rig import Rig, children_of
@@ -98,7 +98,7 @@ def save_template_bvh(
     aims = np.asarray(joints, dtype=np.float64)[:, ORDER]
     pose = fit_template(planted(aims) if fix_feet else aims, aims[:, 0])
     tips = {joint: np.zeros(3) for joint, below in children_of(PARENTS).items() if not below}
-    figure = Figure(NAMES, ("ZYX",) * len(NAMES), tips)
+    figure = BvhRig(NAMES, ("ZYX",) * len(NAMES), tips)
     rig = Rig(PARENTS, OFFSETS, aims[:, 0], pose.rotations, skeleton.fps)
     with atomic(path) as part:
         part.write_text(bvh_text(figure, rig), encoding="ascii")

@@ -31,7 +31,7 @@ class Column(NamedTuple):
     prose: bool = False
 
 
-class Row(NamedTuple):
+class TableRow(NamedTuple):
     """A row of a table. A reference row (real motions) is set apart and takes no part in what is best."""
 
     name: str
@@ -141,7 +141,7 @@ def side_by_side(*parts: str) -> str:
     return str(_part("side_by_side")(parts))
 
 
-def table(first: str, columns: Sequence[Column | str], rows: Sequence[Row], *, caption: str = "") -> str:
+def table(first: str, columns: Sequence[Column | str], rows: Sequence[TableRow], *, caption: str = "") -> str:
     """Return a table whose figures line up; None is shown as a dash.
 
     Args:

@@ -48,7 +48,7 @@ class Speed:
 
 
 @dataclass(frozen=True)
-class Report:
+class DataReport:
     """Results of the measurement."""
 
     clips: int
@@ -99,7 +99,7 @@ def bench_data(
     batch_size: int = 64,
     build: bool = False,
     show_progress: bool = True,
-) -> Report:
+) -> DataReport:
     """Return measure how a data folder is read.
 
     Args:
@@ -129,7 +129,7 @@ def bench_data(
     memory = {SECOND_START: _memory(_draw_from_store, folder, split)}
     if build:
         memory[IN_MEMORY] = _memory(_draw_from_memory, folder, split)
-    return Report(
+    return DataReport(
         clips=len(dataset),
         frames=sum(item.frames for item in dataset.items),
         crops=tuple(_speed(way, times[1:]) for way, times in crop_times.items()),

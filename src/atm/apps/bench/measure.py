@@ -79,7 +79,7 @@ def measure(
 
 
 @dataclass(frozen=True)
-class Report:
+class BenchReport:
     """Everything that one run measured, and on what."""
 
     comparisons: Sequence[Comparison]
@@ -125,7 +125,7 @@ def machine_line() -> str:
     )
 
 
-def compare(report: Report, old: Path, *, margin: float = MARGIN) -> list[str]:
+def compare(report: BenchReport, old: Path, *, margin: float = MARGIN) -> list[str]:
     """Return which ratios are worse than those of an earlier report by more than a margin; seconds are not compared.
 
     Raises:

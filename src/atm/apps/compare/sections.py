@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 from atm.apps.compare.answers import Answer
-from atm.pages.page import Row, paragraph, quoted, section, table
+from atm.pages.page import TableRow, paragraph, quoted, section, table
 from atm.pages.viewer import MotionView, Pane, viewer_html
 from atm.scripted.oracles import oracle_scores
 
@@ -35,7 +35,7 @@ def score_rows(answers: Sequence[Answer]) -> list[tuple[str, list[str | None]]]:
 
 def score_section(answers: Sequence[Answer]) -> str:
     """Return how many motions of each model did what was asked, by attribute."""
-    rows = [Row(model, cells) for model, cells in score_rows(answers)]
+    rows = [TableRow(model, cells) for model, cells in score_rows(answers)]
     return section(
         SECTIONS[0],
         table(
@@ -57,7 +57,7 @@ def prompt_section(answers: Sequence[Answer]) -> str:
         for model in models:
             judged = [answer.examined.verdict.right for answer in own if answer.model == model and answer.examined]
             cells.append(f"{sum(judged)} of {len(judged)}" if judged else None)
-        rows.append(Row(quoted(prompt.text), cells))
+        rows.append(TableRow(quoted(prompt.text), cells))
     caption = "Motions with everything as asked. A dash: the prompt asks for nothing that the oracles know."
     return section(SECTIONS[1], table("prompt", models, rows, caption=caption))
 

@@ -13,7 +13,7 @@ from atm.evaluation.report import REAL, Report, column_of, metrics_of
 from atm.pages.charts import line_chart
 from atm.pages.page import (
     Interval,
-    Row,
+    TableRow,
     bullets,
     contents,
     figure,
@@ -109,7 +109,7 @@ def _table(result: DemoResult) -> str:
             Interval(estimates[metric].mean, estimates[metric].interval, shown.digits) if metric in estimates else None
             for estimates in rows.values()
         ]
-        lines.append(Row(f"{shown.title} {shown.better}", cells))
+        lines.append(TableRow(f"{shown.title} {shown.better}", cells))
     protocol = first.protocol
     caption = (
         f"Short protocol: {protocol.samples} test motions, {len(first.replications)} replications, mean ± 95 % "

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from atm.alignment import AlignmentConfig
 from atm.alignment.config import Margin
 from atm.apps.explain.mined import Candidate, Explanation, IntraExample, Shown
-from atm.pages.page import Column, Row, decimal, facts, note, paragraph, quoted, section, table
+from atm.pages.page import Column, TableRow, decimal, facts, note, paragraph, quoted, section, table
 from atm.pages.strips import Strip
 from atm.pages.viewer import Highlight, MotionView, Pane, viewer_html
 
@@ -194,7 +194,7 @@ def _candidates(first: str, candidates: Sequence[Candidate], caption: str) -> st
         *([Column("texts", "cosine")] if with_text else []),
     ]
     rows = [
-        Row(
+        TableRow(
             f"{quoted(candidate.text)}" + (f", {candidate.place}" if candidate.place else ""),
             [
                 "chosen" if candidate.chosen else "too alike" if candidate.barred else "",

@@ -15,7 +15,7 @@ from atm.base.progress import progress
 from atm.interface import Batch
 from atm.meaning import parse_meaning
 from atm.pages.charts import line_chart
-from atm.pages.page import Column, Row, facts, figure, paragraph, quoted, section, side_by_side, table
+from atm.pages.page import Column, TableRow, facts, figure, paragraph, quoted, section, side_by_side, table
 
 SHOWN_PAIRS = 12
 SHOWN_KINDS = 10
@@ -161,7 +161,7 @@ def survey_html(found: Survey) -> str:
     if not found.pairs:
         return section(SECTIONS[1], *parts, paragraph("No motion has a negative."))
     pairs = [
-        Row(
+        TableRow(
             quoted(pair.text),
             [quoted(pair.negative), pair.generated_distance, pair.real_distance, f"{pair.ratio:.2f}", pair.loss],
         )
@@ -175,7 +175,7 @@ def survey_html(found: Survey) -> str:
         Column("loss", "inter-motion"),
     ]
     kinds = [
-        Row(own, [other, str(count), f"{100 * count / len(found.pairs):.0f} %"])
+        TableRow(own, [other, str(count), f"{100 * count / len(found.pairs):.0f} %"])
         for own, other, count in found.kinds[:SHOWN_KINDS]
     ]
     of_kinds = [Column("taken for", "actions of the hard negative", prose=True), "motions", Column("share", "of all")]

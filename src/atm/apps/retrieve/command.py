@@ -16,7 +16,7 @@ from atm.base.storage import atomic, find_model
 from atm.data.humanml3d import MotionDataset, open_dataset
 from atm.export import MotionFile, load_motion
 from atm.motion import Motion, features_from_joints
-from atm.pages.page import Column, Row, page, paragraph, quoted, table
+from atm.pages.page import Column, TableRow, page, paragraph, quoted, table
 from atm.pages.viewer import MotionView, Pane, viewer_html
 
 MOST = 60
@@ -133,6 +133,6 @@ def _panes(found: Found) -> list[Pane]:
     return panes
 
 
-def _rows(found: Found) -> Sequence[Row]:
+def _rows(found: Found) -> Sequence[TableRow]:
     fps = found.dataset.skeleton.fps
-    return [Row(quoted(hit.text), [hit.cosine, hit.item.id, f"{hit.item.frames / fps:.1f}"]) for hit in found.hits]
+    return [TableRow(quoted(hit.text), [hit.cosine, hit.item.id, f"{hit.item.frames / fps:.1f}"]) for hit in found.hits]

@@ -3,7 +3,7 @@
 from atm.apps.studies.agreement import HOW, comparisons, in_words
 from atm.apps.studies.figure import draw
 from atm.apps.studies.results import StudyResults, column_of
-from atm.apps.studies.study import Row as StudyRow
+from atm.apps.studies.study import Row
 from atm.apps.studies.tables import (
     IN_PAIRS,
     QUICK_NOTE,
@@ -19,7 +19,7 @@ from atm.apps.studies.tables import (
 )
 from atm.evaluation.report import REAL
 from atm.pages.charts import figure_svg
-from atm.pages.page import Column, Interval, Row, contents, figure, note, page, paragraph, section, table
+from atm.pages.page import Column, Interval, TableRow, contents, figure, note, page, paragraph, section, table
 
 
 def report(outcome: StudyResults, command: str) -> str:
@@ -88,7 +88,7 @@ def _main_table(outcome: StudyResults) -> str:
             _cell(outcome, name, one) if isinstance(one, str) else published_text(outcome, name, one) for one in shown
         ]
         best = [i for i, one in enumerate(shown) if isinstance(one, str) and _is_best(outcome, name, one)]
-        lines.append(Row(name, cells, reference=name == REAL, best=best))
+        lines.append(TableRow(name, cells, reference=name == REAL, best=best))
     caption = "↑ higher is better, ↓ lower is better"
     if outcome.study.kind != "cost":
         caption += ", → like real motions is better"
@@ -102,7 +102,7 @@ def _differences(outcome: StudyResults) -> list[str]:
     if not found:
         return []
     columns = [Column(column_of(metric).title, column_of(metric).better) for metric in metrics]
-    lines = [Row(name, [difference_text(metric, gaps.get(metric)) for metric in metrics]) for name, gaps in found]
+    lines = [TableRow(name, [difference_text(metric, gaps.get(metric)) for metric in metrics]) for name, gaps in found]
     return [table("", columns, lines, caption=IN_PAIRS)]
 
 
@@ -111,7 +111,9 @@ def _every_measure(outcome: StudyResults) -> list[str]:
     if not others:
         return []
     lines = [
-        Row(f"{column_of(one).title} {column_of(one).better}", [_cell(outcome, name, one) for name in names(outcome)])
+        TableRow(
+            f"{column_of(one).title} {column_of(one).better}", [_cell(outcome, name, one) for name in names(outcome)]
+        )
         for one in others
     ]
     return [table("", names(outcome), lines)]
@@ -130,18 +132,18 @@ def _runs(outcome: StudyResults, command: str) -> list[str]:
     if machines:
         lines.append(f"Machine: {'; '.join(machines)}. Code: {', '.join(commits) or 'no commit known'}.")
     parts = [paragraph(line) for line in lines]
-    rows = [Row(row.name, [row.what, _made_of(outcome, row)]) for row in outcome.study.rows]
+    rows = [TableRow(row.name, [row.what, _made_of(outcome, row)]) for row in outcome.study.rows]
     parts.append(table("row", [Column("what", prose=True), Column("made of", prose=True)], rows))
     if outcome.failures:
         parts.append(note("Failed:", "bad"))
-        lines = [Row(name, [reason.splitlines()[0]]) for name, reason in outcome.failures.items()]
+        lines = [TableRow(name, [reason.splitlines()[0]]) for name, reason in outcome.failures.items()]
         parts.append(table("run", [Column("why", prose=True)], lines))
     if outcome.waiting:
         parts.append(note(f"Not run yet: {', '.join(outcome.waiting)}.", "warn"))
     return parts
 
 
-def _made_of(outcome: StudyResults, row: StudyRow) -> str:
+def _made_of(outcome: StudyResults, row: Row) -> str:
     """Return base and settings of a row, or the rows that it is put together from."""
     if row.assembles is not None:
         return f"{row.assembles} of {', '.join(row.of)}"

@@ -22,8 +22,8 @@ from atm.base.storage import atomic
 from atm.curation.prepare.records import (
     MIRRORED,
     RECORDS,
-    Entry,
     Fault,
+    RecordEntry,
     SourceRecord,
     forget_others,
     load_record,
@@ -129,7 +129,7 @@ def write_folder(
     options: Mapping[str, Any],
     mirror: bool,
     fps: float = HUMANML3D.fps,
-    splits: Callable[[list[Entry]], dict[str, list[str]]],
+    splits: Callable[[list[RecordEntry]], dict[str, list[str]]],
     missing: Sequence[Fault] = (),
     jobs: int | None = None,
     progress: bool = True,
@@ -186,7 +186,7 @@ def write_folder(
     )
 
 
-def drawn_splits(entries: list[Entry], *, seed: int) -> dict[str, list[str]]:
+def drawn_splits(entries: list[RecordEntry], *, seed: int) -> dict[str, list[str]]:
     """Return splits of about 80, 5 and 15 percent of the clips, groups undivided; a split that was asked for is
     kept."""
     size = Counter(entry.group for entry in entries)
@@ -251,7 +251,7 @@ def _make(out: Path, read: Callable[[Source], SourceRead], mirror: bool, work: t
     """Return clips of one source, written; a record last, so that what a killed process left is made anew."""
     source, key = work
     remove_clips(out, load_record(out, source.name))
-    entries: list[Entry] = []
+    entries: list[RecordEntry] = []
     faults: list[Fault] = []
     moments = Moments.none(HUMANML3D.feature_width)
     assumed = ""
@@ -279,7 +279,7 @@ def _make(out: Path, read: Callable[[Source], SourceRead], mirror: bool, work: t
     return outcome
 
 
-def _write_clip(out: Path, source: Source, clip: Clip, mirror: bool) -> tuple[Entry, Moments]:
+def _write_clip(out: Path, source: Source, clip: Clip, mirror: bool) -> tuple[RecordEntry, Moments]:
     joints = torch.from_numpy(np.ascontiguousarray(clip.joints))
     features = features_from_joints(joints, HUMANML3D)
     copies = [(clip.id, features, clip.text)]
@@ -295,10 +295,12 @@ def _write_clip(out: Path, source: Source, clip: Clip, mirror: bool) -> tuple[En
         (out / "texts" / f"{name}.txt").write_text(text, encoding="utf-8")
         moments += Moments.of(rows.numpy())
     start, end = round(clip.start, 3), round(clip.end, 3)
-    return Entry(clip.id, source.name, start, end, len(features), source.group, source.split), moments
+    return RecordEntry(clip.id, source.name, start, end, len(features), source.group, source.split), moments
 
 
-def _write_splits(out: Path, entries: list[Entry], lists: dict[str, list[str]], mirror: bool) -> dict[str, list[str]]:
+def _write_splits(
+    out: Path, entries: list[RecordEntry], lists: dict[str, list[str]], mirror: bool
+) -> dict[str, list[str]]:
     """Return the lists of ids, mirrored copies with their originals, and index.csv."""
     split_of = {clip: split for split, ids in lists.items() for clip in ids}
     lists = {**lists, "train_val": [*lists["train"], *lists["val"]], "all": [entry.id for entry in entries]}

@@ -16,7 +16,7 @@ from jaxtyping import Float
 
 from atm.base.errors import InputError
 from atm.curation.prepare.folder import Clip, Source, SourceRead, Summary, drawn_splits, write_folder
-from atm.curation.prepare.records import MIRRORED, Entry, Fault
+from atm.curation.prepare.records import MIRRORED, Fault, RecordEntry
 from atm.curation.prepare.smplh import BETAS, JOINTS, find_body_model, load_body_model
 from atm.data.humanml3d import read_split
 from atm.motion import HUMANML3D
@@ -258,7 +258,7 @@ def _split_folder(places: list[Path]) -> Path | None:
     return next((place for place in places if all((place / name).is_file() for name in names)), None)
 
 
-def _listed_splits(folder: Path, mirror: bool, entries: list[Entry]) -> dict[str, list[str]]:
+def _listed_splits(folder: Path, mirror: bool, entries: list[RecordEntry]) -> dict[str, list[str]]:
     """Return the published splits of what was written; what they do not list stays out of all of them."""
     written = {mark + entry.id for entry in entries for mark in ("", MIRRORED)[: 1 + mirror]}
     return {

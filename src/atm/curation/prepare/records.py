@@ -26,7 +26,7 @@ class Fault:
 
 
 @dataclass(frozen=True)
-class Entry:
+class RecordEntry:
     """A clip that was written."""
 
     id: str
@@ -44,7 +44,7 @@ class SourceRecord:
 
     key: str
     """Fingerprint of source, captions and options."""
-    entries: tuple[Entry, ...]
+    entries: tuple[RecordEntry, ...]
     faults: tuple[Fault, ...]
     assumed: str
     moments: Moments
@@ -73,7 +73,7 @@ def _read(path: Path) -> SourceRecord:
     with np.load(path, allow_pickle=False) as content:
         about = json.loads(str(content["about"]))
         moments = Moments(int(content["frames"]), content["total"], content["squares"])
-    entries = tuple(Entry(**entry) for entry in about["entries"])
+    entries = tuple(RecordEntry(**entry) for entry in about["entries"])
     return SourceRecord(
         about["key"], entries, tuple(Fault(**fault) for fault in about["faults"]), about["assumed"], moments
     )

@@ -59,7 +59,7 @@ _SUPPORT = 0.05
 """Metres by which a foot must be lower than the other to bear most of the weight."""
 
 
-class Body(NamedTuple):
+class RecordedBody(NamedTuple):
     """Properties of a captured body that are needed to carry its motion over."""
 
     roles: Roles
@@ -74,7 +74,7 @@ class Body(NamedTuple):
     """Assumptions from the body about what the file does not state, in words."""
 
 
-def measure_body(poses: Poses, bvh: Bvh, roles: Roles, up: str | None = None) -> Body:
+def measure_body(poses: Poses, bvh: Bvh, roles: Roles, up: str | None = None) -> RecordedBody:
     """Return size and axes of a captured body.
 
     Args:
@@ -102,10 +102,10 @@ def measure_body(poses: Poses, bvh: Bvh, roles: Roles, up: str | None = None) ->
         collars = _hanging_collars(positions, turns[:, roles.spine[-1]] @ axes[roles.spine[-1]], roles, collars)
     if axes:
         _check_sides(positions, turns[:, roles.spine[0]] @ axes[roles.spine[0]], roles)
-    return Body(roles, to_y_up, _LEG / leg, axes, collars, f"{_unit_of(leg)}, {up} up, {counted}")
+    return RecordedBody(roles, to_y_up, _LEG / leg, axes, collars, f"{_unit_of(leg)}, {up} up, {counted}")
 
 
-def retarget(poses: Poses, body: Body) -> Float[np.ndarray, "T 22 3"]:
+def retarget(poses: Poses, body: RecordedBody) -> Float[np.ndarray, "T 22 3"]:
     """Return the motion on HumanML3D's body, in metres, y up; not yet in canonical place.
 
     Args:
@@ -328,7 +328,7 @@ def _lay_out_trunk(joints: np.ndarray, trunk: dict[int, np.ndarray], roles: Role
 
 
 def _shoulder(
-    positions: Float[np.ndarray, "T J 3"], chest: Float[np.ndarray, "T 3 3"], body: Body, i: int
+    positions: Float[np.ndarray, "T J 3"], chest: Float[np.ndarray, "T 3 3"], body: RecordedBody, i: int
 ) -> Float[np.ndarray, "T 3"]:
     """Return the way from collar to shoulder: as in a standing body, moved as the collar bone moves in the chest."""
     standing = np.tile(OFFSETS[SHOULDER[i]], (len(chest), 1))
