@@ -125,6 +125,10 @@ class Capabilities:
     """Frames behind a motion's length do not change the motion (MDM of 2022 attends to padding)."""
     inbetweening: bool = False
     """`sample` takes `known` and `keep`."""
+    goes_on: bool = False
+    """`sample` takes `prefix`, a motion to go on from."""
+    plans: int = 0
+    """Most actions of a plan: the generator has `plan`, and `sample` takes `timelines`; 0: it has none."""
     predicts_length: bool = False
     """`sample` works without lengths."""
     differentiable_motion: bool = True

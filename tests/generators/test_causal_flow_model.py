@@ -234,6 +234,14 @@ def test_a_row_with_a_plan_is_trained_on_it():
     torch.testing.assert_close(first.loss[1], second.loss[1])
 
 
+def test_it_says_whether_it_goes_on_from_a_motion_and_how_much_it_plans_at_once():
+    assert make().capabilities.goes_on and not make(prefix_rate=0.0).capabilities.goes_on
+    actions = tuple(planned(begin=0.3 * k, end=0.3 * (k + 1), count=1) for k in range(make().capabilities.plans + 1))
+    lengths = torch.tensor([40])
+    assert plan_of([actions[:-1]], lengths, 20.0).many.item() == make().capabilities.plans
+    assert plan_of([actions], lengths, 20.0).fields[0, 0, 0] == 1  # too many: not planned
+
+
 def test_how_far_is_turned_is_known_in_sampling_as_in_training():
     """The guide of each latent, from the latents that were written, is that of a training step on them."""
     model = make(condition_dropout=0.0, noise_scale=3.0)

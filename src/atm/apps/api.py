@@ -127,7 +127,7 @@ class TextToMotion:
         if not parts:
             raise InputError('a sequence needs a part or more, such as [("walks forward", 3), ("sits down", 2)]')
         check_text([text for text, _ in parts])
-        if not getattr(self.generator.config, "prefix_rate", 0):
+        if not self.generator.capabilities.goes_on:
             raise InputError(
                 f"a sequence needs a model that learnt to go on from a motion, such as causal_flow; {self.file.name} "
                 f"holds {self.name}, which did not: generate each part by itself"

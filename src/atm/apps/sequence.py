@@ -11,9 +11,6 @@ from atm.interface import Generator
 from atm.motion import Motion, skeleton_of_width
 from atm.motion.program import TimedAction, Timeline
 
-MOST_ACTIONS = 6
-"""Actions that are made at once at most; what is more goes on from them."""
-
 
 class _Stretch(NamedTuple):
     """Sentences that are made at once."""
@@ -73,7 +70,8 @@ def plan_of_sequence(generator: Generator, parts: Sequence[tuple[str, float]], *
 def _stretches(generator: Generator, parts: Sequence[tuple[str, float]], seed: int) -> list[_Stretch]:
     frames = [frames_of(generator, seconds) for _, seconds in parts]
     plans: list[Timeline] = [()] * len(parts)
-    if hasattr(generator, "plan"):
+    most = generator.capabilities.plans
+    if most:
         seeds = [row_seed(seed, number) for number in range(len(parts))]
         plans = generator.plan([text for text, _ in parts], torch.tensor(frames), seeds=seeds)
     fps = skeleton_of_width(len(generator.normaliser.mean)).fps
@@ -84,7 +82,7 @@ def _stretches(generator: Generator, parts: Sequence[tuple[str, float]], seed: i
             last is not None
             and bool(last.timeline and plan)
             and last.frames + many <= generator.config.max_frames
-            and len(last.timeline) + len(plan) <= MOST_ACTIONS
+            and len(last.timeline) + len(plan) <= most
         )
         if joins:
             moved = tuple(later(timed, last.frames / fps) for timed in plan)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import NamedTuple
 
 from atm.meaning import Event, parse_meaning
@@ -45,6 +46,7 @@ class Asked(NamedTuple):
     """False: some actions are done at the same time, so that their order is not judged."""
 
 
+@lru_cache(maxsize=20_000)  # an evaluation asks for the same captions in every replication
 def asked_of(sentence: str) -> Asked:
     """Return the sentence as a program.
 

@@ -62,10 +62,10 @@ class StudioModel:
             "shortest": MIN_SECONDS,
             "longest": generator.config.max_frames / skeleton.fps,
             "default_seconds": None if able.predicts_length else DEFAULT_SECONDS,
-            "sequences": bool(getattr(generator.config, "prefix_rate", 0)),
+            "sequences": able.goes_on,
             "longest_sequence": LONGEST_SEQUENCE,
             "guidance": able.guidance,
-            "plans": hasattr(generator, "plan"),
+            "plans": able.plans > 0,
         }
 
     def check(self, request: GenerateRequest | SequenceRequest) -> None:
@@ -161,8 +161,9 @@ class StudioModel:
         return self._choosers[candidates]
 
     def _plans(self, text: list[str], lengths: Int[Tensor, "B"] | None, seeds: list[int]) -> Sequence[Timeline | None]:
-        plan = getattr(self.generator, "plan", None)
-        return [None] * len(text) if plan is None else plan(text, lengths, seeds=seeds)
+        if not self.generator.capabilities.plans:
+            return [None] * len(text)
+        return self.generator.plan(text, lengths, seeds=seeds)
 
 
 def _in_words(event: Event) -> str:

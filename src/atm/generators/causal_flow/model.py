@@ -75,7 +75,10 @@ class CausalFlow(nn.Module):
         self.normaliser = normaliser
         self.skeleton = skeleton_of_width(len(normaliser.mean))
         self.capabilities = Capabilities(
-            guidance=config.condition_dropout > 0, predicts_length=config.length_dropout > 0
+            guidance=config.condition_dropout > 0,
+            goes_on=config.prefix_rate > 0,
+            plans=MOST_ACTIONS,
+            predicts_length=config.length_dropout > 0,
         )
         width, latent = config.width, config.latent_width
         self.latents = MotionLatents(self.skeleton, config.frames_per_latent, latent, normaliser.mean)
@@ -338,9 +341,9 @@ class CausalFlow(nn.Module):
         for row, timeline in enumerate(timelines or ()):
             if not timeline:
                 continue
-            frames = round(self.skeleton.fps * timeline[-1].end) if lengths is None else int(lengths[row])
-            given = plan_of([timeline], torch.tensor([round(self.skeleton.fps * timeline[-1].end)]), self.skeleton.fps)
-            given = fitted(given.to(device), torch.tensor([frames], device=device))
+            own = torch.tensor([round(self.skeleton.fps * timeline[-1].end)])
+            given = plan_of([timeline], own, self.skeleton.fps).to(device)
+            given = fitted(given, (own if lengths is None else lengths[row : row + 1]).to(device))
             plan.fields[row], plan.spans[row] = given.fields[0], given.spans[0]
         return plan
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from atm.generators.causal_flow.plan import MOST_ACTIONS, NEEDED, SIZES, SPANS, VALUES, Plan, repetitions
-from atm.generators.causal_flow.transformer import CausalTransformer, Memory
+from atm.generators.causal_flow.transformer import CausalTransformer, Front, Memory
 from atm.interface import TextEmbedding
 from atm.motion.layers import sinusoid
 
@@ -179,7 +179,8 @@ class Planner(nn.Module):
         normal = torch.erfinv((2 * luck[:, -SPANS:] - 1).clamp(-0.999, 0.999)) * 2**0.5
         return _Drawn(fields, _frames(mean + _STEADY * deviation * normal, fields))
 
-    def _front(self, text: TextEmbedding):
+    def _front(self, text: TextEmbedding) -> Front:
+        """Return what stands before the first action: the text."""
         device = self.numbers.device
         sentence = self.read_sentence(text.sentence.to(device))
         tokens = torch.cat([sentence[:, None], self.read_word(text.tokens.to(device))], dim=1)

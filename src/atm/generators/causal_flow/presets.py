@@ -84,7 +84,7 @@ PRESETS = {
         causal_flow_small,
         _SMALL,
         "the small causal flow (ours), baseline",
-        "80 min on 1 core",
+        "95 min on 1 core",
         small=True,
         losses={},
         losses_time="2 h on 1 core",
