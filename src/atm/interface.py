@@ -92,14 +92,34 @@ class Batch:
         return encoder(self.text) if carried is None else carried
 
 
+class _MadeWhenAsked:
+    """A field that may be given as a function without arguments, which is called the first time that it is read."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        if instance is None:
+            return None  # the field's default
+        value = instance.__dict__[self.name]
+        if isinstance(value, Callable):
+            value = instance.__dict__[self.name] = value()
+        return value
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        instance.__dict__[self.name] = value
+
+
 @dataclass(eq=False)
 class StepOutput:
     """Output of one training step."""
 
     loss: Float[Tensor, "B"]
     """The model's own objective, per row."""
-    motion: Motion | None = None
-    """Generator's differentiable estimate of the clean motion, in published units; None: the method has none."""
+    motion: Motion | Callable[[], Motion] | None = _MadeWhenAsked()
+    """Generator's differentiable estimate of the clean motion, in published units; None: the method has none. A
+    function that makes it, where that costs time: a training without the losses never calls it. Reading gives the
+    motion."""
     noise_level: Float[Tensor, "B"] | None = None
     """Diffusion models: how far each row was noised, 0 (clean) to 1 (pure noise)."""
     parts: dict[str, Tensor | float] = field(default_factory=dict)

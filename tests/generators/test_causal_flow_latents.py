@@ -99,15 +99,6 @@ def test_what_moves_more_comes_first_and_is_larger_by_its_root(walks):
     torch.testing.assert_close(ratio, ratio.mean().expand(12), atol=0, rtol=0.1)
 
 
-def test_a_latent_says_how_far_the_body_turns_in_it(walks):
-    """With all components nothing is lost: twice the half angles of its frames."""
-    latents = make(268)
-    latents.fit(walks * 12, noise=0.0)
-    core = walks[0][None, :, :67]
-    expected = 2 * core[0, :, 0].view(20, 4).sum(1)
-    torch.testing.assert_close(latents.turned(latents.encode(core))[0], expected, atol=1e-3, rtol=1e-3)
-
-
 def test_a_decoder_that_expects_errors_joins_patches_with_less_trembling(walks):
     """The same noisy latents, decoded by the decoder of exact ones and by the one fitted for their error."""
     trembling = []

@@ -11,12 +11,11 @@ from atm.generators.causal_flow.plan import (
     SIZES,
     VALUES,
     Plan,
-    Turns,
+    asked_turns,
     features,
     plan_of,
     repetitions,
     timelines_of,
-    turns_of,
 )
 from atm.generators.causal_flow.planner import (
     LUCK,
@@ -254,25 +253,5 @@ CURVE = TimedAction(
 
 
 def test_turns_and_curves_ask_for_radians_to_the_right_and_straight_ways_for_none():
-    plan = plan_of([(TURN, CURVE, KICK)], torch.tensor([120]), 20.0)
-    _, place = features(plan, 30, 4)
-    turns = turns_of(plan, place, 4)
-    asked = [turns.asked[0, (place[0] == action).nonzero()[0]].item() for action in range(3)]
-    assert asked == pytest.approx([-math.pi, math.pi / 2, 0.0])
-    # Work of the turn ends at frame 40: at frame 0 all of it is left, and never less than a latent.
-    assert turns.left[0, 0].item() == pytest.approx(40.0) and turns.left[0, 11].item() == 4.0
-
-
-def test_what_is_turned_counts_from_where_the_action_begins():
-    turns = Turns(torch.zeros(1, 5), torch.ones(1, 5), torch.tensor([[0, 0, 1, 1, 1]]))
-    done = turns.since(torch.tensor([[1.0, 2.0, 4.0, 8.0, 16.0]]))
-    assert done.tolist() == [[0.0, 1.0, 0.0, 4.0, 12.0]]
-
-
-def test_who_has_turned_too_little_so_far_must_turn_faster():
-    turns = Turns(torch.tensor([[2.0, 2.0, 0.0]]), torch.tensor([[10.0, 10.0, 10.0]]), torch.zeros(1, 3).long())
-    slow, quick, none = turns.features(torch.tensor([[0.5, 1.5, 0.7]]))[0].tolist()
-    assert slow == pytest.approx([1.0, 1.5 / math.pi, 1.5])
-    assert quick == pytest.approx([1.0, 0.5 / math.pi, 0.5])
-    assert none == [0.0, 0.0, 0.0]
-    assert turns.features(torch.tensor([[1.5]]), slice(1, 2))[0, 0].tolist() == pytest.approx(quick)
+    asked = asked_turns(plan_of([(TURN, CURVE, KICK)], torch.tensor([120]), 20.0))
+    assert asked[0, :3].tolist() == pytest.approx([-math.pi, math.pi / 2, 0.0])

@@ -1,10 +1,13 @@
 import re
+from dataclasses import astuple
+from itertools import pairwise
 from typing import get_args
 
 import numpy as np
 import pytest
 
 from atm.motion.program import Action, Program, Verb
+from atm.scripted.asked import asked_of
 from atm.scripted.captions.captions import describe, inflect
 from atm.scripted.sampling import HELD_OUT, _action, held_out, sample_program
 
@@ -134,6 +137,47 @@ def test_a_waving_person_does_not_walk_at_the_same_time():
             assert re.search(r"then|before|after", caption), caption
 
 
+@pytest.mark.parametrize(
+    ("actions", "expected"),
+    [
+        ([Action("wave", 2, "left"), Action("wave", 2, "right")],
+         r"waves with .* left (hand|arm) twice(, then| and then| then) with the right"),
+        ([Action("turn", direction="left", degrees=90.0), Action("turn", direction="right", degrees=90.0)],
+         r"turns left(, then| and then| then) right"),
+        ([Action("walk", 2, direction="left", path="straight"), Action("walk", 2, direction="right", path="straight")],
+         r"takes (two|2) steps .*left(, then| and then| then) (two|2) (steps )?.*right"),
+        ([Action("kick", 1, "left", "forward"), Action("kick", 1, "right", "forward")],
+         r"kicks with .* left (foot|leg)(, then| and then| then) with the right"),
+    ],
+)  # fmt: skip
+def test_what_is_done_to_one_side_and_then_to_the_other_is_said_with_one_verb(actions, expected):
+    program, rng = Program(tuple(actions)), np.random.default_rng(0)
+    assert any(re.search(expected, caption) for _ in range(300) for caption in describe(program, rng))
+
+
+def test_three_actions_are_also_said_as_a_list_and_as_an_order():
+    program = Program((Action("clap", 3), Action("jump", 2, direction="up"), Action("bow", 1)))
+    captions = [caption for i in range(300) for caption in describe(program, np.random.default_rng(i))]
+    assert any(re.search(r"claps three times, jumps twice in place,? and bows once", caption) for caption in captions)
+    assert any(re.match(r"clap three times, jump .* and then (bow|take a bow)", caption) for caption in captions)
+
+
+def test_nearly_every_caption_is_read_as_its_program():
+    """What a sentence is read to ask, its program does. "Repeatedly" says no number of times to sit and stand."""
+    wrong = []
+    for program, captions in SAMPLED:
+        for caption in captions:
+            actions = asked_of(caption).program.actions if asked_of(caption).program else ()
+            alike = [a.verb for a in actions] == [a.verb for a in program.actions] and all(
+                said in (None, "normal", done)
+                for ours, theirs in zip(actions, program.actions, strict=True)
+                for said, done in zip(astuple(ours), astuple(theirs), strict=True)
+            )
+            if not alike and "repeatedly" not in caption:
+                wrong.append((caption, program))
+    assert len(wrong) <= 0.003 * 3 * len(SAMPLED), wrong
+
+
 def test_the_same_random_numbers_give_the_same_captions():
     program = sample_program(np.random.default_rng(3))
     assert describe(program, np.random.default_rng(5)) == describe(program, np.random.default_rng(5))
@@ -178,6 +222,14 @@ def test_every_verb_side_direction_and_speed_is_drawn():
     for verb in ("hop", "kick", "punch", "wave", "raise_arms"):
         assert {"left", "right"} <= {action.side for action in actions if action.verb == verb}
     assert {action.speed for action in actions} == {"slow", "normal", "fast"}
+
+
+def test_some_programs_do_the_same_to_the_other_side_and_some_sit_down_again():
+    pairs = [pair for program, _ in SAMPLED for pair in pairwise(program.actions)]
+    ways = [(a, b) for a, b in pairs if a.verb == b.verb and (a.side, a.direction) != (b.side, b.direction)]
+    assert len(ways) > 0.04 * len(pairs)
+    verbs = {tuple(action.verb for action in program.actions) for program, _ in SAMPLED}
+    assert ("sit_down", "stand_up", "sit_down") in verbs
 
 
 def test_held_out_looks_at_each_action():

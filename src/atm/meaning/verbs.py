@@ -31,7 +31,7 @@ def verb(r: CaptionReader, i: int, word: str) -> int | None:
     if r.words[i + 1] in _MANNERS and not (r.light and r.words[i + 1] in ("motion", "movement")):
         r.rest.add(word)
         return i + 2
-    if word in PHASES:
+    if word in PHASES or (word == "stop" and r.classes[i + 1] == "VERB"):
         return i + 1
     if word in _PATHS or (word == "bend" and before in ("that", "which")):
         _shape(r, _PATHS.get(word, "curve"))

@@ -10,7 +10,7 @@ _ACTIONS = {
     "turn": "turn spin rotate pivot twirl twist pirouette revolve",
     "sit": "sit",
     "stand_up": "stand_up rise arise",
-    "stand": "stand wait pause",
+    "stand": "stand wait pause stop",
     "lie": "lie lay",
     "crouch": "crouch squat",
     "kneel": "kneel",

@@ -1,5 +1,6 @@
 """Requests in a free sentence, as far as the oracles can judge them: its meaning as a program of actions."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -33,6 +34,9 @@ _LEAPS = ("jump", "hop")
 _SIDED = ("hop", "kick", "punch", "wave", "raise_arms")
 _COUNTED_IN = {"walk": "step", "run": "step"}
 """The unit of a verb's count, where it is not times: "walks twice" says nothing of steps."""
+
+
+_LIES_DOWN = re.compile(r"\b(?:lies?|lying|lays?|laying) (?:back )?(?:down|on)\b")
 
 
 class Asked(NamedTuple):
@@ -108,7 +112,9 @@ def _is_low(before: Sequence[Action], sentence: str) -> bool:
     postures = [action.verb for action in before if action.verb in UNDOING]
     if postures:
         return postures[-1] == "lie_down"
-    return any(word in sentence.lower() for word in ("floor", "ground", "lying", "laying"))
+    # The floor on which somebody lies down later is not where they are.
+    until = _LIES_DOWN.split(sentence.lower())[0]
+    return any(word in until for word in ("floor", "ground", "lying", "laying"))
 
 
 def _written_out(actions: Sequence[Action]) -> list[Action]:

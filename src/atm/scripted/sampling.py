@@ -1,7 +1,8 @@
-"""Draw programs: one to three things that a body can do one after the other, in 2 to 9.8 seconds."""
+"""Draw programs: one to four things that a body can do one after the other, in 2 to 9.8 seconds."""
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -60,6 +61,9 @@ _DURATION: dict[Verb, tuple[float, float]] = {
     "clap": (1.0, 0.48),
     "stand": (0.0, 0.0),
 }
+_OTHER_WAY: tuple[Verb, ...] = ("walk", "turn", "hop", "kick", "punch", "wave", "raise_arms")
+_OTHER_WAY_SHARE = 0.15
+"""How often what can be done to another side is done to it next: "turns left, then right"."""
 _PACE: dict[Speed, float] = {"slow": 1.45, "normal": 1.0, "fast": 0.7}
 
 
@@ -73,7 +77,7 @@ def sample_program(rng: np.random.Generator) -> Program:
     reason = _verb(rng, _VERBS)
     again = reason in ("sit_down", "stand_up") and rng.random() < 0.3
     while True:
-        size = _weighted(rng, {1: 0.4, 2: 0.4, 3: 0.2})
+        size = _weighted(rng, {1: 0.38, 2: 0.36, 3: 0.2, 4: 0.06})
         actions = _sit_and_stand(rng) if again else tuple(_sequence(rng, size))
         wanted = any(action.verb == reason for action in actions)
         if wanted and _varied(actions) and SHORTEST_SECONDS <= about_seconds(actions) <= LONGEST_SECONDS:
@@ -130,19 +134,36 @@ def _sequence(rng: np.random.Generator, size: int) -> list[Action]:
     for _ in range(size):
         standing = tuple(verb for verb in _VERBS if verb not in _RISES)
         possible = {"standing": standing, "seated": _SEATED, "lying": _LYING}[posture]
-        verb = _verb(rng, possible)
-        actions.append(_action(rng, verb, alone=size == 1))
+        last = actions[-1] if actions else None
+        if last and last.verb in _OTHER_WAY and rng.random() < _OTHER_WAY_SHARE:
+            verb = last.verb
+            actions.append(_the_other_way(rng, last))
+        else:
+            verb = _verb(rng, possible)
+            actions.append(_action(rng, verb, alone=size == 1))
         posture = {"sit_down": "seated", "lie_down": "lying", "stand_up": "standing", "get_up": "standing"}.get(
             verb, posture
         )
     return actions
 
 
+def _the_other_way(rng: np.random.Generator, action: Action) -> Action:
+    """Return the action towards another side, as often or not."""
+    other = {"left": "right", "right": "left", "forward": "backward", "backward": "forward"}
+    again = _action(rng, action.verb, alone=False)
+    count = action.count if rng.random() < 0.6 else again.count
+    if action.verb == "walk" and action.path != "straight":
+        return again
+    if action.verb in ("walk", "turn"):
+        degrees = action.degrees if rng.random() < 0.6 else again.degrees
+        return replace(action, direction=other[str(action.direction)], count=count, degrees=degrees)
+    return replace(action, side=other.get(str(action.side), "left"), count=count)
+
+
 def _sit_and_stand(rng: np.random.Generator) -> tuple[Action, ...]:
     speed = _speed(rng)
-    return (Action("sit_down", count=1, speed=speed), Action("stand_up", count=1, speed=speed)) * int(
-        rng.choice([2, 3])
-    )
+    pair = (Action("sit_down", count=1, speed=speed), Action("stand_up", count=1, speed=speed))
+    return _one_of(rng, pair * 2, pair * 3, pair + pair[:1])
 
 
 def _varied(actions: tuple[Action, ...]) -> bool:
@@ -225,7 +246,7 @@ def _side(rng: np.random.Generator) -> str:
     return _one_of(rng, "left", "right")
 
 
-def _one_of(rng: np.random.Generator, *values: str) -> str:
+def _one_of(rng: np.random.Generator, *values: V) -> V:
     return values[rng.integers(len(values))]
 
 

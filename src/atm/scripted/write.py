@@ -23,7 +23,7 @@ from atm.scripted.motion.perform import perform_timed
 from atm.scripted.sampling import HELD_OUT, Combination, held_out, sample_program
 from atm.text import tag_words
 
-VERSION = 3
+VERSION = 4
 """Goes up whenever the same seed gives other motions, captions or splits."""
 CAPTIONS = 3
 MOST_CLIPS = 1_000_000

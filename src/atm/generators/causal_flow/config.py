@@ -62,6 +62,9 @@ class CausalFlowConfig(Config):
     of its own are nothing new when it generates."""
     flow_times: PositiveInt = 3
     """Times of the flow at which each latent is learned in a step."""
+    learn: Literal["all", "plan"] = "all"
+    """Part that a training step teaches: all, or the planner alone, which reads captions and needs no motion: many more
+    of them cost little then (ours)."""
     plan_weight: NonNegativeFloat = 0.05
     """Weight of the planner's loss, in 1 / nat."""
 

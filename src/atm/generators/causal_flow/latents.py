@@ -72,13 +72,6 @@ class MotionLatents(nn.Module):
         patches = core.reshape(len(core), -1, self.frames * core.shape[2]) * self.weights - self.mean
         return patches @ self.components / self.scales
 
-    def turned(self, latents: Float[Tensor, "*b L"]) -> Float[Tensor, "*b"]:
-        """Return how far the body turns during each latent, in radians, to the right."""
-        # The first core column is half a turn's angle per frame.
-        yaws = slice(0, None, self.columns)
-        half = (latents * self.scales) @ self.components[yaws].sum(0) + self.mean[yaws].sum()
-        return 2 * half / self.weights[0]
-
     def decode(self, latents: Float[Tensor, "B N L"], counts: Int[Tensor, "B"]) -> Float[Tensor, "B T C"]:
         """Return core columns in published units.
 

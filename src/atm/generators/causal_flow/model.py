@@ -27,13 +27,10 @@ from atm.generators.causal_flow.latents import MotionLatents
 from atm.generators.causal_flow.plan import (
     FEATURES,
     MOST_ACTIONS,
-    TURN_FEATURES,
     Plan,
-    Turns,
     features,
     plan_of,
     timelines_of,
-    turns_of,
 )
 from atm.generators.causal_flow.planner import LUCK, ActionEmbedding, Planner, fitted
 from atm.generators.causal_flow.transformer import CausalTransformer, Front, Memory
@@ -44,18 +41,6 @@ from atm.interface import Batch, Capabilities, StepOutput, TextEmbedding, TextEn
 from atm.motion import Motion, skeleton_of_width
 from atm.motion.layers import Normaliser, length_mask, sinusoid
 from atm.motion.program import Timeline
-
-
-class _Told(NamedTuple):
-    """Knowledge that comes to each latent beside its past; how far to turn follows from what has been turned."""
-
-    place: Float[Tensor, "B N W"]
-    """Place in the plan, before it is mixed with the turn."""
-    to_come: Float[Tensor, "B N W"]
-    """Number of latents still to come."""
-    turns: Turns
-    hidden: Bool[Tensor, "B"]
-    """Rows that do not see the plan."""
 
 
 class _Hidden(NamedTuple):
@@ -79,6 +64,7 @@ class CausalFlow(nn.Module):
             goes_on=config.prefix_rate > 0,
             plans=MOST_ACTIONS,
             predicts_length=config.length_dropout > 0,
+            differentiable_motion=config.learn == "all",
         )
         width, latent = config.width, config.latent_width
         self.latents = MotionLatents(self.skeleton, config.frames_per_latent, latent, normaliser.mean)
@@ -90,7 +76,6 @@ class CausalFlow(nn.Module):
         self.begin = nn.Parameter(0.02 * torch.randn(width))
         self.read_to_come = nn.Linear(width, width)
         self.read_place = nn.Linear(FEATURES, width)
-        self.read_turn = nn.Linear(TURN_FEATURES, width, bias=False)
         self.read_action, self.read_last, self.read_next = (ActionEmbedding(width) for _ in range(3))
         self.into_plan = nn.Sequential(nn.SiLU(), nn.Linear(width, width))
         self.no_plan = nn.Parameter(0.02 * torch.randn(width))
@@ -133,15 +118,18 @@ class CausalFlow(nn.Module):
         plan = plan_of(timelines, motion.lengths, self.skeleton.fps).to(device)
         hidden = self._hide(plan, drawn(rows))
         told = drawn(rows) >= config.length_dropout
+        text = batch.said_by(self.text_encoder)
+        planning = self.planner.loss(text.to(device), plan, told)
+        parts = {"plan": planning.detach().mean()}
+        if config.learn == "plan":
+            return StepOutput(planning, parts=parts)
         goes_on = drawn(rows) < config.prefix_rate
         blur = config.blur * drawn(rows)[:, None, None]
         blurred = z + blur * torch.randn(z.shape, generator=rng, device=rng.device).to(device)
         before = None
         if config.prefix_rate:
             before = self._ends_of_others(blurred, counts, goes_on, drawn(rows))
-        text = batch.said_by(self.text_encoder)
-        told_each = self._told(plan, hidden.plan, counts, z.shape[1])
-        guide = self._guide(told_each, told_each.turns.since(self.latents.turned(z)))
+        guide = self._guide(plan, hidden.plan, counts, z.shape[1])
         known = self._known(text, hidden.text, before, blurred, guide)
 
         times = config.flow_times
@@ -156,16 +144,17 @@ class CausalFlow(nn.Module):
         error = velocity_error(z_hat, clean, tau).mean(dim=(1, 2))
 
         loss = self._per_row(error, there)
-        parts = {"flow": loss.detach().mean()}
-        planning = self.planner.loss(text.to(device), plan, told)
-        parts["plan"] = planning.detach().mean()
+        parts = {"flow": loss.detach().mean(), **parts}
         loss = loss + config.plan_weight * planning
-        estimate = z.new_zeros(z.shape).masked_scatter(there[..., None], z_hat[:, 0])
-        made = features_of_core(self.latents.decode(estimate, counts), self.skeleton)
-        made = Motion(made[:, : motion.features.shape[1]], motion.lengths)
+
+        def estimate() -> Motion:
+            latents = z.new_zeros(z.shape).masked_scatter(there[..., None], z_hat[:, 0])
+            made = features_of_core(self.latents.decode(latents, counts), self.skeleton)
+            return like_batch(made[:, : motion.features.shape[1]], motion)
+
         # The row's time is that of its first latent: every row has one.
         row_tau = (x_tau.new_zeros(there.shape).masked_scatter(there, tau[:, 0]))[:, 0]
-        return StepOutput(loss, like_batch(made.features, motion), noise_level=1 - row_tau, parts=parts)
+        return StepOutput(loss, estimate, noise_level=1 - row_tau, parts=parts)
 
     def _encoded(self, motion: Motion) -> tuple[Float[Tensor, "B N L"], Int[Tensor, "B"]]:
         """Return latents of motions, and how many; a last patch that is not full goes on with the motion's last
@@ -232,21 +221,18 @@ class CausalFlow(nn.Module):
             there = torch.cat([there, place >= -many[:, None]], dim=1)
         return self.trunk.front(tokens, positions, there)
 
-    def _told(self, plan: Plan, hidden: Bool[Tensor, "B"], counts: Int[Tensor, "B"], latents: int) -> _Told:
-        """Return what each latent is told."""
+    def _guide(
+        self, plan: Plan, hidden: Bool[Tensor, "B"], counts: Int[Tensor, "B"], latents: int
+    ) -> Float[Tensor, "B N W"]:
+        """Return what each latent is told beside its past: where in the plan it is, and how many are to come."""
         where, place = features(plan, latents, self.config.frames_per_latent)
         neighbours = F.pad(plan.fields, (0, 0, 1, 1))
         parts = zip((self.read_last, self.read_action, self.read_next), (0, 1, 2), strict=True)
         actions = [read(neighbours).take_along_dim((place + shift)[..., None], dim=1) for read, shift in parts]
-        planned = self.read_place(where) + sum(actions)
+        planned = self.into_plan(self.read_place(where) + sum(actions))
         number = torch.arange(latents, device=place.device)
         to_come = self.read_to_come(self.numbers[(counts[:, None] - number).clamp(0, len(self.numbers) - 1)])
-        return _Told(planned, to_come, turns_of(plan, place, self.config.frames_per_latent), hidden)
-
-    def _guide(self, told: _Told, turned: Float[Tensor, "B n"], at: slice = slice(None)) -> Float[Tensor, "B n W"]:
-        """Return what is added to the tokens before latents, from how far their actions have turned so far."""
-        planned = self.into_plan(told.place[:, at] + self.read_turn(told.turns.features(turned, at)))
-        return torch.where(told.hidden[:, None, None], self.no_plan, planned) + told.to_come[:, at]
+        return torch.where(hidden[:, None, None], self.no_plan, planned) + to_come
 
     @staticmethod
     def _per_row(each: Float[Tensor, "M"], there: Bool[Tensor, "B N"]) -> Float[Tensor, "B"]:
@@ -380,16 +366,12 @@ class CausalFlow(nn.Module):
         )
         most = int(counts.max())
         memory = Memory(front, most)
-        told = self._told(Plan(*(torch.cat([part] * many) for part in plan)), hidden, counts.repeat(many), most)
+        guide = self._guide(Plan(*(torch.cat([part] * many) for part in plan)), hidden, counts.repeat(many), most)
         times = self.head.time(torch.arange(config.sampling_steps, device=device) / config.sampling_steps)
         tokens = self.begin.expand(many * rows, -1)
         written: list[Tensor] = []
-        turned = noise.new_zeros(many * rows)
-        begins = F.pad(told.turns.place.diff(dim=1) != 0, (1, 0), value=True)
         for place in progress_bar(range(most), "sampling", show=progress):
-            turned = turned.masked_fill(begins[:, place], 0.0)
-            guide = self._guide(told, turned[:, None], slice(place, place + 1))
-            modulation = self.head.modulation(self.trunk.go_on(tokens + guide[:, 0], place, memory))
+            modulation = self.head.modulation(self.trunk.go_on(tokens + guide[:, place], place, memory))
 
             def estimate(x: Tensor, step: int, modulation: tuple[Tensor, ...] = modulation) -> Tensor:
                 time = tuple(part[step] for part in times)
@@ -398,7 +380,6 @@ class CausalFlow(nn.Module):
 
             written.append(euler(estimate, noise[:, place], config.sampling_steps))
             tokens = self.read_latent(written[-1]).repeat(many, 1)
-            turned = turned + self.latents.turned(written[-1]).repeat(many)
         return torch.stack(written, dim=1)
 
     def _prefix(self, prefix: Motion | None) -> tuple[Float[Tensor, "B P L"], Int[Tensor, "B"]] | None:

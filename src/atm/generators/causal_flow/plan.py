@@ -11,7 +11,6 @@ from typing import NamedTuple, get_args
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn import functional as F
 
 from atm.motion.program import Action, Direction, Path, Side, Speed, TimedAction, Timeline, Verb
 
@@ -57,10 +56,6 @@ SPANS = 3
 """Spans of an action: before its first repetition, all repetitions, after the last."""
 FEATURES = 2 * 16
 """Width of `features`."""
-TURN_FEATURES = 3
-"""Width of `Turns.features`."""
-_QUICKEST = 0.4
-"""Radians in a frame beyond which a turn is as good as any other: eight a second."""
 
 
 class Plan(NamedTuple):
@@ -86,40 +81,6 @@ class Plan(NamedTuple):
         return (self.fields[..., 0] > 0).sum(-1)
 
 
-class Turns(NamedTuple):
-    """Turns that the actions of a plan ask for, at each latent."""
-
-    asked: Float[Tensor, "B N"]
-    """Radians to the right that the latent's action shall turn in all; 0 where it asks for no turn."""
-    left: Float[Tensor, "B N"]
-    """Frames that are left for it, this latent's own included; at least one latent's."""
-    place: Int[Tensor, "B N"]
-    """Place of the action in the plan."""
-
-    def since(self, turned: Float[Tensor, "B N"]) -> Float[Tensor, "B N"]:
-        """Return what has been turned within each latent's action before it, from how far each latent turns."""
-        before = F.pad(turned, (1, 0)).cumsum(1)[:, :-1]
-        begins = F.pad(self.place.diff(dim=1) != 0, (1, 0), value=True)
-        # The sum where the action began: the last such place up to here.
-        number = torch.arange(before.shape[1], device=before.device)
-        return before - before.take_along_dim((begins * number).cummax(dim=1).values, dim=1)
-
-    def features(self, done: Float[Tensor, "B N"], at: slice = slice(None)) -> Float[Tensor, "B N 3"]:
-        """Return numbers near 1, so that a body that has turned too little so far turns more.
-
-        Args:
-            done: radians that have been turned since the action began, at these latents.
-            at: which latents.
-
-        Returns:
-            Whether a turn is asked, what is left of it, and how fast it must be.
-        """
-        asks = (self.asked[:, at] != 0).to(done.dtype)
-        left = (self.asked[:, at] - done).clamp(-2 * torch.pi, 2 * torch.pi) * asks
-        rate = (left / self.left[:, at]).clamp(-_QUICKEST, _QUICKEST)
-        return torch.stack([asks, left / torch.pi, 10 * rate], dim=-1)
-
-
 def asked_turns(plan: Plan) -> Float[Tensor, "B K"]:
     """Return how far each action of a plan turns, in radians to the right; 0 where it asks for no turn."""
     number = {name: plan.fields[..., column] for column, name in enumerate(VALUES)}
@@ -130,21 +91,6 @@ def asked_turns(plan: Plan) -> Float[Tensor, "B K"]:
         for way in ("right", "left")
     )
     return torch.deg2rad(degrees) * (right - left)
-
-
-def turns_of(plan: Plan, place: Int[Tensor, "B N"], frames: int) -> Turns:
-    """Return the turns of a plan.
-
-    Args:
-        plan: of the motions.
-        place: of each latent's action, from `features`.
-        frames: of a latent.
-    """
-    asked = asked_turns(plan)
-    done = plan.ends - plan.spans[..., 2]
-    starts = torch.arange(place.shape[1], device=place.device) * frames
-    until = (done.take_along_dim(place, dim=1) - starts).clamp(min=frames)
-    return Turns(asked.take_along_dim(place, dim=1), until, place)
 
 
 def plan_of(timelines: Sequence[Timeline | None], lengths: Int[Tensor, "B"], fps: float) -> Plan:

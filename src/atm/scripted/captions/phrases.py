@@ -5,116 +5,39 @@ true of its action; one with full detail also tells everything that the program 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
 from atm.motion.program import Action, Verb
-
-_NUMBERS = (
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
-    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty",
-)  # fmt: skip
-_DIGITS_SHARE = 0.3
-_SLOW, _FAST = ("slowly", "slowly", "slowly", "unhurriedly"), ("quickly", "quickly", "quickly", "rapidly")
-_SLOW_PACE, _FAST_PACE = ("slowly", "slowly", "at a slow pace"), ("quickly", "fast", "rapidly", "at a fast pace")
-_PACED: tuple[Verb, ...] = ("walk", "run", "clap")
-"""Actions that go on at a pace, which one blow or one bow does not have."""
+from atm.scripted.captions.words import Detail, Words, number, with_speed
 
 
-@dataclass(frozen=True)
-class Detail:
-    """How much of an action a phrase tells. Side and direction are always told."""
-
-    number: bool = True
-    """Counts, degrees and seconds."""
-    speed: bool = True
-
-
-@dataclass(frozen=True)
-class Words:
-    """The variable words of one action, each draw of its own."""
-
-    action: Action
-    rng: np.random.Generator
-    after: Action | None
-    """The action before this one."""
-
-    @property
-    def n(self) -> str:
-        return number(self.action.count or 1, self.rng)
-
-    @property
-    def times(self) -> str:
-        return times(self.action.count or 1, self.rng)
-
-    @property
-    def vaguely(self) -> str:
-        return vague_times(self.action.count or 1)
-
-    @property
-    def side(self) -> str:
-        return str(self.action.side)
-
-    def one_of(self, *options: str) -> str:
-        return options[self.rng.integers(len(options))]
-
-
-def number(value: int, rng: np.random.Generator) -> str:
-    """Write a number as a word or in digits."""
-    return _NUMBERS[value] if value < len(_NUMBERS) and rng.random() > _DIGITS_SHARE else str(value)
-
-
-def times(count: int, rng: np.random.Generator) -> str:
-    """Return how often, as an adverb."""
-    if count == 1:
-        return "once"
-    if count == 2 and rng.random() < 0.7:
-        return "twice"
-    return f"{number(count, rng)} times"
-
-
-def vague_times(count: int) -> str:
-    """Return how often, as people say who did not count."""
-    return {1: "once", 2: "a couple of times"}.get(count, "a few times" if count <= 5 else "several times")
-
-
-def phrase(action: Action, detail: Detail, rng: np.random.Generator, after: Action | None = None) -> str:
+def phrase(action: Action, detail: Detail, rng: np.random.Generator, before: tuple[Action, ...] = ()) -> str:
     """Return one way to say what is done.
 
     Args:
         action: what is said.
         detail: how much of it.
         rng: draws among the ways.
-        after: what was done before it: who sits "stands back up".
+        before: what was done before it: who sits "stands back up".
     """
-    words = Words(action, rng, after)
+    words = Words(action, rng, before)
     counted, plain = _PHRASES[action.verb]
-    ways = counted(words) if detail.number else plain(words)
+    if not detail.side and action.verb in _NO_SIDE:
+        ways = _NO_SIDE[action.verb](words)
+    else:
+        ways = counted(words) if detail.number else plain(words)
     said = ways[rng.integers(len(ways))]
-    return _with_speed(said, action, rng) if detail.speed else said
-
-
-def _with_speed(said: str, action: Action, rng: np.random.Generator) -> str:
-    # A sprint says it already.
-    if action.speed == "normal" or "[sprint]" in said:
-        return said
-    slow, fast = (_SLOW_PACE, _FAST_PACE) if action.verb in _PACED else (_SLOW, _FAST)
-    # Behind "and" or "while" an adverb would belong to the last verb only.
-    if " and " in said or " while " in said:
-        return f"{'slowly' if action.speed == 'slow' else 'quickly'} {said}"
-    adverbs = slow if action.speed == "slow" else fast
-    adverb = adverbs[rng.integers(len(adverbs))]
-    return f"{adverb} {said}" if adverb.endswith("ly") and rng.random() < 0.5 else f"{said} {adverb}"
+    return with_speed(said, action, rng) if detail.speed else said
 
 
 Ways = list[str]
 _Describe = Callable[[Words], Ways]
 
 
-def _steps(w: Words, kind: str = "") -> str:
+def steps(w: Words, kind: str = "") -> str:
     """Return how many steps."""
-    return f"one {kind}step" if w.action.count == 1 else f"{w.n} {kind}steps"
+    return f"{w.one_of('one', 'a')} {kind}step" if w.action.count == 1 else f"{w.n} {kind}steps"
 
 
 def _vague(w: Words, kind: str = "") -> str:
@@ -125,7 +48,7 @@ def _vague(w: Words, kind: str = "") -> str:
     return f"a few {kind}steps" if count <= 5 else f"several {kind}steps"
 
 
-def _way(w: Words) -> str:
+def way(w: Words) -> str:
     """Return the direction, on a straight path."""
     direction = w.action.direction
     if direction in ("left", "right"):
@@ -138,41 +61,45 @@ def _way(w: Words) -> str:
 
 
 def _locomotion_counted(w: Words) -> Ways:
-    go, way, steps, taken = _go(w), _way(w), _steps(w), _steps(w, _kind_of_step(w))
+    go, along, told, taken = _go(w), way(w), steps(w), steps(w, _kind_of_step(w))
     if w.action.path == "circle":
         return [
-            f"[{go}] {steps} in a circle to the {w.side}",
-            f"[{go}] {steps} in a {_clock(w.side)} circle",
+            f"[{go}] {told} in a circle to the {w.side}",
+            f"[{go}] {told} in a {_clock(w.side)} circle",
             f"[take] {taken} around a circle to the {w.side}",
-            f"[{go}] a full circle to the {w.side} in {steps}",
-            f"[{go}] {_clock(w.side)} in a circle for {steps}",
+            f"[{go}] a full circle to the {w.side} in {told}",
+            f"[{go}] {_clock(w.side)} in a circle for {told}",
         ]
     if w.action.path == "curve":
         return [
-            f"[{go}] {steps} in a curve to the {w.side}",
-            f"[{go}] {steps} forward while curving to the {w.side}",
+            f"[{go}] {told} in a curve to the {w.side}",
+            f"[{go}] {told} forward while curving to the {w.side}",
             f"[take] {taken} along a curve to the {w.side}",
-            f"[{go}] forward for {steps} while veering {w.side}",
+            f"[{go}] forward for {told} while veering {w.side}",
         ]
     ways = [
-        f"[{go}] {way} for {steps}",
-        f"[{go}] {steps} {way}",
-        f"[take] {taken} {way}",
-        f"[take] {taken} {way}",
+        f"[{go}] {along} for {told}",
+        f"[{go}] {told} {along}",
+        f"[take] {taken} {along}",
+        f"[take] {taken} {along}",
     ]
     if w.action.verb == "walk":
-        ways.append(f"[move] {steps} {way}")
+        ways += [
+            f"[move] {told} {along}",
+            f"[step] {told} {along}" if w.rng.random() < 0.3 else f"[walk] {along} {told}",
+        ]
         if (w.action.count or 0) <= 3:
-            ways.append(f"[step] {way} {w.times}")
+            ways.append(f"[step] {along} {w.times}")
         if w.action.direction == "backward":
-            ways.append(f"[back] up {steps}")
+            ways.append(f"[back] up {told}")
         if w.action.direction in ("left", "right"):
-            ways.append(f"[sidestep] {steps} to the {w.action.direction}")
+            side = w.action.direction
+            ways += [f"[sidestep] {told} to the {side}", f"[sidestep] {side} {w.times}", f"[take] {taken} {side}"]
     return ways
 
 
 def _locomotion_plain(w: Words) -> Ways:
-    go, way, kind = _go(w), _way(w), _kind_of_step(w)
+    go, along, kind = _go(w), way(w), _kind_of_step(w)
     if w.action.path == "circle":
         return [
             f"[{go}] in a circle to the {w.side}",
@@ -186,12 +113,14 @@ def _locomotion_plain(w: Words) -> Ways:
             f"[{go}] along a path that bends to the {w.side}",
             f"[{go}] forward and [veer] to the {w.side}",
         ]
-    ways = [f"[{go}] {way}", f"[{go}] {way}", f"[{go}] {_vague(w)} {way}", f"[take] {_vague(w, kind)} {way}"]
+    ways = [f"[{go}] {along}", f"[{go}] {along}", f"[{go}] {_vague(w)} {along}", f"[take] {_vague(w, kind)} {along}"]
     if w.action.verb == "walk" and w.action.direction == "backward":
         ways.append("[back] up")
     if w.action.verb == "walk" and w.action.direction in ("left", "right"):
-        ways.append(f"[sidestep] to the {w.action.direction}")
+        ways += [f"[sidestep] to the {w.action.direction}", f"[step] to the {w.action.direction}"]
     if w.action.verb == "walk" and w.action.direction == "forward":
+        ways += [f"[{go}]", f"[{w.one_of('stroll', 'pace', 'march')}] forward"]
+    if w.action.verb == "run" and w.action.direction == "forward":
         ways.append(f"[{go}]")
     return ways
 
@@ -284,9 +213,9 @@ def _turn_plain(w: Words) -> Ways:
     side = str(w.action.direction)
     ways = [f"[turn] to the {side}", f"[turn] {side}", f"[turn] to {{their}} {side}"]
     if w.action.degrees == 180:
-        ways += ["[turn] around", "[turn] to face the other way"]
+        ways += ["[turn] around", "[turn] around", "[turn] to face the other way", "[turn] back"]
     if w.action.degrees == 360:
-        ways += [f"[spin] around to the {side}", f"[turn] in a circle to the {side}"]
+        ways += [f"[spin] around to the {side}", f"[turn] in a circle to the {side}", "[spin] around once"]
     if w.action.degrees == 45:
         ways += [f"[turn] slightly to the {side}", f"[turn] a little to the {side}"]
     return ways
@@ -295,28 +224,33 @@ def _turn_plain(w: Words) -> Ways:
 def _sit_down(w: Words) -> Ways:
     if (w.action.count or 1) > 1:
         return [f"[sit] down {w.times}"]
-    return ["[sit] down", "[sit] down", "[take] a seat", "[sit] down on a chair"]
+    if w.again:
+        return ["[sit] down again", "[sit] back down", "[sit] down"]
+    return ["[sit] down", "[sit] down", "[take] a seat", "[sit] down on a chair", "[sit]", "[sit] on a chair"]
 
 
 def _stand_up(w: Words) -> Ways:
     if (w.action.count or 1) > 1:
         return [f"[stand] up {w.times}"]
     if w.after and w.after.verb == "sit_down":
-        return ["[stand] back up", "[stand] up again", "[get] back up", "[stand] up"]
-    return ["[stand] up", "[stand] up", "[get] up from the seat", "[rise] to {their} feet"]
+        return ["[stand] back up", "[stand] up again", "[get] back up", "[stand] up", "[get] up", "[rise]"]
+    return ["[stand] up", "[stand] up", "[get] up from the seat", "[rise] to {their} feet", "[stand] up from a chair"]
 
 
 def _lie_down(w: Words) -> Ways:
     if (w.action.count or 1) > 1:
         return [f"[lie] down {w.times}"]
-    return ["[lie] down", "[lie] down on the floor", "[lie] down on the ground"]
+    ways = ["[lie] down", "[lie] down on the floor", "[lie] down on the ground", "[lie] on the floor"]
+    return [*ways, "[lie] down again"] if w.again else ways
 
 
 def _get_up(w: Words) -> Ways:
     if (w.action.count or 1) > 1:
         return [f"[get] up from the floor {w.times}"]
     ways = ["[get] up from the floor", "[get] up off the ground", "[rise] from the floor"]
-    return [*ways, "[get] back up", "[get] back on {their} feet"] if w.after else ways
+    if w.after:
+        ways += ["[get] back up", "[get] back on {their} feet", "[stand] back up", "[get] up", "[rise] again"]
+    return ways
 
 
 def _crouch_counted(w: Words) -> Ways:
@@ -354,6 +288,7 @@ def _kick_plain(w: Words) -> Ways:
         f"[kick] with {{their}} {w.side} {foot}",
         f"[kick] {{their}} {w.side} {foot} forward",
         f"[kick] with the {w.side} {foot}",
+        f"[kick] {w.one_of('a ball', 'something', 'the air')} with {{their}} {w.side} {foot}",
     ]
 
 
@@ -378,7 +313,11 @@ def _punch_plain(w: Words) -> Ways:
     hand = w.one_of("hand", "fist")
     if w.action.side == "both":
         return [f"[punch] with alternating {hand}s", f"[throw] punches with both {hand}s in turn"]
-    return [f"[punch] with {{their}} {w.side} {hand}", f"[punch] forward with the {w.side} {hand}"]
+    return [
+        f"[punch] with {{their}} {w.side} {hand}",
+        f"[punch] forward with the {w.side} {hand}",
+        f"[punch] {w.one_of('the air', 'something')} with the {w.side} {hand}",
+    ]
 
 
 def _wave_counted(w: Words) -> Ways:
@@ -389,7 +328,8 @@ def _wave_counted(w: Words) -> Ways:
 
 def _wave_plain(w: Words) -> Ways:
     hand = _hand(w)
-    ways = [f"[wave] {hand}", f"[wave] with {hand}"]
+    to = w.one_of("", "", " to someone", " hello", " goodbye")
+    ways = [f"[wave] {hand}", f"[wave]{to} with {hand}"]
     return ways if w.action.side == "both" else [*ways, f"[raise] {hand} and [wave]"]
 
 
@@ -454,13 +394,37 @@ def _stand_counted(w: Words) -> Ways:
     return [
         f"[stand] still for {span}",
         f"[stand] in place for {span}",
-        f"[wait] for {span}" if w.after else f"[stand] still for {span}",
+        f"[{w.one_of('wait', 'pause', 'stop')}] for {span}" if w.after else f"[stand] still for {span}",
+        f"[stand] for {span}",
     ]
 
 
 def _stand_plain(w: Words) -> Ways:
     ways = ["[stand] still", "[stand] in place", "[stand] motionless"]
-    return [*ways, "[pause] for a moment"] if w.after and (w.action.seconds or 9) < 3 else ways
+    if w.after:
+        ways += ["[stop]", "[stand] there", "[wait]"]
+        if (w.action.seconds or 9) < 3:
+            ways += ["[pause] for a moment", "[pause]", "[stop] for a moment"]
+    return ways
+
+
+def _no_side(w: Words) -> Ways:
+    """Return phrases that leave open which hand or foot."""
+    repeated = (w.action.count or 1) > 1
+    often = w.one_of("", f" {w.vaguely}") if repeated else ""
+    return {
+        "hop": [f"[hop] on one {w.one_of('foot', 'leg')}{often}"],
+        "kick": [f"[kick]{often}", f"[kick] forward{often}", "[kick] repeatedly" if repeated else "[do] a kick"],
+        "punch": [f"[punch]{often}", "[throw] punches" if repeated else "[throw] a punch", f"[punch] forward{often}"],
+        "wave": [f"[wave]{often}", f"[wave]{w.one_of(' hello', ' goodbye', ' to someone')}{often}"],
+        "raise_arms": [f"[raise] {w.one_of('arms', '{their} arms')}"]
+        if w.action.side == "both"
+        else [f"[raise] {w.one_of('one', 'an')} arm"],
+    }[w.action.verb]
+
+
+_NO_SIDE: dict[Verb, _Describe] = dict.fromkeys(("hop", "kick", "punch", "wave", "raise_arms"), _no_side)
+"""How a verb is put without a side; the others always tell it."""
 
 
 def _many(noun: str, count: int) -> str:
