@@ -30,7 +30,7 @@ _ACTIONS = {
     "swim": "swim",
     "push": "push shove",
     "pull": "pull",
-    "jumping_jack": "jumping_jack",
+    "jumping_jack": "jumping_jack starjump",
     "pushup": "pushup",
     "situp": "situp",
     "lunge": "lunge",
@@ -57,7 +57,7 @@ UNDEMANDING = {"stand", "move", "lower", "raise", "stand_up"}
 ACTION_NOUNS = {
     "jump", "leap", "hop", "skip", "kick", "punch", "jab", "hook", "uppercut", "bow", "squat", "crouch", "turn",
     "spin", "rotation", "twirl", "pirouette", "revolution", "pivot", "clap", "wave", "lunge", "pushup", "situp",
-    "cartwheel", "flip", "somersault", "handstand", "roll", "throw", "walk", "run", "jog", "stroll", "sprint", "march",
+    "cartwheel", "flip", "somersault", "handstand", "roll", "throw", "starjump", "walk", "run", "jog", "stroll", "sprint", "march",
 }  # fmt: skip
 """Nouns that say that something is done: "a kick"."""
 NOUN_VERB = {"rotation": "rotate", "revolution": "revolve"}
@@ -89,6 +89,7 @@ SPEEDS = {
     "slowly": "slow", "slow": "slow", "unhurriedly": "slow", "leisurely": "slow", "unhurried": "slow",
     "gradually": "slow", "quickly": "fast", "quick": "fast", "fast": "fast", "rapidly": "fast", "rapid": "fast",
     "briskly": "fast", "brisk": "fast", "swiftly": "fast", "swift": "fast", "hurriedly": "fast", "speedily": "fast",
+    "speedy": "fast",
 }  # fmt: skip
 
 _UNITS = (
