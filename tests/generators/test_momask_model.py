@@ -11,10 +11,12 @@ from atm.base.config import Config
 from atm.base.errors import InputError
 from atm.base.storage import save_model
 from atm.generators.momask.config import LengthConfig, MaskConfig, MoMaskConfig
+from atm.generators.momask.masked import Guess
 from atm.generators.momask.model import MoMask
 from atm.generators.momask.presets import momask_humanml3d, momask_kit, momask_small
 from atm.generators.momask.stages import LengthStage, MaskStage, build_stage
 from atm.generators.tokens.config import ResidualConfig, RVQConfig, TrunkConfig
+from atm.generators.tokens.quantiser import ABSENT
 from atm.generators.tokens.stages import (
     LEARNED_FROM,
     ResidualStage,
@@ -249,6 +251,43 @@ def test_the_alignment_losses_reach_the_encoder_through_the_codes():
     total.backward()
     assert stage.rvq.encoder.model[0].weight.grad.abs().sum() > 0
     assert stage.rvq.decoder.model[-1].weight.grad.abs().sum() > 0
+
+
+def mask_stage(**changes) -> MaskStage:
+    torch.manual_seed(0)
+    return MaskStage(MASK.model_copy(update={"motion": "straight_through"} | changes), FakeTextEncoder(8), tokeniser())
+
+
+def test_the_alignment_losses_reach_the_masked_transformer_through_the_tokens_that_it_chooses():
+    stage, batch = mask_stage().train(), make_batch((24, 20, 24))
+    step = stage.training_step(batch, seeded())
+    config = AlignmentConfig(inter={"margin": 1.0}, intra={"weight": 0.0})
+    Alignment(config, PlaneSpace())(step.motion, batch, step.noise_level, rng=seeded()).total.backward()
+    assert stage.mask.token_emb.weight.grad.abs().sum() > 0
+    assert all(weight.grad is None for weight in stage.tokeniser.parameters())
+
+
+def test_the_motion_of_a_masked_step_is_what_the_tokeniser_makes_of_the_codes():
+    """Where nothing is asked for it is the reconstruction of all levels; where all is, of the first level's guesses."""
+    stage, batch = mask_stage(), make_batch((24, 12))
+    codes, mask = frozen_tokens(stage.tokeniser, batch.motion, MASK.max_frames)
+    logits = 50.0 * nn.functional.one_hot((codes[..., 0] + 1) % CODES["codes"], CODES["codes"]).float()
+    noise = torch.zeros_like(logits)
+    for asked, expected in ((torch.zeros_like(mask), codes), (mask, (codes[..., :1] + 1) % CODES["codes"])):
+        made = stage._guessed(Guess(torch.zeros(2), logits, asked, 0.0), noise, codes, mask, batch.motion)
+        there = torch.where(mask[..., None], expected, ABSENT)
+        whole = stage.tokeniser.normaliser.inverse(stage.tokeniser.rvq.decode(there))
+        torch.testing.assert_close(made.features[0, :24], whole[0, :24])
+        torch.testing.assert_close(made.features[1, :12], whole[1, :12])
+
+
+def test_a_masked_step_has_no_motion_as_published_and_its_loss_is_the_same_with_one():
+    batch = make_batch()
+    with_motion, without = (
+        mask_stage(motion=motion).training_step(batch, seeded()) for motion in ("straight_through", "none")
+    )
+    assert without.motion is None and with_motion.motion is not None
+    torch.testing.assert_close(with_motion.loss, without.loss)
 
 
 def test_a_sample_is_as_long_as_asked_also_inside_a_token():

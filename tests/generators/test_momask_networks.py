@@ -9,7 +9,7 @@ from atm.generators.momask.config import LengthConfig, MaskConfig, MoMaskConfig
 from atm.generators.momask.length import LengthEstimator
 from atm.generators.momask.masked import MaskDraws, MaskedTransformer, unmasking_schedule
 from atm.generators.tokens.config import ResidualConfig, RVQConfig, TrunkConfig
-from atm.generators.tokens.gumbel import choose, gumbel, lowest, row_gumbel
+from atm.generators.tokens.gumbel import choose, gumbel, lowest, row_gumbel, straight_through
 from atm.generators.tokens.quantiser import ABSENT, Codebook, ResidualQuantiser, perplexity
 from atm.generators.tokens.residual import ResidualTransformer, drawn_level
 from atm.generators.tokens.rvq import ResidualVQVAE
@@ -170,6 +170,18 @@ def test_draws_follow_the_softmax_of_the_classes_that_are_kept():
     assert (choose(logits, noise, kept_share=1.0, temperature=0.0) == 3).all()
 
 
+def test_a_choice_is_one_class_with_the_gradient_of_its_probability():
+    """At temperature 2 the gradient of the weighed sum is that of softmax((logits + noise) / 2)."""
+    logits = torch.tensor([[[0.3, 1.0, -0.5]]], requires_grad=True)
+    noise, weights = torch.tensor([[[1.5, 0.0, 0.0]]]), torch.tensor([1.0, 2.0, 4.0])
+    chosen = straight_through(logits, noise, 2.0)
+    torch.testing.assert_close(chosen.detach(), torch.tensor([[[1.0, 0.0, 0.0]]]))
+    (chosen * weights).sum().backward()
+    soft = ((logits.detach() + noise) / 2).softmax(-1)
+    expected = soft * (weights - (soft * weights).sum()) / 2
+    torch.testing.assert_close(logits.grad, expected)
+
+
 @pytest.mark.parametrize("classes", [512, 513])
 def test_the_published_filter_keeps_52_codes(classes):
     logits = torch.arange(float(classes)).expand(1, 4000, classes) * 1e-6
@@ -242,9 +254,9 @@ def test_how_many_tokens_are_masked_counts_from_the_padded_length():
     shown, asked = model.corrupt(torch.ones(1, 8).long(), mask, draws(8, share=2 / 3))
     assert not asked.any()
     assert shown.tolist() == [[1, 1, 1] + [model.pad_id] * 5]
-    loss, parts = model.loss(torch.ones(1, 8).long(), torch.zeros(1, 8), mask, draws(8, share=2 / 3))
-    assert loss.tolist() == [0.0]
-    assert parts["accuracy"] == 0.0
+    guess = model.loss(torch.ones(1, 8).long(), torch.zeros(1, 8), mask, draws(8, share=2 / 3))
+    assert guess.loss.tolist() == [0.0]
+    assert guess.accuracy == 0.0
     whole = model.corrupt(torch.ones(1, 8).long(), everywhere(1, 8), draws(8, share=2 / 3))[1]
     assert whole.tolist() == [[False] * 4 + [True] * 4]
 
@@ -267,7 +279,7 @@ def test_rows_weigh_by_the_tokens_they_are_asked_for():
     mask = torch.arange(6)[None] < torch.tensor([[6], [2]])
     codes = torch.randint(5, (2, 6), generator=rng())
     drawn = MaskDraws.draw(2, 6, 5, rng(3))
-    loss, _ = model.loss(codes, text, mask, drawn)
+    loss = model.loss(codes, text, mask, drawn).loss
     shown, asked = model.corrupt(codes, mask, drawn)
     chances = model(shown, text, mask).log_softmax(-1)
     each = [-chances[row, place, codes[row, place]] for row, place in asked.nonzero().tolist()]

@@ -57,7 +57,8 @@ UNDEMANDING = {"stand", "move", "lower", "raise", "stand_up"}
 ACTION_NOUNS = {
     "jump", "leap", "hop", "skip", "kick", "punch", "jab", "hook", "uppercut", "bow", "squat", "crouch", "turn",
     "spin", "rotation", "twirl", "pirouette", "revolution", "pivot", "clap", "wave", "lunge", "pushup", "situp",
-    "cartwheel", "flip", "somersault", "handstand", "roll", "throw", "starjump", "walk", "run", "jog", "stroll", "sprint", "march",
+    "cartwheel", "flip", "somersault", "handstand", "roll", "throw", "walk", "run", "jog", "stroll", "sprint", "march",
+    "starjump",
 }  # fmt: skip
 """Nouns that say that something is done: "a kick"."""
 NOUN_VERB = {"rotation": "rotate", "revolution": "revolve"}

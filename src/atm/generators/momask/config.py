@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from atm.base.config import Config
 from atm.generators.tokens.config import ResidualConfig, RVQConfig, TrunkConfig, check_agreement
@@ -27,6 +27,12 @@ class MaskConfig(Config):
     """Run folder or model file of the residual VQ-VAE whose tokens are learned; needed to train."""
     max_frames: PositiveInt = 196
     """Longest motion of the data set in frames; training pads to it."""
+    motion: Literal["none", "straight_through"] = "none"
+    """Motion of a training step: none, as published, or what the frozen tokeniser makes of the tokens that are guessed,
+    drawn by Gumbel noise with the gradient of their probabilities, so that the alignment losses reach the transformer
+    (ours; the ATM paper leaves losses through discrete tokens open)."""
+    choice_temperature: PositiveFloat = 1.0
+    """Temperature of these probabilities: lower is nearer to the one code that is chosen, with a steeper gradient."""
     guidance_scale: NonNegativeFloat = 4.0
     """Classifier-free guidance: 1 is none, 0 ignores the text."""
     steps: PositiveInt = 10

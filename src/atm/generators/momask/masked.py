@@ -46,6 +46,17 @@ class MaskDraws(NamedTuple):
         return MaskDraws(share, order, random, code, mask)
 
 
+class Guess(NamedTuple):
+    """Guesses of a training step."""
+
+    loss: Float[Tensor, "B"]
+    logits: Float[Tensor, "B N K"]
+    asked: Bool[Tensor, "B N"]
+    """Tokens that were asked for."""
+    accuracy: float
+    """Share of these that were guessed."""
+
+
 class MaskedTransformer(nn.Module):
     """Guesses masked tokens from the others and the text."""
 
@@ -94,8 +105,8 @@ class MaskedTransformer(nn.Module):
 
     def loss(
         self, codes: Int[Tensor, "B N"], text: Float[Tensor, "B S"], mask: Bool[Tensor, "B N"], draws: MaskDraws
-    ) -> tuple[Float[Tensor, "B"], dict[str, float]]:
-        """Return cross entropy of the tokens that are asked for.
+    ) -> "Guess":
+        """Return cross entropy of the tokens that are asked for, and what was guessed.
 
         The mean of the rows is the mean over all tokens asked for in the batch, as published: a row weighs by how
         many of its tokens are.
@@ -103,9 +114,8 @@ class MaskedTransformer(nn.Module):
         ids, asked = self.corrupt(codes, mask, draws)
         logits = self(ids, text, mask)
         correct = (logits.argmax(-1) == codes) & asked
-        return weighted_cross_entropy(logits, codes, asked), {
-            "accuracy": (correct.sum() / asked.sum().clamp_min(1)).item()
-        }
+        accuracy = (correct.sum() / asked.sum().clamp_min(1)).item()
+        return Guess(weighted_cross_entropy(logits, codes, asked), logits, asked, accuracy)
 
     def generate(
         self,

@@ -1,6 +1,7 @@
 """The four trainings of MoMask, each a module with a `training_step`; keys as in the assembled generator.
 
-Only the first one, the tokeniser's, makes a motion: there the alignment losses act (eq. 10 and 11 of the ATM paper).
+The first one, the tokeniser's, makes a motion: there the alignment losses act (eq. 10 and 11 of the ATM paper). The
+masked transformer's makes one where its config says so (ours).
 The released tokeniser trains on windows of 64 frames. How long a row is, is the batch's choice; whatever window it
 holds, its text is the caption of the whole motion.
 """
@@ -9,15 +10,18 @@ from pathlib import Path
 from typing import get_args
 
 import torch
-from torch import nn
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from atm.base.errors import InputError
 from atm.generators.momask.config import LengthConfig, MaskConfig
 from atm.generators.momask.length import LengthEstimator
-from atm.generators.momask.masked import MaskDraws, MaskedTransformer
+from atm.generators.momask.masked import Guess, MaskDraws, MaskedTransformer
 from atm.generators.parts.inputs import keep_encoder
+from atm.generators.parts.padding import like_batch
 from atm.generators.tokens.config import ResidualConfig, RVQConfig
+from atm.generators.tokens.gumbel import gumbel, straight_through
 from atm.generators.tokens.stages import (
     ResidualStage,
     RVQStage,
@@ -28,6 +32,7 @@ from atm.generators.tokens.stages import (
     training_text,
 )
 from atm.interface import Batch, StepOutput, TextEncoder
+from atm.motion import Motion
 from atm.motion.layers import Normaliser, root_weighted
 
 StageConfig = RVQConfig | MaskConfig | ResidualConfig | LengthConfig
@@ -48,13 +53,39 @@ class MaskStage(nn.Module):
         self.mask = MaskedTransformer(config, text_encoder.sentence_width)
 
     def training_step(self, batch: Batch, rng: torch.Generator) -> StepOutput:
-        """Guess the tokens that were masked; there is no motion in it."""
+        """Guess the tokens that were masked; a motion is in it where the config says so."""
         codes, mask = frozen_tokens(self.tokeniser, batch.motion, self.config.max_frames)
         text = training_text(self.text_encoder, batch, self.config.condition_dropout, rng)
         draws = MaskDraws.draw(*mask.shape, self.config.codes, rng)
         draws = MaskDraws(*(value.to(codes.device) for value in draws))
-        loss, parts = self.mask.loss(codes[..., 0], text, mask, draws)
-        return StepOutput(loss, parts=parts)
+        guess = self.mask.loss(codes[..., 0], text, mask, draws)
+        parts = {"accuracy": guess.accuracy}
+        if self.config.motion == "none":
+            return StepOutput(guess.loss, parts=parts)
+        noise = gumbel(torch.rand(guess.logits.shape, generator=rng, device=rng.device)).to(codes.device)
+        asked = guess.asked.sum(1) / mask.sum(1).clamp_min(1)
+        return StepOutput(
+            guess.loss, lambda: self._guessed(guess, noise, codes, mask, batch.motion), noise_level=asked, parts=parts
+        )
+
+    def _guessed(
+        self,
+        guess: Guess,
+        noise: Float[Tensor, "B N K"],
+        codes: Int[Tensor, "B N Q"],
+        mask: Bool[Tensor, "B N"],
+        motion: Motion,
+    ) -> Motion:
+        """Return what the tokeniser makes of the guesses. Tokens that were shown keep all their levels, guessed ones
+        have the first alone; frames behind the last whole token stand still."""
+        tokeniser = self.tokeniser
+        quantiser = tokeniser.rvq.quantizer
+        chosen = straight_through(guess.logits, noise, self.config.choice_temperature) @ quantiser.layers[0].codebook
+        vectors = torch.where(guess.asked[..., None], chosen, quantiser.vectors(codes))
+        x_hat = tokeniser.rvq.decoder(vectors * mask[..., None])
+        last = (mask.sum(1) * tokeniser.config.frames_per_token - 1).clamp_min(0)
+        frame = torch.arange(motion.features.shape[1], device=last.device).minimum(last[:, None])
+        return like_batch(tokeniser.normaliser.inverse(x_hat.take_along_dim(frame[..., None], dim=1)), motion)
 
 
 class LengthStage(nn.Module):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch.nn import functional as F
 
 Uniform = Callable[[tuple[int, ...]], Tensor]
 """(shape) to numbers in (0, 1)."""
@@ -63,6 +64,19 @@ def choose(
     threshold = logits.topk(kept, dim=-1)
     filtered = torch.full_like(logits, -torch.inf).scatter(-1, threshold.indices, threshold.values)
     return (filtered / max(temperature, 1e-10) + noise).argmax(-1)
+
+
+def straight_through(
+    logits: Float[Tensor, "B N K"], noise: Float[Tensor, "B N K"], temperature: float
+) -> Float[Tensor, "B N K"]:
+    """Return one class of each token as a row of zeros and a one, whose gradient is that of softmax((logits + noise) /
+    temperature).
+
+    With Gumbel noise the class is a draw from softmax(logits). Source: Jang et al. 2017, arXiv:1611.01144, sec. 2.2.
+    """
+    likely = ((logits + noise) / temperature).softmax(-1)
+    chosen = F.one_hot(likely.argmax(-1), logits.shape[-1]).to(likely.dtype)
+    return chosen + (likely - likely.detach())
 
 
 def lowest(scores: Float[Tensor, "B N"], count: Float[Tensor, "B"]) -> Bool[Tensor, "B N"]:
