@@ -219,7 +219,7 @@ def test_sentences_that_are_planned_become_one_plan_as_far_as_the_model_makes_at
         return sample(text, lengths, timelines=timelines, prefix=prefix, **options)
 
     monkeypatch.setattr(going_on.generator, "sample", spy)
-    monkeypatch.setattr(going_on.generator, "plan", lambda text, lengths, seeds: [(action,)] * len(text))
+    monkeypatch.setattr(going_on.generator, "plan", lambda text, lengths, seeds, programs: [(action,)] * len(text))
     whole = going_on.sequence([(WALK, 1), (SIT, 1), (WALK, 1)], raw=True)
     later = TimedAction(Action("clap", count=1), 1.0, (1.2, 1.8), 2.0)
     assert asked == [([f"{WALK}, then {SIT}"], 40, [(action, later)], True), ([WALK], 20, [(action,)], False)]

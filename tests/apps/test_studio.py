@@ -19,6 +19,7 @@ import uvicorn
 from starlette.testclient import TestClient
 
 import atm
+from atm.apps.reading import as_read
 from atm.apps.studio import jobs as studio_jobs
 from atm.apps.studio import models as studio_models
 from atm.apps.studio.guard import LARGEST_BODY
@@ -160,7 +161,7 @@ def test_what_is_understood_is_told_and_what_was_not_taught(studio, going_on):
     }  # fmt: skip
     assert "no action" in studio.post("/api/read", json={"text": "asdf qwer"}).json()["warning"]
     planned = studio.post("/api/read", json={"text": WALK, "model": "flow"}).json()["seconds"]
-    assert planned == round(going_on.generator.plan([WALK], seeds=[0])[0][-1].end, 1)
+    assert planned == round(as_read(going_on.generator).plan([WALK], seeds=[0])[0][-1].end, 1)
     assert "no action" in generate(studio, text="asdf qwer")["warnings"][0]
 
 

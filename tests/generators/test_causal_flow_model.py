@@ -190,7 +190,7 @@ def test_padding_behind_a_prefix_is_not_seen():
     together = model.sample(TEXT, torch.tensor([8, 8]), seeds=[0, 1], prefix=before)
     row = Motion(before.features[1:, :13], lengths[1:])
     alone = model.sample(TEXT[1:], torch.tensor([8]), seeds=[1], prefix=row)
-    torch.testing.assert_close(together.features[1], alone.features[0], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(together.features[1], alone.features[0], atol=1e-3, rtol=1e-3)
 
 
 def test_rotations_of_a_motion_that_goes_on_are_those_of_both_as_one():

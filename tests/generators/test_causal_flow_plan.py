@@ -1,6 +1,7 @@
 """Plans of CausalFlow: timelines as numbers and back, where a latent is in its plan, and who writes them."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,11 +9,13 @@ import torch
 from atm.generators.causal_flow.plan import (
     FEATURES,
     MOST_ACTIONS,
+    OPEN,
     SIZES,
     VALUES,
     Plan,
     asked_turns,
     features,
+    given_fields,
     plan_of,
     repetitions,
     timelines_of,
@@ -29,7 +32,7 @@ from atm.generators.causal_flow.planner import (
     fitted,
 )
 from atm.interface import TextEmbedding
-from atm.motion.program import Action, TimedAction, timeline_from_json
+from atm.motion.program import Action, Program, TimedAction, timeline_from_json
 
 WALK = TimedAction(Action("walk", count=4, direction="forward", path="straight"), 0.0, (0.5, 1.0, 1.5, 2.0, 2.5), 3.0)
 KICK = TimedAction(Action("kick", count=1, side="left", direction="forward", speed="fast"), 3.0, (3.2, 4.0), 4.5)
@@ -255,3 +258,40 @@ CURVE = TimedAction(
 def test_turns_and_curves_ask_for_radians_to_the_right_and_straight_ways_for_none():
     asked = asked_turns(plan_of([(TURN, CURVE, KICK)], torch.tensor([120]), 20.0))
     assert asked[0, :3].tolist() == pytest.approx([-math.pi, math.pi / 2, 0.0])
+
+
+def test_a_plan_keeps_the_actions_that_are_given_and_fills_what_they_leave_open():
+    model, words = planner(), _Words()
+    kick = Action("kick", count=3, side="left")
+    circle, punch = Action("walk", count=9, path="circle"), Action("punch", side="both", speed="fast")
+    luck = torch.rand(2, MOST_ACTIONS, LUCK, generator=torch.Generator().manual_seed(0))
+    given = given_fields([Program((kick, circle, punch)), None])
+    free = model(words([(0, 3), (1, 4)]), None, luck)
+    plan = model(words([(0, 3), (1, 4)]), None, luck, given)
+    first = [timed.action for timed in timelines_of(plan, 20.0)[0]]
+    assert first[0] == replace(kick, direction="forward")
+    assert first[1] == replace(circle, direction="forward", side="left", degrees=360.0)
+    assert first[2] == replace(punch, direction="forward", count=first[2].count) and first[2].count
+    assert len(first) == 3
+    torch.testing.assert_close(plan.fields[1], free.fields[1])
+
+
+def test_a_program_of_more_actions_than_a_plan_has_leaves_all_open():
+    assert (given_fields([Program((Action("bow", 1),) * (MOST_ACTIONS + 1))]) == OPEN).all()
+
+
+def test_nobody_hops_or_kicks_with_both_feet_and_nobody_jumps_to_a_side():
+    """Whatever the network would like best."""
+    model, words = planner(), _Words()
+    torch.nn.init.zeros_(model.rest.weight)
+    both, left = 1 + VALUES["side"].index("both"), 1 + VALUES["direction"].index("left")
+    sides = sum(SIZES[1:2])
+    with torch.no_grad():
+        model.rest.bias[sides + both] = 50.0
+        model.rest.bias[sides + SIZES[2] + left] = 50.0
+    luck = torch.rand(1, MOST_ACTIONS, LUCK, generator=torch.Generator().manual_seed(0))
+    actions = (Action("hop", 2), Action("kick", 1), Action("jump", 1), Action("wave", 1))
+    plan = model(words([(0, 3)]), None, luck, given_fields([Program(actions)]))
+    hop, kick, jump, wave = (timed.action for timed in timelines_of(plan, 20.0)[0])
+    assert hop.side in ("left", "right") and kick.side in ("left", "right") and wave.side == "both"
+    assert hop.direction in ("up", "forward") and jump.direction in ("up", "forward")

@@ -12,6 +12,7 @@ from jaxtyping import Int
 from torch import Tensor
 from torch.nn import functional as F
 
+from atm.apps.reading import AsRead
 from atm.apps.resources import open_space
 from atm.base.errors import InputError
 from atm.base.packaged import packaged
@@ -25,7 +26,7 @@ CHOOSER = "space"
 class BestOf:
     """Samples as the generator does, `count` times, and keeps the candidate of the highest cosine with its text."""
 
-    def __init__(self, generator: Generator, space: TextMotionSpace, count: int):
+    def __init__(self, generator: Generator | AsRead, space: TextMotionSpace, count: int):
         """Wrap a generator; with `count` 1 it is the generator itself."""
         self.generator, self.space, self.count = generator, space, count
 
@@ -64,7 +65,9 @@ def candidate_seed(seed: int, candidate: int) -> int:
     return seed if candidate == 0 else int(np.random.SeedSequence([seed, candidate]).generate_state(1)[0])
 
 
-def best_of(generator: Generator, count: int, *, space: Path | None, model: Path) -> Generator | BestOf:
+def best_of(
+    generator: Generator | AsRead, count: int, *, space: Path | None, model: Path
+) -> Generator | AsRead | BestOf:
     """Return the generator, or for `count` > 1 the best of so many.
 
     Args:

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from atm.apps.best_of import CHOOSER, BestOf, best_of
 from atm.apps.export import SUFFIXES, check_suffix, save_motion
 from atm.apps.options import SampleOptions
+from atm.apps.reading import AsRead, as_read
 from atm.apps.resources import Opened, open_generator
 from atm.apps.untaught import untaught
 from atm.base.errors import InputError, unknown
@@ -107,7 +108,7 @@ def make_motions(
     samples, count, space = options.samples, options.candidates, options.space
     chosen = {} if count == 1 else {"best_of": count, "space": str(space or CHOOSER)}
     motions = sample_rows(
-        best_of(opened.generator, count, space=space, model=opened.file),
+        best_of(as_read(opened.generator), count, space=space, model=opened.file),
         [sentence for sentence in text for _ in range(samples)],
         None if lengths is None else lengths.repeat_interleave(samples),
         seeds=[row_seed(options.seed, k) for _ in text for k in range(samples)],
@@ -196,7 +197,7 @@ def sample_all(
 
 
 def sample_rows(
-    generator: Generator | BestOf,
+    generator: Generator | AsRead | BestOf,
     text: list[str],
     lengths: Int[Tensor, "B"] | None,
     *,

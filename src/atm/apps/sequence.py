@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 
 from atm.apps.generate import frames_of, row_seed
+from atm.apps.reading import as_read
 from atm.interface import Generator
 from atm.motion import Motion, skeleton_of_width
 from atm.motion.program import TimedAction, Timeline
@@ -73,7 +74,7 @@ def _stretches(generator: Generator, parts: Sequence[tuple[str, float]], seed: i
     most = generator.capabilities.plans
     if most:
         seeds = [row_seed(seed, number) for number in range(len(parts))]
-        plans = generator.plan([text for text, _ in parts], torch.tensor(frames), seeds=seeds)
+        plans = as_read(generator).plan([text for text, _ in parts], torch.tensor(frames), seeds=seeds)
     fps = skeleton_of_width(len(generator.normaliser.mean)).fps
     stretches: list[_Stretch] = []
     for (text, _), many, plan in zip(parts, frames, plans, strict=True):

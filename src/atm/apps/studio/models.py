@@ -12,6 +12,7 @@ from torch import Tensor
 from atm.apps.api import TextToMotion
 from atm.apps.best_of import CHOOSER, BestOf, best_of
 from atm.apps.generate import DEFAULT_SECONDS, MIN_SECONDS, check_text, finished, lengths_of, row_seed, sample_rows
+from atm.apps.reading import AsRead, as_read
 from atm.apps.sequence import plan_of_sequence
 from atm.apps.studio.made import Judge, Made
 from atm.apps.studio.requests import LONGEST_SEQUENCE, GenerateRequest, SequenceRequest
@@ -41,7 +42,7 @@ class StudioModel:
         file = model.file
         self.name = file.parent.name if file.name == MODEL_FILE else file.stem
         self.reading = threading.Lock()
-        self._choosers: dict[int, Generator | BestOf] = {}
+        self._choosers: dict[int, Generator | AsRead | BestOf] = {}
 
     @property
     def generator(self) -> Generator:
@@ -154,16 +155,18 @@ class StudioModel:
             made.append(judge.judged(take, parts, plan_of_sequence(self.generator, parts, seed=seed)))
         return made
 
-    def _chooser(self, candidates: int) -> Generator | BestOf:
+    def _chooser(self, candidates: int) -> Generator | AsRead | BestOf:
         if candidates not in self._choosers:
             space = None if candidates == 1 else self.space
-            self._choosers[candidates] = best_of(self.generator, candidates, space=space, model=self.model.file)
+            self._choosers[candidates] = best_of(
+                as_read(self.generator), candidates, space=space, model=self.model.file
+            )
         return self._choosers[candidates]
 
     def _plans(self, text: list[str], lengths: Int[Tensor, "B"] | None, seeds: list[int]) -> Sequence[Timeline | None]:
         if not self.generator.capabilities.plans:
             return [None] * len(text)
-        return self.generator.plan(text, lengths, seeds=seeds)
+        return as_read(self.generator).plan(text, lengths, seeds=seeds)
 
 
 def _in_words(event: Event) -> str:

@@ -29,6 +29,7 @@ from atm.generators.causal_flow.plan import (
     MOST_ACTIONS,
     Plan,
     features,
+    given_fields,
     plan_of,
     timelines_of,
 )
@@ -40,7 +41,7 @@ from atm.generators.parts.padding import check_frames, check_width, evaluating, 
 from atm.interface import Batch, Capabilities, StepOutput, TextEmbedding, TextEncoder
 from atm.motion import Motion, skeleton_of_width
 from atm.motion.layers import Normaliser, length_mask, sinusoid
-from atm.motion.program import Timeline
+from atm.motion.program import Program, Timeline
 
 
 class _Hidden(NamedTuple):
@@ -243,7 +244,14 @@ class CausalFlow(nn.Module):
     # ---- sampling
 
     @torch.no_grad()
-    def plan(self, text: list[str], lengths: Int[Tensor, "B"] | None = None, *, seeds: list[int]) -> list[Timeline]:
+    def plan(
+        self,
+        text: list[str],
+        lengths: Int[Tensor, "B"] | None = None,
+        *,
+        seeds: list[int],
+        programs: list[Program | None] | None = None,
+    ) -> list[Timeline]:
         """Return what `sample` would make of each text, and when; empty where the sentence names no action that the
         model has plans of.
 
@@ -251,13 +259,18 @@ class CausalFlow(nn.Module):
             text: prompts.
             lengths: frames of each motion; None: as many as the actions take.
             seeds: one per row, as for `sample`.
+            programs: actions that a row shall have, where they are known: the plan keeps them in their order, and adds
+                what they leave open and their times; None: the model reads the actions from the text, in all or in this
+                row.
 
         Raises:
-            InputError: as `sample`.
+            InputError: as `sample`; another number of programs than of texts.
         """
         check_rows(text, seeds, lengths, None)
+        if programs is not None and len(programs) != len(text):
+            raise InputError(f"expected one program per text, {len(text)}, got {len(programs)}")
         with evaluating(self):
-            written = self._planned(self._encode(text), lengths, self._drawn(seeds)[0], None)
+            written = self._planned(self._encode(text), lengths, self._drawn(seeds)[0], None, programs)
         return timelines_of(written, self.skeleton.fps)
 
     @torch.no_grad()
@@ -320,10 +333,12 @@ class CausalFlow(nn.Module):
         lengths: Int[Tensor, "B"] | None,
         luck: Float[Tensor, "B K D"],
         timelines: list[Timeline | None] | None,
+        programs: list[Program | None] | None = None,
     ) -> Plan:
         """Return the model's plans, with those in their place that are given."""
         device = self.numbers.device
-        plan = self.planner(text.to(device), lengths, luck)
+        given = None if programs is None else given_fields(programs).to(device)
+        plan = self.planner(text.to(device), lengths, luck, given)
         for row, timeline in enumerate(timelines or ()):
             if not timeline:
                 continue

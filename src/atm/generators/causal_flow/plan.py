@@ -6,13 +6,14 @@ actions are not known has one action, `other`, for all its time.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple, get_args
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from atm.motion.program import Action, Direction, Path, Side, Speed, TimedAction, Timeline, Verb
+from atm.motion.program import Action, Direction, Path, Program, Side, Speed, TimedAction, Timeline, Verb
 
 OTHER = "other"
 """Verb of a motion whose actions are not known."""
@@ -50,8 +51,31 @@ NEEDED = torch.tensor(
 )
 """True where a verb, by its number, always has a field."""
 
+_ONLY: dict[str, dict[str, tuple[str, ...]]] = {
+    "side": dict.fromkeys(("hop", "kick"), ("left", "right")),
+    "direction": {
+        **dict.fromkeys(_TRAVELS, ("forward", "backward", "left", "right")),
+        **dict.fromkeys(("jump", "hop"), ("up", "forward")),
+        "turn": ("left", "right"),
+        **dict.fromkeys(("kick", "punch"), ("forward",)),
+    },
+}
+"""Values that verbs can have, of fields where that is not all."""
+
+
+def _possible(name: str) -> Bool[Tensor, "V N"]:
+    values, only = VALUES[name], _ONLY.get(name, {})
+    rows = [[True] + [value in only.get(verb, values) for value in values] for verb in (None, *VALUES["verb"])]
+    return torch.tensor(rows)
+
+
+POSSIBLE = tuple(_possible(name) for name in VALUES)
+"""True where a verb, by its number, can have a value of a field, by its number; in the order of `VALUES`."""
+
 _UNDONE = ("sit_down", "stand_up", "lie_down", "get_up")
 """Verbs between two of whose repetitions the way back lies."""
+OPEN = -1
+"""Number of a field that is not given."""
 SPANS = 3
 """Spans of an action: before its first repetition, all repetitions, after the last."""
 FEATURES = 2 * 16
@@ -119,6 +143,35 @@ def plan_of(timelines: Sequence[Timeline | None], lengths: Int[Tensor, "B"], fps
             last = min(max(last, first), end)
             spans[row, place] = fps * torch.tensor([first - begin, last - first, end - last])
     return Plan(fields, spans)
+
+
+def given_fields(programs: Sequence[Program | None]) -> Int[Tensor, "B K F"]:
+    """Return the numbers that programs fix, and `OPEN` for what they leave open.
+
+    Args:
+        programs: what motions shall do, without what is not asked for; None, or more actions than a plan has: all is
+            open.
+    """
+    given = torch.full((len(programs), MOST_ACTIONS, len(VALUES)), OPEN)
+    for row, program in enumerate(programs):
+        if program is None or not 0 < len(program.actions) <= MOST_ACTIONS:
+            continue
+        given[row, len(program.actions) :] = 0
+        for place, action in enumerate(program.actions):
+            numbers = torch.tensor(_numbers(_on_its_way(action)))
+            always = [name == "verb" or action.verb in _ALWAYS[name] for name in VALUES]
+            given[row, place] = torch.where((numbers == 0) & torch.tensor(always), OPEN, numbers)
+    return given
+
+
+def _on_its_way(action: Action) -> Action:
+    """Return who walks or runs with a path: straight unless a curve is asked for, which goes forward and to a side."""
+    if action.verb not in _TRAVELS:
+        return action
+    if action.path not in ("curve", "circle"):
+        return replace(action, path="straight", side=None)
+    degrees = 360.0 if action.path == "circle" else action.degrees or 90.0
+    return replace(action, direction="forward", side=action.side or "left", degrees=degrees)
 
 
 def timelines_of(plan: Plan, fps: float) -> list[Timeline]:

@@ -12,7 +12,17 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from atm.generators.causal_flow.plan import MOST_ACTIONS, NEEDED, SIZES, SPANS, VALUES, Plan, repetitions
+from atm.generators.causal_flow.plan import (
+    MOST_ACTIONS,
+    NEEDED,
+    OPEN,
+    POSSIBLE,
+    SIZES,
+    SPANS,
+    VALUES,
+    Plan,
+    repetitions,
+)
 from atm.generators.causal_flow.transformer import CausalTransformer, Front, Memory
 from atm.interface import TextEmbedding
 from atm.motion.layers import sinusoid
@@ -130,13 +140,20 @@ class Planner(nn.Module):
     # ---- writing
 
     @torch.no_grad()
-    def forward(self, text: TextEmbedding, lengths: Int[Tensor, "B"] | None, luck: Float[Tensor, "B K D"]) -> Plan:
+    def forward(
+        self,
+        text: TextEmbedding,
+        lengths: Int[Tensor, "B"] | None,
+        luck: Float[Tensor, "B K D"],
+        given: Int[Tensor, "B K F"] | None = None,
+    ) -> Plan:
         """Return plans of texts.
 
         Args:
             text: of the rows.
             lengths: frames that the motions shall have; None: as many as the actions take.
             luck: uniform numbers in 0 to 1 that decide what the sentence leaves open, `LUCK` for each action.
+            given: numbers of fields that are known already, see `plan.given_fields`; None: none are.
         """
         rows, device = len(luck), luck.device
         told = torch.full((rows,), lengths is not None, device=device)
@@ -147,7 +164,8 @@ class Planner(nn.Module):
         drawn: list[_Drawn] = []
         for place in range(MOST_ACTIONS):
             known = self.trunk.go_on(token, place, memory)
-            fields, spans = self._draw(known, luck[:, place], first=place == 0)
+            told_fields = None if given is None else given[:, place]
+            fields, spans = self._draw(known, luck[:, place], told_fields, first=place == 0)
             over = over | (fields[:, 0] == 0)
             drawn.append(_Drawn(fields * ~over[:, None], spans * ~over[:, None]))
             if over.all():
@@ -160,7 +178,14 @@ class Planner(nn.Module):
         plan = Plan(fields, spans)
         return plan if lengths is None else fitted(plan, lengths)
 
-    def _draw(self, known: Float[Tensor, "B W"], luck: Float[Tensor, "B D"], *, first: bool) -> _Drawn:
+    def _draw(
+        self,
+        known: Float[Tensor, "B W"],
+        luck: Float[Tensor, "B D"],
+        given: Int[Tensor, "B F"] | None,
+        *,
+        first: bool,
+    ) -> _Drawn:
         logits = self.verb(known)
         if first:
             logits[:, 0] = -torch.inf  # a plan has an action
@@ -168,11 +193,12 @@ class Planner(nn.Module):
         else:
             logits[:, _OTHER] = -torch.inf  # it is one for the whole motion
         # The verb is the likeliest: a sentence leaves open how often and how fast, not what.
-        numbers = [logits.argmax(-1)]
+        numbers = [_as_given(logits.argmax(-1), given, 0)]
         needed = NEEDED.to(known.device)[numbers[0]]
         for place, field in enumerate(self._rest(known)):
             field[:, 0] = field[:, 0].masked_fill(needed[:, place + 1], -torch.inf)
-            numbers.append(_drawn_number(field, luck[:, place]))
+            field = field.masked_fill(~POSSIBLE[place + 1].to(field.device)[numbers[0]], -torch.inf)
+            numbers.append(_as_given(_drawn_number(field, luck[:, place]), given, place + 1))
         fields = torch.stack(numbers, dim=-1)
         fields[:, 1:] *= fields[:, :1] > 1
         mean, deviation = self._times(known, fields)
@@ -223,6 +249,11 @@ def _drawn_number(logits: Float[Tensor, "B V"], luck: Float[Tensor, "B"]) -> Int
     likely = likely * (likely >= UNLIKELY * likely.amax(-1, keepdim=True))
     up_to = likely.cumsum(-1)
     return (up_to < luck[:, None] * up_to[:, -1:]).sum(-1).clamp(max=logits.shape[-1] - 1)
+
+
+def _as_given(drawn: Int[Tensor, "B"], given: Int[Tensor, "B F"] | None, field: int) -> Int[Tensor, "B"]:
+    """Return one field's numbers, with those that are given in the place of drawn ones."""
+    return drawn if given is None else torch.where(given[:, field] == OPEN, drawn, given[:, field])
 
 
 def _measure(spans: Float[Tensor, "*b 3"], fields: Int[Tensor, "*b F"]) -> Float[Tensor, "*b 3"]:
