@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
+from atm.apps.edit import edited
 from atm.apps.evaluate import evaluate_path
 from atm.apps.generate import as_generated, check_text, frames_of, held, lengths_of, make_motions
 from atm.apps.options import EvaluateOptions, SampleOptions
@@ -121,6 +122,38 @@ class TextToMotion:
         joints, features = (as_generated if raw else held)(whole)
         source = {"model": self.file.name, "seed": seed, "raw": raw, "parts": [list(part) for part in parts]}
         return Take(joints, ", then ".join(text for text, _ in parts), whole.skeleton, features, source)
+
+    def edit(
+        self,
+        motion: Take,
+        text: str,
+        *,
+        keep: Sequence[tuple[float, float]],
+        seconds: float | None = None,
+        seed: int = 0,
+        guidance: float | None = None,
+        raw: bool = False,
+    ) -> Take:
+        """Make a motion anew but for the parts that are kept.
+
+        Args:
+            motion: what is edited.
+            text: the sentence for what is made.
+            keep: parts that stand, as pairs of seconds, such as [(0, 1), (3, 4)]: their features are put in. A model
+                that completes motions (mdm, momask, bamm) takes any, one that goes on (causal_flow) a beginning.
+            seconds: length of the result; None: that of the motion.
+            seed, guidance, raw: as in `generate`; bodies that are held move kept parts by a little.
+
+        Raises:
+            InputError: a part that is not in the motion, or that the model cannot keep.
+        """
+        check_text([text])
+        whole = edited(
+            self.generator, motion.features, text, keep=keep, seconds=seconds, seed=seed, guidance_scale=guidance
+        )
+        joints, features = (as_generated if raw else held)(whole)
+        source = {"model": self.file.name, "seed": seed, "raw": raw, "keep": [list(part) for part in keep]}
+        return Take(joints, text, whole.skeleton, features, source)
 
     def check_sequence(self, parts: Sequence[tuple[str, float]]) -> None:
         """Refuse what `sequence` cannot make of these parts; errors as there."""

@@ -1,0 +1,111 @@
+"""A motion made anew but for the parts that are kept: in-betweening, other beginnings and ends, another sentence."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+
+from atm.apps.generate import frames_of, row_seed
+from atm.apps.reading import as_read
+from atm.base.errors import InputError
+from atm.interface import Generator
+from atm.motion import Motion, skeleton_of_width
+
+Spans = Sequence[tuple[float, float]]
+"""Parts of a motion, as pairs of seconds."""
+
+
+def edited(
+    generator: Generator,
+    features: Float[np.ndarray, "S D"],
+    text: str,
+    *,
+    keep: Spans,
+    seconds: float | None,
+    seed: int,
+    guidance_scale: float | None,
+) -> Motion:
+    """Return a batch of one: the motion, made anew from a sentence where it is not kept.
+
+    A model that completes motions keeps any parts. One that goes on from a motion keeps a beginning: what comes is made
+    from its end, and the sentence says what that is.
+
+    Args:
+        generator: with `inbetweening` or `goes_on`.
+        features: of the motion, in published units.
+        text: what the motion shall be.
+        keep: parts that stand.
+        seconds: length of the result; None: that of the motion.
+        seed: of all that is drawn.
+        guidance_scale: None: the model's own.
+
+    Raises:
+        InputError: a part that is empty, overlaps another or is not in the motion, nothing left to make, a motion of
+            another skeleton than the model's, or a model that can keep no such part.
+    """
+    width = len(generator.normaliser.mean)
+    if features.shape[1] != width:
+        raise InputError(
+            f"the motion has {features.shape[1]} features, but the model makes {width}: it must be of the same data set"
+        )
+    skeleton = skeleton_of_width(width)
+    frames = frames_of(generator, len(features) / skeleton.fps if seconds is None else seconds)
+    kept = kept_frames(keep, len(features), skeleton.fps)[:frames]
+    if kept.all() and len(kept) == frames:
+        raise InputError("all of the motion is kept, so there is nothing to make: keep less, or ask for more seconds")
+    known = Motion(torch.from_numpy(features)[None].float(), torch.tensor([len(features)]))
+    lengths, seeds = torch.tensor([frames]), [row_seed(seed, 0)]
+    if generator.capabilities.inbetweening:
+        return generator.sample(
+            [text], lengths, seeds=seeds, guidance_scale=guidance_scale, known=known, keep=torch.from_numpy(kept)[None]
+        ).to("cpu")
+    begins = int(kept.argmin()) if not kept.all() else len(kept)
+    if not generator.capabilities.goes_on:
+        raise InputError(
+            f"{generator.config.name} keeps no part of a motion: take a model that completes motions (mdm, momask, bamm) "
+            "or goes on from them (causal_flow)"
+        )
+    if begins == 0 or kept[begins:].any():
+        raise InputError(
+            f"{generator.config.name} goes on from what is kept, so it keeps a beginning, such as keep=[(0, 1.5)]: for "
+            "parts in the middle or at the end take a model that completes motions (mdm, momask, bamm)"
+        )
+    beginning = known.features[:, :begins]
+    made = (
+        as_read(generator)
+        .sample(
+            [text],
+            lengths - begins,
+            seeds=seeds,
+            guidance_scale=guidance_scale,
+            prefix=Motion(beginning, torch.tensor([begins])),
+        )
+        .to("cpu")
+    )
+    whole = torch.cat([beginning, made.features[:, : frames - begins]], dim=1)
+    return Motion(whole, lengths)
+
+
+def kept_frames(keep: Spans, frames: int, fps: float) -> Bool[np.ndarray, "S"]:
+    """Return which frames of a motion stand.
+
+    Raises:
+        InputError: a part that is empty, overlaps another or is not in the motion; none at all.
+    """
+    kept = np.zeros(frames, bool)
+    spans = sorted((float(begin), float(end)) for begin, end in keep)
+    if not spans:
+        raise InputError("nothing is kept: say what stands in seconds, such as keep=[(0, 1.5)], or generate anew")
+    for begin, end in spans:
+        if not 0 <= begin < end <= frames / fps + 0.5 / fps:
+            raise InputError(f"the motion lasts {frames / fps:g} s, and {begin:g} to {end:g} s is no part of it")
+        part = slice(round(begin * fps), round(end * fps))
+        if part.stop <= part.start:
+            raise InputError(f"{begin:g} to {end:g} s is less than a frame of 1/{fps:g} s")
+        kept[part] = True
+    for (_, end), (begin, _) in pairwise(spans):
+        if begin < end:
+            raise InputError(f"two parts to keep overlap: one ends at {end:g} s, the next begins at {begin:g} s")
+    return kept
