@@ -64,8 +64,8 @@ def edited(
     begins = int(kept.argmin()) if not kept.all() else len(kept)
     if not generator.capabilities.goes_on:
         raise InputError(
-            f"{generator.config.name} keeps no part of a motion: take a model that completes motions (mdm, momask, bamm) "
-            "or goes on from them (causal_flow)"
+            f"{generator.config.name} keeps no part of a motion: take one that completes motions (mdm, momask, "
+            "bamm) or goes on from them (causal_flow)"
         )
     if begins == 0 or kept[begins:].any():
         raise InputError(
