@@ -111,15 +111,15 @@ def validate(kind: type[C], data: dict[str, Any], *, source: str) -> C:
 
 def save(config: Config, path: Path) -> None:
     """Write the config as YAML."""
-    path.write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+    path.write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False), encoding="utf-8")
 
 
 def load(kind: type[C], path: Path) -> C:
     """Return a config that `save` wrote."""
     try:
-        data = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise InputError(f"cannot read the config {path}: {error}") from None
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        raise InputError(f"cannot read the config {path}: {' '.join(str(error).split())}") from None
     if not isinstance(data, dict):
         raise InputError(f"{path} is no config: expected `key: value` lines, got {type(data).__name__}")
     return validate(kind, data, source=str(path))

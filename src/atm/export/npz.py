@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 
 from atm.base.errors import InputError
+from atm.base.storage import atomic
 from atm.motion import HUMANML3D, KIT, Skeleton, joints_from_features, skeleton_of_width
 
 GIANT = 10.0
@@ -44,7 +45,8 @@ def save_npz(path: Path, motion: MotionFile) -> None:
     }
     if motion.features is not None:
         arrays["features"] = motion.features.astype(np.float32)
-    np.savez_compressed(path, **arrays)
+    with atomic(path) as part, part.open("wb") as file:
+        np.savez_compressed(file, **arrays)
 
 
 def load_motion(path: Path | str) -> MotionFile:

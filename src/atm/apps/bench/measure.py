@@ -15,8 +15,8 @@ import torch
 from rich.table import Table
 
 from atm.base.errors import InputError
+from atm.base.outputs import output
 from atm.base.progress import progress_bar
-from atm.base.storage import atomic
 from atm.training.record import provenance
 
 MARGIN = 0.15
@@ -112,7 +112,7 @@ class BenchReport:
 
     def write(self, file: Path) -> None:
         """Write it as JSON."""
-        with atomic(file) as part:
+        with output(file) as part:
             part.write_text(json.dumps(self.as_json(), indent=1) + "\n")
 
 

@@ -6,10 +6,10 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from atm.apps.studies.lease import DEAD_AFTER_SECONDS, is_free, lease
 from atm.apps.studies.study import Study, needs, referring
 from atm.base.config import Config, load, override, validate
 from atm.base.errors import InputError
+from atm.base.lease import DEAD_AFTER_SECONDS, is_free, lease
 from atm.base.packaged import packaged
 from atm.base.storage import atomic
 from atm.training.config import TrainConfig

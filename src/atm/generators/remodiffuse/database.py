@@ -9,12 +9,11 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as to_bytes
 from torch import Tensor
 from torch.nn import functional as F
 
 from atm.base.errors import InputError
-from atm.base.storage import atomic
+from atm.base.storage import as_safetensors, atomic
 
 KIND = "retrieval database"
 SUFFIX = ".safetensors"
@@ -112,7 +111,7 @@ def write_database(path: Path, database: Database) -> None:
     }
     if database.tokens is not None:
         tensors["tokens"] = database.tokens
-    payload = to_bytes(tensors, metadata={"atm": json.dumps(described)})
+    payload = as_safetensors(tensors, {"atm": json.dumps(described)})
     with atomic(path) as part:
         part.write_bytes(payload)
 
