@@ -27,6 +27,7 @@ from atm.models import load_generator
 from atm.models.check import CheckResult, check_generator
 from atm.motion import HUMANML3D, Motion, Skeleton, skeleton_of_width
 from atm.motion.features import with_joints
+from atm.text.encoders import check_unicode
 
 MIN_SECONDS = 0.5
 DEFAULT_SECONDS = 6.0
@@ -242,6 +243,7 @@ def check_text(text: list[str]) -> None:
     for sentence in text:
         if not sentence.strip():
             raise InputError('the sentence is empty: expected words such as "a person walks forward and sits down"')
+        check_unicode(sentence)
 
 
 def row_seed(seed: int, sample: int) -> int:

@@ -24,7 +24,7 @@ from atm.motion.layers import Normaliser
 from atm.space import Space, find_space
 from atm.text import CachedTextEncoder, load_text_encoder
 from atm.training.config import TrainConfig
-from atm.training.distributed import make_fabric, resolved_precision
+from atm.training.distributed import lost_in_words, make_fabric, resolved_precision
 from atm.training.loop import TrainResult, train
 from atm.training.record import RunFolder
 from atm.training.step import step_generator
@@ -185,7 +185,7 @@ def prepare(
         fabric: the engine, where several processes train; with `alignment.gather` they mine together.
         show_progress: show bars.
     """
-    if config.data is None:
+    if not config.data:
         raise InputError("no data: give data=DIR, a folder in the HumanML3D layout")
     dataset = open_dataset(config.data, "train")
     if dataset.skipped:
@@ -235,12 +235,13 @@ def _run(
         ready = prepare(config, new=not resume and from_model is None, fabric=fabric, show_progress=bars)
     if from_model is not None:
         load_state(ready.model, read_model(find_model(from_model)).state, source=str(from_model))
-    result = train(
+    with lost_in_words(fabric):
+        result = train(
         ready.config, ready.model, ready.sampler, run,
         alignment=ready.alignment, validation=ready.validation, minutes=minutes, resume=resume,
         from_model=None if from_model is None else str(from_model), fabric=fabric, show_progress=show_progress,
     )  # fmt: skip
-    fabric.barrier()
+        fabric.barrier()
     return result
 
 

@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import tempfile
-import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,10 +23,12 @@ from atm.base.cache import cache_folder
 from atm.base.errors import InputError
 from atm.base.lease import held
 from atm.base.progress import progress
+from atm.base.reading import check_plain, read_arrays
 from atm.base.seal import SEAL, is_sound, sealed
+from atm.motion import skeleton_of_width
 
-_LARGEST = 1e6
-"""Largest number that a frame may hold: a kilometre in millimetres."""
+_FARTHEST = 1000.0
+"""Largest number that a frame may hold, in metres: nobody walks a kilometre in a clip."""
 
 
 @dataclass(frozen=True)
@@ -89,12 +90,7 @@ def read_array(file: Path, *, mapped: bool = False) -> np.ndarray:
     Raises:
         InputError: what is wrong with it, to stand behind the file's name.
     """
-    try:
-        array = np.load(file, mmap_mode="r" if mapped else None, allow_pickle=False)
-    except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror or error})") from None
-    except (ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
-        raise InputError(f"cannot be read ({error})") from None
+    array = read_arrays(file, mapped=mapped)
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
         raise InputError("cannot be read (no array of numbers)")
     return array
@@ -112,13 +108,29 @@ def read_clip(file: Path, width: int) -> tuple[np.ndarray, Fault | None]:
         return np.empty(0), Fault("no frames", "has no frames")
     if not np.isfinite(clip).all():
         return np.empty(0), Fault("not finite", "holds NaN or infinite values")
-    if (largest := float(np.abs(clip).max())) > _LARGEST:
+    if (largest := float(np.abs(clip).max())) > _FARTHEST / _metres_per_unit(width):
         return np.empty(0), Fault("impossible", f"holds values up to {largest:.1e}")
     return np.ascontiguousarray(clip, dtype=np.float32), None
 
 
+def _metres_per_unit(width: int) -> float:
+    """Return the unit of features of this width; millimetres where it is no data set's."""
+    try:
+        return skeleton_of_width(width).metres_per_unit
+    except InputError:
+        return 0.001
+
+
 def read_text(file: Path) -> str | None:
-    """Return a text file's content, None where it is no UTF-8. A byte order mark is no part of it."""
+    """Return a text file's content, None where it is no UTF-8. A byte order mark is no part of it.
+
+    Raises:
+        InputError: it is no plain file.
+    """
+    try:
+        check_plain(file)
+    except InputError as error:
+        raise InputError(f"{file} {error}") from None
     try:
         return file.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -9,13 +9,13 @@ import time
 import pytest
 from fakes import calls, plan, run_fake, small_study
 
-from atm.base import lease as leases
 from atm.apps.studies.jobs import JobFolder, plan_jobs
 from atm.apps.studies.launch import Cluster, Here, Processes, run_jobs
-from atm.base.lease import claimed
 from atm.apps.studies.study import Row, needs
 from atm.apps.studies.work import work
+from atm.base import lease as leases
 from atm.base.errors import InputError
+from atm.base.lease import claimed
 from atm.training.presets import preset
 
 

@@ -132,7 +132,7 @@ def compare(report: BenchReport, old: Path, *, margin: float = MARGIN) -> list[s
         InputError: the file is no such report, or has nothing in common with this one.
     """
     try:
-        known = json.loads(old.read_text())
+        known = read_json(old)
         before = {
             (one["what"], side): float(values["ratio"])
             for one in known["comparisons"]

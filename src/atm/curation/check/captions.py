@@ -137,7 +137,7 @@ def _seconds(field: str) -> float | None:
         seconds = float(field)
     except ValueError:
         return None
-    return seconds if math.isfinite(seconds) else 0.0
+    return min(max(seconds, -LONGEST_TIME), LONGEST_TIME) if math.isfinite(seconds) else 0.0
 
 
 def _is_token(token: str) -> bool:
