@@ -159,8 +159,8 @@ def test_a_path_that_looks_like_a_number_comes_back_from_a_file(tmp_path):
 
 @pytest.mark.parametrize(
     "assignment",
-    ["steps[0]=1", "steps=" + "9" * 5000, "steps=" + "[" * 5000, "keep=none", "steps=${nope}", "steps=???", "=1", "a.b=1",
-     "steps=" + "a" * 100_000],
+    ["steps[0]=1", "steps=" + "9" * 5000, "steps=" + "[" * 5000, "keep=none", "steps=${nope}", "steps=???", "=1",
+     "a.b=1", "steps=" + "a" * 100_000],
 )  # fmt: skip
 def test_whatever_is_typed_is_answered_in_one_short_sentence(assignment):
     with pytest.raises(InputError) as caught:

@@ -22,7 +22,7 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
 from atm.base.config import Config
-from atm.base.errors import InputError
+from atm.base.errors import InputError, OutputError
 from atm.base.packaged import NAMES, named
 
 MODEL_FILE = "model.safetensors"
@@ -151,8 +151,9 @@ def atomic(path: Path, *, sync: bool = True) -> Iterator[Path]:
         sync: wait until it is on the disk; False for one of thousands that can be made again.
 
     Raises:
-        InputError: the operating system refuses (a full disk, no such folder, no permission), or what stands there is
-            read-only or no plain file; it is as it was.
+        OutputError: the operating system refuses (a full disk, no such folder, no permission); what stands there is as
+            it was.
+        InputError: what stands there is read-only, or no plain file.
     """
     path = Path(path)
     try:
@@ -161,7 +162,7 @@ def atomic(path: Path, *, sync: bool = True) -> Iterator[Path]:
         clear_left_over(target.parent)
         part = _beside(target)
     except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}; an older file there is unchanged") from None
+        raise OutputError(f"cannot write {path}: {error.strerror or error}; an older file there is unchanged") from None
     try:
         yield part
         if sync:
@@ -173,7 +174,7 @@ def atomic(path: Path, *, sync: bool = True) -> Iterator[Path]:
         if sync:
             _sync_folder(target.parent)
     except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}; an older file there is unchanged") from None
+        raise OutputError(f"cannot write {path}: {error.strerror or error}; an older file there is unchanged") from None
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)
@@ -204,7 +205,7 @@ def appearing(folder: Path) -> Iterator[Path]:
         unfinished.replace(folder)
         _sync_folder(folder.parent)
     except OSError as error:
-        raise InputError(f"cannot write {folder}: {error.strerror or error}") from None
+        raise OutputError(f"cannot write {folder}: {error.strerror or error}") from None
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 
