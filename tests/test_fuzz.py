@@ -130,7 +130,8 @@ KINDS: dict[str, tuple[str, Callable[[Path], bytes], tuple[Callable[[Path], obje
 
 TOKENS = [
     b"\0", b"\xff\xfe", b"9" * 5000, b"1e308", b"-1", b"nan", b"[" * 2000, b"{" * 2000, b'"', b"'", b"\n", b"&a [*a]",
-    b"null", b"true", b"{}", b"[]", b"\xed\xa0\x80", b"!!python/object/apply:os.system ['true']", b" " * 5000, b"}", b"]",
+    b"null", b"true", b"{}", b"[]", b"\xed\xa0\x80", b"!!python/object/apply:os.system ['true']", b" " * 5000, b"}",
+    b"]",
 ]  # fmt: skip
 
 
@@ -191,8 +192,9 @@ def test_thousands_of_damaged_files_are_read_or_refused_in_one_sentence(tmp_path
 
 
 KEYS = ["steps", "seed", "batch_size", "learning_rate", "alignment.inter.weight", "alignment", "model", "model.width",
-        "model.name", "betas", "milestones", "data", "precision", "window", "ema", "alignment.space", "keep", "steps[0]",
-        "", ".steps", "steps.", "model..width", "model.width.x", "__class__", "model." * 500 + "a"]  # fmt: skip
+        "model.name", "betas", "milestones", "data", "precision", "window", "ema",
+        "alignment.space", "keep",
+        "steps[0]", "", ".steps", "steps.", "model..width", "model.width.x", "__class__", "model." * 500 + "a"]  # fmt: skip
 VALUES = ["nan", "inf", "-1", "0", "1e400", "\u0661\u0662", "1_000", "0x10", "true", "none", "", "[]", "{}", "[1,2,3]",
           "{a: 1}", "${oc.env:HOME}", "${nope}", "???", "a=b", "'", '"', "[", "{", "&a [*a]", "\0", "\n", "9" * 5000,
           "\ud800", "a" * 100_000, "{" * 3000, "../../x"]  # fmt: skip

@@ -142,7 +142,7 @@ def test_twenty_bad_steps_in_a_row_end_the_run_with_one_sentence(bench):
 
 
 def test_a_run_that_gave_up_gives_up_again(bench):
-    """It leaves no checkpoint of its bad steps, so that it goes on from the last good one, and comes to the same end."""
+    """It leaves no checkpoint of its bad steps: it goes on from the last good one, and comes to the same end."""
 
     def poison(step, batch):
         if step >= 3:
