@@ -191,13 +191,16 @@ def test_thousands_of_damaged_files_are_read_or_refused_in_one_sentence(tmp_path
     attack(tmp_path, kind, 2000)
 
 
-KEYS = ["steps", "seed", "batch_size", "learning_rate", "alignment.inter.weight", "alignment", "model", "model.width",
-        "model.name", "betas", "milestones", "data", "precision", "window", "ema",
-        "alignment.space", "keep",
-        "steps[0]", "", ".steps", "steps.", "model..width", "model.width.x", "__class__", "model." * 500 + "a"]  # fmt: skip
-VALUES = ["nan", "inf", "-1", "0", "1e400", "\u0661\u0662", "1_000", "0x10", "true", "none", "", "[]", "{}", "[1,2,3]",
-          "{a: 1}", "${oc.env:HOME}", "${nope}", "???", "a=b", "'", '"', "[", "{", "&a [*a]", "\0", "\n", "9" * 5000,
-          "\ud800", "a" * 100_000, "{" * 3000, "../../x"]  # fmt: skip
+KEYS = [
+    "steps", "seed", "batch_size", "learning_rate", "alignment.inter.weight", "alignment", "model", "model.width",
+    "model.name", "betas", "milestones", "data", "precision", "window", "ema", "alignment.space", "keep", "steps[0]",
+    "", ".steps", "steps.", "model..width", "model.width.x", "__class__", "model." * 500 + "a",
+]  # fmt: skip
+VALUES = [
+    "nan", "inf", "-1", "0", "1e400", "\u0661\u0662", "1_000", "0x10", "true", "none", "", "[]", "{}", "[1,2,3]",
+    "{a: 1}", "${oc.env:HOME}", "${nope}", "???", "a=b", "'", '"', "[", "{", "&a [*a]", "\0", "\n", "9" * 5000, "\ud800",
+    "a" * 100_000, "{" * 3000, "../../x",
+]  # fmt: skip
 
 
 def test_every_key_with_every_value_is_taken_or_refused_in_one_sentence():

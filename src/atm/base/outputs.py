@@ -15,6 +15,9 @@ from atm.base.cache import cache_folder
 from atm.base.errors import InputError
 from atm.base.storage import atomic
 
+MOST_RECORDS = 50_000
+"""Paths that are remembered; of more, those that were written to longest ago are forgotten."""
+
 _replacing = False
 
 
@@ -65,6 +68,14 @@ def check_output(path: Path, *, force: bool = False) -> None:
         )
 
 
+def _forget_old(folder: Path) -> None:
+    """Keep the younger half of more records than anybody needs."""
+    records = sorted(folder.iterdir(), key=lambda record: record.stat().st_mtime_ns)
+    if len(records) > MOST_RECORDS:
+        for record in records[: len(records) // 2]:
+            record.unlink(missing_ok=True)
+
+
 def _known(path: Path) -> set[str]:
     """Return the digests of what atm wrote to a path."""
     try:
@@ -79,6 +90,8 @@ def _remember(path: Path, digests: set[str]) -> None:
         record.parent.mkdir(parents=True, exist_ok=True)
         with atomic(record, sync=False) as part:
             part.write_text("\n".join(sorted(digests)) + "\n")
+        if record.name.startswith("00"):  # now and then
+            _forget_old(record.parent)
     except (OSError, InputError) as error:
         warnings.warn(f"cannot remember in {record.parent} that {path} is atm's: {error}", stacklevel=4)
 
