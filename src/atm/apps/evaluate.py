@@ -14,7 +14,7 @@ from atm.apps.probing import probe_evaluator, probe_space, probing_table
 from atm.apps.resources import device, open_generator
 from atm.base.config import validate
 from atm.base.errors import InputError
-from atm.base.outputs import check_output, output
+from atm.base.outputs import check_output, make_folder_of, output
 from atm.base.packaged import packaged
 from atm.base.storage import MODEL_FILE, RUN_CONFIG, find_model, read_model
 from atm.data.humanml3d import MotionDataset, open_dataset
@@ -57,6 +57,8 @@ def evaluate_path(
         The report, and the path that it was written to.
     """
     options = options or EvaluateOptions()
+    if out is not None:
+        make_folder_of(out)
     candidates, space, scale = options.candidates, options.space, options.guidance_scale
     network = load_evaluator(packaged("evaluator") if evaluator is None else find_model(evaluator))
     dataset = open_dataset(data, options.split)

@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 
 from atm.base.errors import InputError, unknown
-from atm.base.reading import read_yaml
+from atm.base.reading import check_brackets, read_yaml
 
 C = TypeVar("C", bound="Config")
 
@@ -175,6 +175,7 @@ def _value(text: str, assignment: str, field: FieldInfo) -> Any:
     if kinds <= {str, type(None)}:
         return text
     try:
+        check_brackets(text)
         return OmegaConf.to_container(OmegaConf.from_dotlist([f"value={text}"]))["value"]
     except (OmegaConfBaseException, yaml.YAMLError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise InputError(f"cannot read {_shown(assignment)}: {_shown(str(error) or 'nested too deeply')}") from None

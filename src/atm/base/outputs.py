@@ -39,14 +39,23 @@ def output(path: Path, *, force: bool = False) -> Iterator[Path]:
         InputError: a file stands there that atm did not write, or the system refuses; what stands there is unchanged.
     """
     check_output(path, force=force)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
+    make_folder_of(path)
     with atomic(path) as part:
         yield part
         # Before it is moved: whichever of the two stands there after a crash is known.
         _remember(path, {_digest(part)} | ({_digest(path)} & _known(path) if path.is_file() else set()))
+
+
+def make_folder_of(path: Path) -> None:
+    """Make the folders on the way to a file.
+
+    Raises:
+        InputError: the system refuses.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
 
 
 def check_output(path: Path, *, force: bool = False) -> None:

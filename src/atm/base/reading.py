@@ -6,6 +6,7 @@ large as their header says, archives that do not unpack to many times their size
 
 import json
 import math
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -82,8 +83,10 @@ def parse_json(text: str) -> Any:
 
 def read_yaml(path: Path) -> Any:
     """Return what a YAML file holds; errors as of `read_plain_text`."""
+    text = read_plain_text(path)
+    check_brackets(text)
     try:
-        content = yaml.safe_load(read_plain_text(path))
+        content = yaml.safe_load(text)
     except RecursionError:
         raise InputError("is nested too deeply") from None
     except (yaml.YAMLError, ValueError, TypeError) as error:
@@ -92,6 +95,22 @@ def read_yaml(path: Path) -> Any:
         raise InputError(f"is no YAML ({_in_short(error)})") from None
     _check_extent(content)
     return content
+
+
+def check_brackets(text: str) -> None:
+    """Refuse YAML whose brackets nest deeper than anything that is meant; its reader takes time by their square.
+
+    Raises:
+        InputError: they do, to stand behind the text's name.
+    """
+    depth = 0
+    for bracket in _BRACKET.findall(text):
+        depth = depth + 1 if bracket in "[{" else max(depth - 1, 0)
+        if depth > DEEPEST:
+            raise InputError(f"is nested more than {DEEPEST} levels deep")
+
+
+_BRACKET = re.compile(r"[][{}]")
 
 
 def read_arrays(path: Path, *, mapped: bool = False) -> np.ndarray | dict[str, np.ndarray]:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar, get_args
 import numpy as np
 
 from atm.base.errors import InputError, unknown
+from atm.base.reading import read_json
 from atm.motion.program import Action, Program, Speed, Verb
 
 V = TypeVar("V")

@@ -17,6 +17,7 @@ from rich.table import Table
 from atm.base.errors import InputError
 from atm.base.outputs import output
 from atm.base.progress import progress_bar
+from atm.base.reading import read_json
 from atm.training.record import provenance
 
 MARGIN = 0.15

@@ -5,6 +5,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from atm.base.errors import InputError, unknown
+from atm.base.reading import read_json, read_plain_text
 from atm.motion.program import Program
 from atm.scripted.asked import Asked, asked_of
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from atm.data.humanml3d import SUB_CAPTION_RATE
+from atm.data.humanml3d import LONGEST_TIME, SUB_CAPTION_RATE
 from atm.data.store import read_text
 from atm.text import tag_words
 

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from atm.base.config import validate
 from atm.base.errors import InputError
+from atm.base.reading import read_json
 from atm.generators.mdm.config import MDMConfig
 from atm.generators.mdm.model import MDM
 from atm.generators.mdm.presets import (
