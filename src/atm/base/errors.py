@@ -9,7 +9,7 @@ class InputError(ValueError):
 
 
 class OutputError(InputError):
-    """What was made cannot be written (a full disk, no permission): who makes many files stops at the first."""
+    """A result that cannot be written (a full disk, no permission): who makes many files stops at the first."""
 
 
 def unknown(

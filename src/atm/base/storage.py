@@ -235,7 +235,7 @@ _LIFE = secrets.token_hex(4)
 _numbers = itertools.count()
 _cleared: set[Path] = set()
 _OLD_SECONDS = 86_400.0
-"""What was not touched for so long is left over, whosever it was."""
+"""Age from which on a half-written file is left over, whosever it was."""
 
 
 def _beside(path: Path) -> Path:

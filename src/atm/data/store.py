@@ -28,7 +28,7 @@ from atm.base.seal import SEAL, is_sound, sealed
 from atm.motion import skeleton_of_width
 
 _FARTHEST = 1000.0
-"""Largest number that a frame may hold, in metres: nobody walks a kilometre in a clip."""
+"""Largest number that a frame may hold, in metres: a clip is too short to walk a kilometre."""
 
 
 @dataclass(frozen=True)

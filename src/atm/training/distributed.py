@@ -105,7 +105,7 @@ def lost_in_words(fabric: "Fabric") -> Iterator[None]:
 
 _OF_THE_BACKEND = re.compile(r"gloo|nccl|connection (closed|reset|refused)|timed out waiting", re.IGNORECASE)
 _OF_A_PLACE = re.compile(r"^\[[^\]]*\]\s*")
-"""Where in the backend's source a message comes from."""
+"""The place in the backend's source that a message comes from."""
 
 
 @contextmanager

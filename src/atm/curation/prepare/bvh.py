@@ -33,7 +33,7 @@ _APART_DEGREES, _APART_RATIO = 5.0, 8.0
 """A first frame that is this far from the second (mean over joints), and so many times as far as one frame usually is
 from the next, is no part of the motion."""
 MOST_JOINTS, MOST_CHANNELS, MOST_BYTES = 2000, 12, 2**30
-"""Of a file, of a joint, and bytes of a file; a body with fingers, face and hair has a few hundred joints."""
+"""Most joints of a file, channels of a joint and bytes of a file; fingers, face and hair make a few hundred joints."""
 _MOST_HEAD = 16 * 2**20
 """Bytes of the longest hierarchy."""
 _FASTEST = 1e-5
