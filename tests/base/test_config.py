@@ -127,3 +127,60 @@ def test_faults_below_a_field_by_name_are_named_as_elsewhere(data, message):
 def test_assignments_below_a_field_by_name_are_answered_from_its_class(assignment, message):
     with pytest.raises(InputError, match=message):
         override(Open(model=Sit()), [assignment])
+
+
+class Place(Config):
+    data: str | None = None
+    keep: Literal["last", "best"] = "last"
+    steps: int = 1
+    layers: int = 1
+
+
+AS_TYPED = [
+    "/x/run #2", "/x/a: b", "123", "007", "2024-01-01", "1e3", "[old]", "yes", "~", "/x/a\nb", "a, b", "'q'", "/x/ ",
+    "@x", "{x}", "%x", "C:\\new\\t", "*x", "!x", "${HOME}/x", "a=b", "",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", AS_TYPED)
+def test_a_path_is_taken_as_it_was_typed(path):
+    assert override(Place(), [f"data={path}"]).data == path
+
+
+@pytest.mark.parametrize("nothing", ["none", "None", "null"])
+def test_none_is_no_path(nothing):
+    assert override(Place(data="x"), [f"data={nothing}"]).data is None
+
+
+def test_a_path_that_looks_like_a_number_comes_back_from_a_file(tmp_path):
+    save(Place(data="007"), tmp_path / "config.yaml")
+    assert load(Place, tmp_path / "config.yaml").data == "007"
+
+
+@pytest.mark.parametrize(
+    "assignment",
+    ["steps[0]=1", "steps=" + "9" * 5000, "steps=" + "[" * 5000, "keep=none", "steps=${nope}", "steps=???", "=1",
+     "a.b=1", "steps=" + "a" * 100_000],
+)  # fmt: skip
+def test_whatever_is_typed_is_answered_in_one_short_sentence(assignment):
+    with pytest.raises(InputError) as caught:
+        override(Place(), [assignment])
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 12_000
+
+
+@pytest.mark.parametrize("name", ["-1", "none", "[mdm]", "{a: 1}"])
+def test_a_name_that_is_no_word_is_bad_input(name):
+    with pytest.raises(InputError):
+        override(Open(model=Sit()), [f"model.name={name}"])
+
+
+def test_a_model_that_no_machine_can_hold_is_refused_before_it_is_built():
+    with pytest.raises(InputError, match="layers = 10,000,000 is more than any model has"):
+        override(Place(), ["layers=10000000"])
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"model: {name: [mdm]}", b"[" * 20_000, b"- " * 5000 + b"x"])
+def test_a_config_file_that_is_none_is_bad_input(tmp_path, content):
+    (tmp_path / "config.yaml").write_bytes(content)
+    with pytest.raises(InputError):
+        load(Open, tmp_path / "config.yaml")

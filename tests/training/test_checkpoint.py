@@ -55,7 +55,7 @@ def test_random_bytes_are_bad_input(tmp_path, seed):
 
 def test_a_torch_file_that_is_no_checkpoint_is_bad_input(tmp_path):
     torch.save({"weight": torch.zeros(3)}, tmp_path / "last.pt")
-    with pytest.raises(InputError, match="no checkpoint of a run: expected average, best"):
+    with pytest.raises(InputError, match="no checkpoint of a run: expected average, bad_in_a_row, best"):
         read_checkpoint(tmp_path / "last.pt")
 
 

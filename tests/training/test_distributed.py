@@ -12,7 +12,7 @@ from toys import Bench
 from atm.base.errors import InputError
 from atm.base.storage import read_model
 from atm.data.batches import BatchSampler
-from atm.training.distributed import gathered, make_fabric, true_anywhere
+from atm.training.distributed import gathered, lost_in_words, make_fabric, true_anywhere
 from atm.training.record import RunFolder
 from atm.training.step import step_generator
 from doubles import FakeTextEncoder
@@ -72,6 +72,33 @@ def test_too_many_devices_are_refused(monkeypatch):
         make_fabric(devices=9)
 
 
+@pytest.mark.parametrize(
+    "said",
+    ["[../third_party/gloo/gloo/transport/tcp/pair.cc:534] Connection closed by peer [127.0.0.1]:1234",
+     "NCCL communicator was aborted on rank 0."],
+)  # fmt: skip
+def test_a_process_that_is_gone_is_said_in_one_sentence(monkeypatch, said):
+    fabric = make_fabric()
+    monkeypatch.setattr(type(fabric), "world_size", 2)
+    with pytest.raises(
+        InputError, match="process 0 of 2 lost another one, .* go on from the last checkpoint"
+    ) as caught:
+        _raise_inside(fabric, said)
+    assert "\n" not in str(caught.value) and "pair.cc" not in str(caught.value)
+
+
+def test_other_errors_of_a_process_are_left_as_they_are(monkeypatch):
+    fabric = make_fabric()
+    monkeypatch.setattr(type(fabric), "world_size", 2)
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        _raise_inside(fabric, "mat1 and mat2 shapes cannot be multiplied")
+
+
+def _raise_inside(fabric, said: str) -> None:
+    with lost_in_words(fabric):
+        raise RuntimeError(said)
+
+
 def _no_such_device(**_):
     raise RuntimeError("You requested gpu: [0, 1]")
 
@@ -111,3 +138,32 @@ def test_two_processes_train_one_model_and_resume(tmp_path):
     alone = RunFolder(tmp_path / "one").read_metrics()[0]
     assert alone["loss"] == pytest.approx(whole.read_metrics()[0]["loss"], rel=1e-4), "the first process, the same rows"
     assert alone["gradient_norm"] != pytest.approx(whole.read_metrics()[0]["gradient_norm"]), "those of the second, too"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_rank_that_dies_ends_the_other_within_half_a_minute_in_one_sentence(tmp_path):
+    script = tmp_path / "dies.py"
+    script.write_text(
+        "import os\n"
+        "import atm.cli\n"
+        "from atm.data import batches\n"
+        "draw = batches.BatchSampler.__call__\n"
+        "def draw_or_die(self, step):\n"
+        "    if os.environ.get('LOCAL_RANK') == '1' and step > 20:\n"
+        "        os._exit(9)\n"
+        "    return draw(self, step)\n"
+        "batches.BatchSampler.__call__ = draw_or_die\n"
+        "if __name__ == '__main__':\n"
+        "    atm.cli.main()\n"
+    )
+    data = make_folder(tmp_path / "data", clips=32)
+    environment = os.environ | {"ATM_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
+    words = ["train", "mdm_small", *TINY, "batch_size=4", "checkpoint_every=2", "precision=32-true", "steps=100000"]
+    done = subprocess.run(
+        [sys.executable, str(script), *words, f"data={data}", "--devices", "2", "--out", "run", "--quiet"],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=400,
+    )  # fmt: skip
+    assert done.returncode == 2, done.stderr[-3000:]
+    assert "lost another one" in done.stderr and "Traceback" not in done.stderr
+    assert (tmp_path / "run" / "checkpoints" / "last.pt").is_file()

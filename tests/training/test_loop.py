@@ -141,6 +141,40 @@ def test_twenty_bad_steps_in_a_row_end_the_run_with_one_sentence(bench):
     assert "\n" not in str(caught.value)
 
 
+def test_a_run_that_gave_up_gives_up_again(bench):
+    """It leaves no checkpoint of its bad steps: it goes on from the last good one, and comes to the same end."""
+
+    def poison(step, batch):
+        if step >= 3:
+            return replace(batch, motion=Motion(batch.motion.features * math.nan, batch.motion.lengths))
+        return batch
+
+    config = bench.config(steps=100, checkpoint_every=3)
+    for resume in (False, True):
+        with pytest.warns(UserWarning), pytest.raises(InputError, match="no finite loss or gradient in 20 steps"):
+            bench.run("bad", config, sampler=Wrapped(bench.sampler(config), poison), resume=resume)
+        saved = torch.load(bench.at("bad").checkpoint, weights_only=True)
+        assert (saved["step"], saved["bad_in_a_row"]) == (3, 0)
+        assert all(torch.isfinite(value).all() for value in weights(bench.at("bad")).values())
+
+
+def test_bad_steps_before_a_stop_count_after_it(bench):
+    def poison(step, batch):
+        if step == 10:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return replace(batch, motion=Motion(batch.motion.features * math.nan, batch.motion.lengths))
+
+    config = bench.config(steps=100)
+    with pytest.warns(UserWarning):
+        stopped = bench.run("bad", config, sampler=Wrapped(bench.sampler(config), poison))
+    assert stopped.interrupted and stopped.signal == signal.SIGTERM
+    sentence = f"in {BAD_STEPS_LIMIT} steps in a row, up to step {BAD_STEPS_LIMIT}:"
+    with pytest.warns(UserWarning), pytest.raises(InputError, match=sentence):
+        bench.run(
+            "bad", config, sampler=Wrapped(bench.sampler(config), lambda step, batch: poison(-1, batch)), resume=True
+        )
+
+
 def test_keep_best_keeps_the_weights_of_the_lowest_validation_loss(bench):
     """The learning rate is so high that the loss goes up and down; a run that ends at the lowest has its weights."""
     config = bench.config(keep="best", validate_every=2, steps=8, learning_rate=5.0)

@@ -14,8 +14,9 @@ from atm.apps.probing import probe_evaluator, probe_space, probing_table
 from atm.apps.resources import device, open_generator
 from atm.base.config import validate
 from atm.base.errors import InputError
+from atm.base.outputs import check_output, make_folder_of, output
 from atm.base.packaged import packaged
-from atm.base.storage import MODEL_FILE, RUN_CONFIG, atomic, find_model, read_model
+from atm.base.storage import MODEL_FILE, RUN_CONFIG, find_model, read_model
 from atm.data.humanml3d import MotionDataset, open_dataset
 from atm.evaluation.protocol import entries_of, evaluate, evaluate_folder, reference_of
 from atm.evaluation.published import published_protocol
@@ -56,6 +57,8 @@ def evaluate_path(
         The report, and the path that it was written to.
     """
     options = options or EvaluateOptions()
+    if out is not None:
+        make_folder_of(out)
     candidates, space, scale = options.candidates, options.space, options.guidance_scale
     network = load_evaluator(packaged("evaluator") if evaluator is None else find_model(evaluator))
     dataset = open_dataset(data, options.split)
@@ -149,6 +152,8 @@ def evaluate_space(
         The tables as text, and the path that the figures were written to.
     """
     file = find_model(what)
+    path = out or _beside(file) / "retrieval.json"
+    check_output(path)
     dataset = open_dataset(data, split)
     config = validate(SpaceConfig, read_model(file).config, source=str(file))
     encoders = {
@@ -163,8 +168,7 @@ def evaluate_space(
     heard = probe_space(
         space, sentence, open_dataset(data, "train"), dataset, seed=seed, show_progress=show_progress
     )  # fmt: skip
-    path = out or _beside(file) / "retrieval.json"
-    with atomic(path) as part:
+    with output(path) as part:
         part.write_text(json.dumps(report | {"hearing": heard}, indent=1))
     return f"{retrieval_table(report)}\n\n{similarity_table(likeness)}\n\n{probing_table(heard)}", path
 
@@ -175,12 +179,13 @@ def evaluate_evaluator(
     """Return what an evaluator hears of numbers, sides, directions, ...; arguments and result as for `evaluate_space`,
     but the file is `hearing.json`."""
     file = find_model(what)
+    path = out or _beside(file) / "hearing.json"
+    check_output(path)
     judge = load_evaluator(file)
     heard = probe_evaluator(
         judge, open_dataset(data, "train"), open_dataset(data, split), seed=seed, show_progress=show_progress
     )
-    path = out or _beside(file) / "hearing.json"
-    with atomic(path) as part:
+    with output(path) as part:
         part.write_text(json.dumps(heard, indent=1))
     return probing_table(heard), path
 

@@ -1,6 +1,5 @@
 """One motion into a file of any kind; the suffix says which."""
 
-import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from atm.base.errors import InputError, unknown
+from atm.base.outputs import output
 from atm.export.names import FileStyle
 from atm.export.npz import MotionFile, check_joints, save_npz
 from atm.motion import HUMANML3D, Skeleton
@@ -23,6 +23,7 @@ def save_motion(
     text: str = "",
     provenance: dict[str, Any] | None = None,
     style: FileStyle | None = None,
+    force: bool = False,
 ) -> Path:
     """Write one motion; folders on the way are made.
 
@@ -34,25 +35,21 @@ def save_motion(
         text: the sentence it was made for; kept in `.npz`, shown in pictures and pages.
         provenance: model, seed and the like, plain JSON values; kept in `.npz`.
         style: joint names and frame rate of `.bvh` and `.glb`, unit and upward axis of `.bvh`; None: the defaults.
+        force: replace a file that atm did not write.
 
     Returns:
         The path that was written.
 
     Raises:
         InputError: an unknown suffix, a style that this kind of file has not, a motion that is not finite or not of
-            this skeleton, or a path that cannot be written to.
+            this skeleton, a path that cannot be written to, or one where a file stands that atm did not write.
     """
     path, style = Path(path), style or FileStyle()
     check_suffix(path, style)
     check_joints(joints, skeleton, f"the motion for {path.name}")
     motion = MotionFile(np.asarray(joints, dtype=np.float32), skeleton, features, text, provenance or {})
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _WRITERS[path.suffix.lower()](path, motion, style)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            path.unlink(missing_ok=True)  # half a file
-        raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
+    with output(path, force=force) as part:
+        _WRITERS[path.suffix.lower()](part, motion, style)
     return path
 
 
@@ -114,7 +111,7 @@ def _picture(path: Path, motion: MotionFile, _: FileStyle) -> None:
 
 
 def _page(path: Path, motion: MotionFile, _: FileStyle) -> None:
-    path.write_text(motion_page(motion, title=motion.text or path.stem), encoding="utf-8")
+    path.write_text(motion_page(motion, title=motion.text or "motion"), encoding="utf-8")
 
 
 def motion_page(motion: MotionFile, *, title: str) -> str:

@@ -19,6 +19,7 @@ from atm.apps.reading import AsRead, as_read
 from atm.apps.resources import Opened, open_generator
 from atm.apps.untaught import untaught
 from atm.base.errors import InputError, unknown
+from atm.base.outputs import check_output
 from atm.base.storage import find_model
 from atm.export.names import FileStyle
 from atm.export.npz import MotionFile, check_joints
@@ -27,6 +28,7 @@ from atm.models import load_generator
 from atm.models.check import CheckResult, check_generator
 from atm.motion import HUMANML3D, Motion, Skeleton, skeleton_of_width
 from atm.motion.features import with_joints
+from atm.text.encoders import check_unicode
 
 MIN_SECONDS = 0.5
 DEFAULT_SECONDS = 6.0
@@ -39,7 +41,7 @@ def generate_files(
     model: Path | None,
     options: SampleOptions,
     out: Path,
-    suffix: str = "npz",
+    suffix: str | None = None,
     style: FileStyle | None = None,
     raw: bool = False,
     show_progress: bool = True,
@@ -51,7 +53,7 @@ def generate_files(
         model: run folder or model file; None: the packaged generator.
         options: of sampling.
         out: a file with a known suffix, or a folder.
-        suffix: format of the files in a folder.
+        suffix: format of the files in a folder; None: npz.
         style: names, unit, rate and upward axis, see `save_motion`.
         raw: write what the network gave; False: on constant bones, with planted feet held (`atm.motion.bodies`).
         show_progress: a bar per batch.
@@ -65,6 +67,8 @@ def generate_files(
     check_text(text)
     paths = _paths(text, options.samples, out, suffix)
     check_suffix(paths[0], style)
+    for path in paths:
+        check_output(path)
     opened = open_generator(model)
     lengths = lengths_of(opened.generator, options.seconds, len(text))
     for path, motion in zip(
@@ -240,6 +244,7 @@ def check_text(text: list[str]) -> None:
     for sentence in text:
         if not sentence.strip():
             raise InputError('the sentence is empty: expected words such as "a person walks forward and sits down"')
+        check_unicode(sentence)
 
 
 def row_seed(seed: int, sample: int) -> int:
@@ -271,10 +276,15 @@ def frames_of(generator: Generator, seconds: float) -> int:
     return min(skeleton.frames(seconds), generator.config.max_frames)
 
 
-def _paths(text: list[str], samples: int, out: Path, suffix: str) -> list[Path]:
+def _paths(text: list[str], samples: int, out: Path, suffix: str | None) -> list[Path]:
+    ending = "." + (suffix or "npz").lstrip(".")
+    if ending not in SUFFIXES:
+        raise unknown("output format", suffix or "", [known.lstrip(".") for known in SUFFIXES])
     if out.suffix:
         if out.suffix.lower() not in SUFFIXES:
             raise unknown("output suffix", out.suffix, SUFFIXES)
+        if suffix is not None and ending != out.suffix.lower():
+            raise InputError(f"--out names a {out.suffix} file, but --format says {suffix}: give one of them")
         if len(text) * samples == 1:
             return [out]
         return [
@@ -282,9 +292,6 @@ def _paths(text: list[str], samples: int, out: Path, suffix: str) -> list[Path]:
             for i in range(len(text))
             for k in range(samples)
         ]
-    ending = "." + suffix.lstrip(".")
-    if ending not in SUFFIXES:
-        raise unknown("output format", suffix, [known.lstrip(".") for known in SUFFIXES])
     names = [f"{i}-{_slug(sentence)}" for i, sentence in enumerate(text)]
     return [
         out / (f"{name}-{k}{ending}" if samples > 1 else f"{name}{ending}") for name in names for k in range(samples)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from atm.base.errors import InputError
+from atm.base.outputs import output
 from atm.base.storage import find_model, read_model
 from atm.evaluation.weights import load_evaluator, save_evaluator
 from atm.models import load_generator, save_generator
@@ -19,12 +20,12 @@ def pack(source: Path, out: Path) -> Path:
     if out.suffix != ".safetensors":
         raise InputError(f"a packed model is a .safetensors file, got {out}")
     file = find_model(source)
-    out.parent.mkdir(parents=True, exist_ok=True)
     kind = read_model(file).kind
-    if kind == "space":
-        save_space(load_space(file), out, half=True)
-    elif kind == "evaluator":
-        save_evaluator(out, load_evaluator(file), half=True)
-    else:
-        save_generator(out, load_generator(file), half=True)
+    with output(out) as part:
+        if kind == "space":
+            save_space(load_space(file), part, half=True)
+        elif kind == "evaluator":
+            save_evaluator(part, load_evaluator(file), half=True)
+        else:
+            save_generator(part, load_generator(file), half=True)
     return out

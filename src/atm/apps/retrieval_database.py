@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 
 from atm.base.errors import InputError
+from atm.base.outputs import check_output, output
 from atm.base.progress import progress
 from atm.data.humanml3d import MotionDataset, open_dataset
 from atm.generators.remodiffuse.database import SUFFIX, Database, write_database
@@ -15,7 +16,9 @@ BATCH = 64
 """Captions that are embedded at a time."""
 
 
-def database_of_folder(data: Path, out: Path, *, split: str, text_encoder: str, show_progress: bool = False) -> Path:
+def database_of_folder(
+    data: Path, out: Path, *, split: str, text_encoder: str, show_progress: bool = False, force: bool = False
+) -> Path:
     """Write the database of a data folder's split, and say where.
 
     Args:
@@ -24,17 +27,21 @@ def database_of_folder(data: Path, out: Path, *, split: str, text_encoder: str, 
         split: list of motions; `train` for a model that is trained on this data.
         text_encoder: name of the language model of the models that will search it.
         show_progress: show bars.
+        force: replace a file that atm did not write.
 
     Raises:
         InputError: another suffix, no such data or split, or an unknown language model.
     """
     if out.suffix != SUFFIX:
         raise InputError(f"a retrieval database ends in {SUFFIX}, got {out}: published ones are the .npz files")
+    check_output(out, force=force)
     dataset = open_dataset(data, split)
     encoder = CachedTextEncoder(load_text_encoder(text_encoder))
     # All captions, though only the first of each motion are asked for: a training on this data needs them next.
     encoder.prepare(dataset.captions(), progress=show_progress)
-    write_database(out, build_database(dataset, encoder, show_progress=show_progress))
+    database = build_database(dataset, encoder, show_progress=show_progress)
+    with output(out, force=force) as part:
+        write_database(part, database)
     return out
 
 

@@ -108,6 +108,7 @@ class Take:
         names: str = "humanml3d",
         unit: str = "m",
         up: str = "y",
+        force: bool = False,
     ) -> Path:
         """Write the motion; the suffix says the format: .npz .npy .csv .bvh .glb .mp4 .gif .png .html.
 
@@ -117,16 +118,18 @@ class Take:
             names: of the joints of `.bvh` and `.glb`: humanml3d, mixamo, smpl, unreal or vrm.
             unit: of `.bvh`: m, cm or mm.
             up: upward axis of `.bvh`: y or z.
+            force: replace a file that atm did not write.
 
         Returns:
             The path.
 
         Raises:
-            InputError: an unknown suffix or word, or one that the format has not.
+            InputError: an unknown suffix or word, or one that the format has not; or a file stands there that atm did
+                not write.
         """
         return save_motion(
             path, self.joints, skeleton=self.skeleton, features=self.known_features, text=self.text,
-            provenance=self.provenance, style=FileStyle(names, unit, fps, up),
+            provenance=self.provenance, style=FileStyle(names, unit, fps, up), force=force,
         )  # fmt: skip
 
     def show(self, path: str | Path | None = None) -> Path:

@@ -1,7 +1,9 @@
 """From a config to a running loop: data, text embeddings, model, space."""
 
+import math
 import sys
 import warnings
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,6 +14,7 @@ from torch import nn
 from atm.alignment import Alignment
 from atm.base.config import load, validate
 from atm.base.errors import InputError
+from atm.base.lease import held
 from atm.base.storage import find_model, load_state, read_model
 from atm.data.batches import BatchSampler
 from atm.data.humanml3d import MotionDataset, open_dataset
@@ -21,7 +24,7 @@ from atm.motion.layers import Normaliser
 from atm.space import Space, find_space
 from atm.text import CachedTextEncoder, load_text_encoder
 from atm.training.config import TrainConfig
-from atm.training.distributed import make_fabric, resolved_precision
+from atm.training.distributed import lost_in_words, make_fabric, resolved_precision
 from atm.training.loop import TrainResult, train
 from atm.training.record import RunFolder
 from atm.training.step import step_generator
@@ -54,16 +57,26 @@ def start(
         devices, machines: see `make_fabric`. Each process returns; the result says its rank.
     """
     run, fabric = RunFolder(out), make_fabric(config.precision, devices=devices, machines=machines)
-    if fabric.is_global_zero:
-        if run.holds_something():
-            raise InputError(f"{out} holds a run already: go on with `atm train --resume {out}`, or give another --out")
-        run.forget()
-    fabric.launch()
-    precision = resolved_precision(config.precision)
-    if show_progress and config.precision == "auto" and precision == "32-true" and fabric.is_global_zero:
-        print("precision: float32, since this machine has no units for bfloat16", file=sys.stderr)
-    config = config.model_copy(update={"precision": precision})
-    return _run(config, run, fabric, minutes=minutes, from_model=from_model, resume=False, show_progress=show_progress)
+    with _alone(run, fabric):
+        if fabric.is_global_zero:
+            if run.holds_something():
+                raise InputError(
+                    f"{out} holds a run already: go on with `atm train --resume {out}`, or give another --out"
+                )
+            run.forget()
+        fabric.launch()
+        precision = resolved_precision(config.precision)
+        if show_progress and config.precision == "auto" and precision == "32-true" and fabric.is_global_zero:
+            print("precision: float32, since this machine has no units for bfloat16", file=sys.stderr)
+        config = config.model_copy(update={"precision": precision})
+        return _run(
+            config, run, fabric, minutes=minutes, from_model=from_model, resume=False, show_progress=show_progress
+        )
+
+
+def _alone(run: RunFolder, fabric: "Fabric") -> AbstractContextManager[None]:
+    """Hold the run folder: the first process does so for all that train together."""
+    return held(run.path, "the run") if fabric.is_global_zero else nullcontext()
 
 
 def with_model_of(config: TrainConfig, path: Path) -> TrainConfig:
@@ -84,14 +97,38 @@ def with_model_of(config: TrainConfig, path: Path) -> TrainConfig:
 def resume(
     out: Path, *, minutes: float | None = None, devices: int = 1, machines: int = 1, show_progress: bool = True
 ) -> TrainResult:
-    """Go on with the run in this folder, by the config that it holds; arguments as for `start`."""
+    """Go on with the run in this folder, by the config that it holds; arguments as for `start`. One that ended before
+    its first checkpoint begins anew, from the same weights."""
     run = RunFolder(out)
     if not run.config.is_file():
-        raise InputError(f"{out} is not a run folder: there is no {run.config.name} in it")
+        raise InputError(
+            f"{out} is not a run folder: there is no {run.config.name} in it; `atm train PRESET --out {out}` starts one"
+        )
     config = load(TrainConfig, run.config)
     fabric = make_fabric(config.precision, devices=devices, machines=machines)
-    fabric.launch()
-    return _run(config, run, fabric, minutes=minutes, from_model=None, resume=True, show_progress=show_progress)
+    with _alone(run, fabric):
+        resumes, from_model = run.checkpoint.is_file(), None
+        if not resumes:
+            from_model = _began_from(run)
+        fabric.launch()
+        return _run(
+            config, run, fabric, minutes=minutes, from_model=from_model, resume=resumes, show_progress=show_progress
+        )
+
+
+def _began_from(run: RunFolder) -> Path | None:
+    """Return the model that a run without a checkpoint began from.
+
+    Raises:
+        InputError: it is not known.
+    """
+    if not run.record.is_file():
+        raise InputError(
+            f"{run.path} has neither a checkpoint nor a record of what it began from: start it again with "
+            f"`atm train PRESET key=value ... --out {run.path}`"
+        )
+    began = run.read_record().get("from_model")
+    return None if began is None else Path(began)
 
 
 def start_or_resume(
@@ -111,13 +148,14 @@ def start_or_resume(
         KeyboardInterrupt: the run was interrupted; it has written its checkpoint.
     """
     run = RunFolder(out)
-    if not run.checkpoint.is_file():
-        run.forget()
+    if not (run.checkpoint.is_file() or run.model.is_file()):
         result = start(config, out, minutes=minutes, from_model=from_model, show_progress=show_progress)
     else:
+        # The record is behind the checkpoint where a run was killed between the two, and then has less to say.
         record = run.read_record()
-        left = None if minutes is None else minutes - record["minutes"]
-        if record["step"] >= record["steps"] or (left is not None and left < ENOUGH_MINUTES):
+        left = None if minutes is None else minutes - record.get("minutes", 0.0)
+        finished = run.model.is_file() and record.get("step", 0) >= record.get("steps", math.inf)
+        if finished or (run.model.is_file() and left is not None and left < ENOUGH_MINUTES):
             return run
         result = resume(out, minutes=left, show_progress=show_progress)
     if result.interrupted:
@@ -147,7 +185,7 @@ def prepare(
         fabric: the engine, where several processes train; with `alignment.gather` they mine together.
         show_progress: show bars.
     """
-    if config.data is None:
+    if not config.data:
         raise InputError("no data: give data=DIR, a folder in the HumanML3D layout")
     dataset = open_dataset(config.data, "train")
     if dataset.skipped:
@@ -197,12 +235,13 @@ def _run(
         ready = prepare(config, new=not resume and from_model is None, fabric=fabric, show_progress=bars)
     if from_model is not None:
         load_state(ready.model, read_model(find_model(from_model)).state, source=str(from_model))
-    result = train(
+    with lost_in_words(fabric):
+        result = train(
         ready.config, ready.model, ready.sampler, run,
-        alignment=ready.alignment, validation=ready.validation, minutes=minutes, resume=resume, fabric=fabric,
-        show_progress=show_progress,
+        alignment=ready.alignment, validation=ready.validation, minutes=minutes, resume=resume,
+        from_model=None if from_model is None else str(from_model), fabric=fabric, show_progress=show_progress,
     )  # fmt: skip
-    fabric.barrier()
+        fabric.barrier()
     return result
 
 

@@ -4,6 +4,7 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -15,8 +16,22 @@ from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 
 from atm.base.errors import InputError, unknown
+from atm.base.reading import check_brackets, read_yaml
 
 C = TypeVar("C", bound="Config")
+
+MOST = {
+    "layers": 1000,
+    "width": 65_536,
+    "feed_forward": 262_144,
+    "heads": 1024,
+    "max_frames": 100_000,
+    "diffusion_steps": 100_000,
+    "batch_size": 1_000_000,
+}
+"""Largest whole numbers of fields whose names end so: far above every model of the field."""
+MOST_WEIGHTS = 20_000_000_000
+"""Weights of the layers of one network."""
 
 
 class Config(BaseModel):
@@ -34,6 +49,20 @@ class Config(BaseModel):
         if unknown_fields:
             raise ValueError(f"{type(self).__name__} has no field {', '.join(unknown_fields)}")
         return super().model_copy(update=update, deep=deep)
+
+    @model_validator(mode="after")
+    def _has_a_size_that_can_be_meant(self: C) -> C:
+        """Refuse what no machine can hold before it is built: a digit too many, or a file of bad intent."""
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            most = next((most for ending, most in MOST.items() if name.endswith(ending)), None)
+            if most is not None and isinstance(value, int) and value > most:
+                raise ValueError(f"{name} = {value:,} is more than any model has (at most {most:,})")
+        width = getattr(self, "width", 0)
+        weights = getattr(self, "layers", 0) * width * (4 * width + 2 * getattr(self, "feed_forward", 0))
+        if weights > MOST_WEIGHTS:
+            raise ValueError(f"its layers alone would have {weights:,} weights, at most {MOST_WEIGHTS:,} are built")
+        return self
 
     @model_validator(mode="before")
     @classmethod
@@ -79,8 +108,8 @@ def override(config: C, assignments: list[str]) -> C:
     """
     data = config.model_dump(mode="json")
     for assignment in assignments:
-        key, value = _split(assignment)
-        _assign(type(config), data, key.split("."), value, assignment)
+        key, text = _split(assignment)
+        _assign(type(config), data, key.split("."), partial(_value, text, assignment), assignment)
     return validate(type(config), data, source=" ".join(assignments))
 
 
@@ -92,7 +121,7 @@ def changed(config: C, values: Mapping[str, Any]) -> C:
     """
     data = config.model_dump(mode="json")
     for key, value in values.items():
-        _assign(type(config), data, key.split("."), value, f"{key}={value}")
+        _assign(type(config), data, key.split("."), lambda _field, value=value: value, f"{key}={value}")
     return validate(type(config), data, source=", ".join(f"{key}={value}" for key, value in values.items()))
 
 
@@ -100,6 +129,8 @@ def validate(kind: type[C], data: dict[str, Any], *, source: str) -> C:
     """Return `data` as a config of this class; the error names the key, what came and what is allowed."""
     try:
         return kind.model_validate(data)
+    except RecursionError:
+        raise InputError(f"nested too deeply for a config (in {source})") from None
     except ValidationError as error:
         faults = error.errors()
         key, came = _key(kind, data, faults[0]), faults[0]["input"]
@@ -111,34 +142,68 @@ def validate(kind: type[C], data: dict[str, Any], *, source: str) -> C:
 
 def save(config: Config, path: Path) -> None:
     """Write the config as YAML."""
-    path.write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+    path.write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False), encoding="utf-8")
 
 
 def load(kind: type[C], path: Path) -> C:
     """Return a config that `save` wrote."""
     try:
-        data = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise InputError(f"cannot read the config {path}: {error}") from None
+        data = read_yaml(path)
+    except InputError as error:
+        raise InputError(f"cannot read the config: {path} {error}") from None
     if not isinstance(data, dict):
         raise InputError(f"{path} is no config: expected `key: value` lines, got {type(data).__name__}")
     return validate(kind, data, source=str(path))
 
 
-def _split(assignment: str) -> tuple[str, Any]:
-    key, equals, _ = assignment.partition("=")
+def _split(assignment: str) -> tuple[str, str]:
+    key, equals, text = assignment.partition("=")
     if not equals or not key:
-        raise InputError(f"expected key=value, got {assignment!r}")
+        raise InputError(f"expected key=value, got {_shown(assignment)}")
+    if len(text) > _LONGEST_VALUE:
+        raise InputError(
+            f"the value of {_shown(key)} has {len(text):,} characters, at most {_LONGEST_VALUE:,} are read"
+        )
+    return key, text
+
+
+def _value(text: str, assignment: str, field: FieldInfo) -> Any:
+    """Return what was typed, as a field wants it: words (a path may look like anything) as they stand, else YAML."""
+    kinds = _kinds(field.annotation)
+    if text.lower() in ("none", "null") and (type(None) in kinds or not kinds <= {str}):
+        return None
+    if kinds <= {str, type(None)}:
+        return text
     try:
-        parsed = OmegaConf.to_container(OmegaConf.from_dotlist([assignment]))
-    except (OmegaConfBaseException, yaml.YAMLError) as error:
-        raise InputError(f"cannot read {assignment!r}: {error}") from None
-    for part in key.split("."):
-        parsed = parsed[part]
-    return key, None if isinstance(parsed, str) and parsed.lower() == "none" else parsed
+        check_brackets(text)
+        return OmegaConf.to_container(OmegaConf.from_dotlist([f"value={text}"]))["value"]
+    except (OmegaConfBaseException, yaml.YAMLError, ValueError, TypeError, KeyError, RecursionError) as error:
+        raise InputError(f"cannot read {_shown(assignment)}: {_shown(str(error) or 'nested too deeply')}") from None
 
 
-def _assign(kind: type[Config], data: dict[str, Any], path: list[str], value: Any, assignment: str) -> None:
+def _kinds(annotation: Any) -> set[Any]:
+    """Return the types that a field may hold; words from a list count as words."""
+    origin = typing.get_origin(annotation)
+    if origin is typing.Annotated:
+        return _kinds(typing.get_args(annotation)[0])
+    if origin in (typing.Union, types.UnionType):
+        return set().union(*map(_kinds, typing.get_args(annotation)))
+    if origin is typing.Literal:
+        return {type(word) for word in typing.get_args(annotation)}
+    return {annotation}
+
+
+def _shown(text: str, most: int = 200) -> str:
+    """Return what came in one line, and no longer than can be read."""
+    return repr(text if len(text) <= most else f"{text[:most]} ...")
+
+
+_LONGEST_VALUE = 20_000
+
+
+def _assign(
+    kind: type[Config], data: dict[str, Any], path: list[str], value: Callable[[FieldInfo], Any], assignment: str
+) -> None:
     """Walk `path` through the classes (a chosen union member decides), so that a typo is answered at its level."""
     for depth, part in enumerate(path):
         if part in kind.former and depth == len(path) - 1:
@@ -148,12 +213,12 @@ def _assign(kind: type[Config], data: dict[str, Any], path: list[str], value: An
         if part not in kind.model_fields:
             raise _unknown_key(kind, path, depth)
         if depth == len(path) - 1:
-            data[part] = value
+            data[part] = value(kind.model_fields[part])
             return
-        members = _classes(kind.model_fields[part], data[part])
-        if not members or not isinstance(data[part], dict | None):
-            raise InputError(f"{'.'.join(path[: depth + 1])} has no keys below it (in {assignment!r})")
-        if data[part] is None:
+        members = _classes(kind.model_fields[part], data.get(part))
+        if not members or not isinstance(data.get(part), dict | None):
+            raise InputError(f"{'.'.join(path[: depth + 1])} has no keys below it (in {_shown(assignment)})")
+        if data.get(part) is None:
             data[part] = members[0]().model_dump(mode="json")
         kind, data = _chosen(members, data[part]), data[part]
 
@@ -192,7 +257,8 @@ def _classes(field: FieldInfo, value: Any) -> list[type[Config]]:
     """Return the config classes that a field may hold; where a table says which, the one that `value` names."""
     for mark in field.metadata:
         if isinstance(mark, ByName):
-            return [mark.find(value["name"])] if isinstance(value, dict) and "name" in value else []
+            named = isinstance(value, dict) and isinstance(value.get("name"), str)
+            return [mark.find(value["name"])] if named else []
     return _members(field.annotation)
 
 

@@ -8,6 +8,10 @@ class InputError(ValueError):
     """Bad input from outside: its message says what was expected, what came, and what to do."""
 
 
+class OutputError(InputError):
+    """A result that cannot be written (a full disk, no permission): who makes many files stops at the first."""
+
+
 def unknown(
     kind: str, given: str, known: Iterable[str], *, answers: Mapping[str, list[str]] | None = None
 ) -> InputError:

@@ -1,10 +1,18 @@
-"""Model files: weights and config in one safetensors file, written whole or not at all."""
+"""Model files, and how every file is written: beside its place, then moved there, whole or not at all."""
 
+import hashlib
+import itertools
 import json
 import os
+import platform
+import re
+import secrets
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+import stat
+import struct
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +22,7 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
 from atm.base.config import Config
-from atm.base.errors import InputError
+from atm.base.errors import InputError, OutputError
 from atm.base.packaged import NAMES, named
 
 MODEL_FILE = "model.safetensors"
@@ -52,9 +60,20 @@ def save_model(path: Path, module: nn.Module, config: Config, kind: str, *, half
         name: (value.half() if half and name in parameters else value).detach().cpu().contiguous()
         for name, value in module.state_dict().items()
     }
-    payload = to_bytes(state, metadata={"atm": kind, "config": config.model_dump_json()})
+    payload = as_safetensors(state, {"atm": kind, "config": config.model_dump_json()})
     with atomic(path) as part:
         part.write_bytes(payload)
+
+
+def as_safetensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
+    """Return a safetensors file of these tensors, the same bytes each time: the library draws the order of metadata."""
+    payload = to_bytes(dict(tensors), metadata=dict(metadata))
+    (length,) = struct.unpack_from("<Q", payload)
+    header = json.loads(payload[8 : 8 + length])
+    ordered = {"__metadata__": dict(sorted(metadata.items())), **{name: header[name] for name in sorted(tensors)}}
+    text = json.dumps(ordered, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text + payload[8 + length :]
 
 
 def read_model(path: Path) -> StoredModel:
@@ -71,8 +90,14 @@ def read_model(path: Path) -> StoredModel:
         raise InputError(f"cannot read the model file {path}: {error}") from None
     if "atm" not in metadata or "config" not in metadata:
         raise InputError(f"{path} is a safetensors file, but not one that atm wrote: it carries no config")
+    try:
+        config = json.loads(metadata["config"])
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"cannot read the model file {path}: its config is no JSON ({error})") from None
+    if not isinstance(config, dict):
+        raise InputError(f"cannot read the model file {path}: its config is no JSON object")
     state = {name: value.float() if value.dtype == torch.float16 else value for name, value in state.items()}
-    return StoredModel(metadata["atm"], json.loads(metadata["config"]), state)
+    return StoredModel(metadata["atm"], config, state)
 
 
 def load_state(module: nn.Module, state: dict[str, Tensor], *, source: str) -> None:
@@ -115,45 +140,169 @@ def find_model(path: str | Path) -> Path:
 
 
 @contextmanager
-def atomic(path: Path) -> Iterator[Path]:
+def atomic(path: Path, *, sync: bool = True) -> Iterator[Path]:
     """Give a temporary path beside `path` to write to; it becomes `path` when the block ends well, else it vanishes.
 
+    Every file of the project is written by this function. Each writer has a name of its own, with the suffix of
+    `path`; a link is followed, and its target is replaced. What a dead process left half-written beside it goes.
+
+    Args:
+        path: the file; its folder must exist.
+        sync: wait until it is on the disk; False for one of thousands that can be made again.
+
     Raises:
-        InputError: the operating system refuses (a full disk, no such folder, no permission).
+        OutputError: the operating system refuses (a full disk, no such folder, no permission); what stands there is as
+            it was.
+        InputError: what stands there is read-only, or no plain file.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    path = Path(path)
+    try:
+        target = path.resolve()
+        _check_replaceable(target)
+        clear_left_over(target.parent)
+        part = _beside(target)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}; an older file there is unchanged") from None
     try:
         yield part
-        with part.open("rb+") as file:
-            os.fsync(file.fileno())
-        part.replace(path)
+        if sync:
+            with part.open("rb+") as file:
+                os.fsync(file.fileno())
+        if target.exists():
+            shutil.copymode(target, part)
+        part.replace(target)
+        if sync:
+            _sync_folder(target.parent)
     except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}; an older file there is unchanged") from None
+        raise OutputError(f"cannot write {path}: {error.strerror or error}; an older file there is unchanged") from None
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 @contextmanager
 def appearing(folder: Path) -> Iterator[Path]:
     """Give a folder beside `folder` to fill; it takes that name when the block ends well, else nothing of it stays.
 
+    Each writer fills a folder of its own; of several the first takes the name, the others are refused at their end.
+
     Raises:
-        InputError: the operating system refuses.
+        InputError: the operating system refuses, or `folder` holds something by then.
     """
-    unfinished = folder.with_name(f".{folder.name}.partial")
+    folder = Path(folder)
+    unfinished = _beside(folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(unfinished, ignore_errors=True)
+        clear_left_over(folder.parent)
         unfinished.mkdir()
     except OSError as error:
-        raise InputError(f"cannot make {folder}: {error}") from None
+        raise InputError(f"cannot make {folder}: {error.strerror or error}") from None
     try:
         yield unfinished
+        _sync_tree(unfinished)
+        if folder.is_dir():
+            folder.rmdir()  # an empty one; the system refuses any other
         unfinished.replace(folder)
+        _sync_folder(folder.parent)
     except OSError as error:
-        raise InputError(f"cannot write {folder}: {error}") from None
+        raise OutputError(f"cannot write {folder}: {error.strerror or error}") from None
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def clear_left_over(folder: Path) -> None:
+    """Remove what `atomic` and `appearing` of dead processes left in a folder; a process looks once at each."""
+    if folder in _cleared:
+        return
+    _cleared.add(folder)
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            found = _PART.fullmatch(entry.name)
+            if found is None or not _is_left_over(entry, found):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path, ignore_errors=True)
+            else:
+                with suppress(OSError):
+                    os.unlink(entry.path)
+
+
+_PART = re.compile(r"\..*\.(?P<machine>[0-9a-f]{8})-(?P<process>\d+)-(?P<life>[0-9a-f]{8})-\d+\.part(\..*)?", re.DOTALL)
+"""Names of what is being written: machine, process, a word of the process's own (numbers of processes come again), and
+a number of the file."""
+_MACHINE = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+_LIFE = secrets.token_hex(4)
+_numbers = itertools.count()
+_cleared: set[Path] = set()
+_OLD_SECONDS = 86_400.0
+"""Age from which on a half-written file is left over, whosever it was."""
+
+
+def _beside(path: Path) -> Path:
+    """Return a hidden name beside `path` that no other writer has, with its suffix; short where that is long."""
+    suffix = path.suffix if len(path.suffix) <= 16 else ""
+    mark = f"{_MACHINE}-{os.getpid()}-{_LIFE}-{next(_numbers)}"
+    return path.with_name(f".{path.stem[:32]}.{mark}.part{suffix}")
+
+
+def _is_left_over(entry: os.DirEntry, found: re.Match) -> bool:
+    with suppress(OSError):
+        if time.time() - entry.stat(follow_symlinks=False).st_mtime > _OLD_SECONDS:
+            return True
+    if found["machine"] != _MACHINE or os.name == "nt":  # no portable look at a process of Windows
+        return False
+    process = int(found["process"])
+    if process == os.getpid():
+        return found["life"] != _LIFE
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return False
+
+
+def _check_replaceable(path: Path) -> None:
+    """Refuse a file that its owner has marked as read-only, which a rename would not mind, and what is no file."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(mode):
+        what = "a folder" if stat.S_ISDIR(mode) else "no plain file"
+        raise InputError(f"{path} cannot be written: it is {what}; name a file")
+    if not (mode & 0o222 and os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)):
+        raise InputError(
+            f"{path} cannot be written: it is read-only, and unchanged; make it writable or name another file"
+        )
+
+
+def _sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk, where the system can open a folder."""
+    with suppress(OSError):
+        opened = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
+
+
+def _sync_tree(folder: Path) -> None:
+    """Wait until all files of a folder are on the disk."""
+    files = [file for file in folder.rglob("*") if file.is_file() and not file.is_symlink()]
+    if len(files) > _MANY and hasattr(os, "sync"):
+        os.sync()
+        return
+    for file in files:
+        with file.open("rb+") as opened:
+            os.fsync(opened.fileno())
+    for inner in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
+        _sync_folder(inner)
+
+
+_MANY = 100
+"""Files from which on one `sync` of the whole system takes less time than one of each."""
 
 
 def _first(names: list[str], count: int = 3) -> str:

@@ -9,6 +9,7 @@ import typer
 from typer.exceptions import TyperException
 
 from atm.base.errors import InputError, unknown
+from atm.base.signals import end_on_signals
 from atm.base.threads import settle_threads
 
 app = typer.Typer(
@@ -31,6 +32,16 @@ def _allow_bars(quiet: bool) -> bool:
     return quiet
 
 
+def _allow_replacing(force: bool) -> bool:
+    from atm.base.outputs import allow_replacing
+
+    allow_replacing(force)
+    return force
+
+
+Force = Annotated[
+    bool, typer.Option("--force", help="Replace files that atm did not write.", callback=_allow_replacing)
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.", callback=_allow_bars)]
 Names = Annotated[str, typer.Option(help="Joint names of BVH and GLB: humanml3d mixamo smpl unreal vrm.")]
 Unit = Annotated[str, typer.Option(help="Unit of length of BVH: m cm mm.")]
@@ -53,7 +64,8 @@ def run() -> None:
     settle_threads()
     warnings.showwarning = _show_warning
     try:
-        sys.exit(app(prog_name="atm", standalone_mode=False))
+        with end_on_signals():
+            sys.exit(app(prog_name="atm", standalone_mode=False))
     except TyperException as error:
         _fail(_misuse(error))
     except InputError as error:

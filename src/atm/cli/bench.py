@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from atm.cli.app import Quiet, app, examples
+from atm.cli.app import Force, Quiet, app, examples
 
 if TYPE_CHECKING:
     from atm.apps.bench.measure import Comparison
@@ -39,6 +39,7 @@ def bench_all(
     json: Json = None,
     compare: Compare = None,
     margin: Margin = 0.15,
+    force: Force = False,
     quiet: Quiet = False,
 ) -> None:
     """Measure everything, or what the next word names: half an hour on two cores, a minute with --quick."""
@@ -55,6 +56,7 @@ def _one(name: str, about: str) -> None:
         json: Json = None,
         compare: Compare = None,
         margin: Margin = 0.15,
+        force: Force = False,
         quiet: Quiet = False,
     ) -> None:
         _bench((name,), data, quick, json, compare, margin, quiet)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from atm.cli.app import Quiet, Seed, data_app, examples
+from atm.cli.app import Force, Quiet, Seed, data_app, examples
 
 
 @data_app.command("scripted", epilog=examples("atm data scripted scripted --clips 5000 --seed 0"))
@@ -36,6 +36,7 @@ def data_check(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="HumanML3D or KIT-ML folder; left as it is.")],
     fix: Annotated[Path | None, typer.Option(metavar="OUT", help="Write a repaired copy to this new folder.")] = None,
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the report, with all places.")] = None,
+    force: Force = False,
     quiet: Quiet = False,
 ) -> None:
     """Say what is there of a data folder, what is wrong with it and what that means. Ends with 1 if it has errors."""

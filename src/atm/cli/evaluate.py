@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from atm.base.errors import InputError
-from atm.cli.app import Quiet, Seed, app, examples
+from atm.cli.app import Force, Quiet, Seed, app, examples
 
 
 @app.command(
@@ -35,6 +35,7 @@ def evaluate(
     space: Annotated[Path | None, typer.Option(help="Space that chooses; default: the packaged one.")] = None,
     seed: Seed = 0,
     out: Annotated[Path | None, typer.Option(help="Where the JSON goes; default: in the run folder.")] = None,
+    force: Force = False,
     quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Evaluate a model or motions: R-Precision, FID, MM-Dist, Diversity, MultiModality, kinematics, oracle scores.

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from atm.base.errors import InputError
-from atm.cli.app import Names, Quiet, Rate, Seed, Unit, Up, app, examples
+from atm.cli.app import Force, Names, Quiet, Rate, Seed, Unit, Up, app, examples
 
 
 @app.command(epilog=examples("atm demo", "atm demo --full --out demo-full    (hours: everything is trained here)"))
@@ -46,12 +46,15 @@ def generate(
     best_of: Annotated[int, typer.Option(min=1, help="Make so many, keep the nearest to its sentence.")] = 1,
     space: Annotated[Path | None, typer.Option(help="Space that chooses; default: the packaged one.")] = None,
     out: Annotated[Path, typer.Option(help="Folder or file: npz csv bvh glb mp4 gif html png.")] = Path("motion.npz"),
-    suffix: Annotated[str, typer.Option("--format", help="Format of the files when --out is a folder.")] = "npz",
+    suffix: Annotated[
+        str | None, typer.Option("--format", help="Format of the files when --out is a folder; default: npz.")
+    ] = None,
     names: Names = "humanml3d",
     unit: Unit = "m",
     fps: Rate = None,
     up: Up = "y",
     raw: Annotated[bool, typer.Option("--raw", help="As the network gave it: limbs stretch, feet slide.")] = False,
+    force: Force = False,
     quiet: Quiet = False,
 ) -> None:
     """Make motions from sentences, on bones that keep their lengths, with planted feet held."""
@@ -85,6 +88,7 @@ def export(
     unit: Unit = "m",
     fps: Rate = None,
     up: Up = "y",
+    force: Force = False,
 ) -> None:
     """Turn a motion file into BVH, video, a page, or a film strip."""
     from atm.apps.export import save_motion

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from atm.cli.app import Quiet, Seed, app, examples, positive
+from atm.cli.app import Force, Quiet, Seed, app, examples, positive
 
 
 @app.command(
@@ -22,6 +22,7 @@ def compare(
     seed: Seed = 0,
     guidance: Annotated[float | None, typer.Option(help="Guidance scale; default: each model's own.")] = None,
     out: Annotated[Path, typer.Option(help="Page to write; its data is written beside it.")] = Path("compare.html"),
+    force: Force = False,
     quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Let models answer the same sentences with the same noise, side by side, and judge counts, sides, directions."""
@@ -62,6 +63,7 @@ def explain(
     batches: Annotated[int, typer.Option(min=0, help="Batches that are mined for the survey; 0: none.")] = 4,
     seed: Seed = 0,
     out: Annotated[Path, typer.Option(help="Page to write; film strips are written beside it.")] = Path("explain.html"),
+    force: Force = False,
     quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Show what the losses mine for one motion, the number behind each choice, and what they did over the run."""
@@ -87,6 +89,7 @@ def retrieve(
     top: Annotated[int, typer.Option(help="Results.")] = 10,
     split: Annotated[str, typer.Option(help="Split of the data folder.")] = "test",
     out: Annotated[Path, typer.Option(help="Page to write.")] = Path("retrieve.html"),
+    force: Force = False,
     quiet: Quiet = False,
 ) -> None:
     """Find the motions nearest to a sentence, or the captions nearest to a motion, by a text-motion space."""

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from atm.cli.app import Quiet, app, examples
+from atm.cli.app import Force, Quiet, app, examples
 
 retrieval_app = typer.Typer(help="Databases of motions that ReMoDiffuse retrieves from.", no_args_is_help=True)
 app.add_typer(retrieval_app, name="retrieval")
@@ -24,6 +24,7 @@ def build(
     out: Annotated[Path, typer.Argument(help="File to write (.safetensors), for model.database=FILE.")],
     split: Annotated[str, typer.Option(help="List of motions to take; a model retrieves from its own.")] = "train",
     text_encoder: Annotated[str, typer.Option(help="Language model that it is searched by: the model's.")] = "minilm",
+    force: Force = False,
     quiet: Quiet = False,
 ) -> None:
     """Make a database of every motion of a data set's split, searched by caption and length."""

@@ -1,5 +1,6 @@
 """Commands that make models, and look after them."""
 
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -7,7 +8,7 @@ from typing import Annotated
 import typer
 
 from atm.base.errors import InputError
-from atm.cli.app import Quiet, app, examples, positive
+from atm.cli.app import Force, Quiet, app, examples, positive
 
 
 @app.command()
@@ -73,7 +74,7 @@ def train(
         print(f"at step {outcome.step} of {outcome.steps}; go on with: atm train --resume {out}", file=sys.stderr)
     print(out)
     if outcome.interrupted:
-        sys.exit(130)
+        sys.exit(128 + (outcome.signal or signal.SIGINT))
 
 
 @app.command(
@@ -134,6 +135,7 @@ def assemble(
 def pack(
     run: Annotated[Path, typer.Argument(help="Run folder or model file.")],
     out: Annotated[Path, typer.Argument(help="File to write (.safetensors).")],
+    force: Force = False,
 ) -> None:
     """Turn a run into one small model file, in half precision, to give away."""
     from atm.apps.pack import pack as write_packed

@@ -10,7 +10,6 @@ entry of their own, one for each such line. The published code takes 20 for KIT-
 """
 
 import gc
-import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,12 +20,15 @@ from typing import Any, TypeVar
 import numpy as np
 
 from atm.base.errors import InputError
+from atm.base.reading import read_json
 from atm.data.layout import CLIPS, Layout, find_layout
 from atm.data.store import Store, open_store, open_texts, read_array, read_text
 from atm.motion import Skeleton, skeleton_of_width
 
 T = TypeVar("T")
 
+LONGEST_TIME = 1e6
+"""Seconds; a caption that begins or ends later lies outside of every clip all the same."""
 SUB_CAPTION_RATE = 20
 """Frames per second that `from` and `to` are multiplied with, for both data sets (as published)."""
 FRAMES_LIMIT = 200
@@ -196,6 +198,8 @@ def read_captions(file: Path) -> list[tuple[Caption, float, float]]:
     """
     try:
         content = read_text(file)
+    except InputError as error:
+        raise InputError(f"cannot read the captions: {error}") from None
     except OSError as error:
         raise InputError(f"cannot read the captions {file}: {error.strerror}") from None
     if content is None:
@@ -214,10 +218,16 @@ def _caption(line: str, file: Path) -> tuple[Caption, float, float]:
     parts = line.strip().split("#")
     try:
         text, words, start, end = parts
-        times = [float(time) if math.isfinite(float(time)) else 0.0 for time in (start, end)]
+        times = [_seconds(time) for time in (start, end)]
     except ValueError:
         raise InputError(f"{file}: expected caption#word/POS ...#from#to, got {line!r}") from None
     return Caption(text.strip(), tuple(words.split())), times[0], times[1]
+
+
+def _seconds(word: str) -> float:
+    """Return a time in seconds; NaN and infinity stand for none, and what no clip lasts for the longest."""
+    time = float(word)
+    return min(max(time, -LONGEST_TIME), LONGEST_TIME) if math.isfinite(time) else 0.0
 
 
 def _actions(done: Any) -> list[dict[str, Any]]:
@@ -233,7 +243,7 @@ def read_programs(folder: Path, ids: list[str]) -> dict[str, list[dict[str, Any]
     if not file.is_file():
         return {}
     try:
-        programs = json.loads(file.read_text())
+        programs = read_json(file)
         return {clip_id: _actions(done) for clip_id in ids if (done := programs.get(clip_id)) is not None}
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise InputError(

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from atm.base.storage import atomic
 from atm.motion import Skeleton
 
 
@@ -40,8 +41,9 @@ class Moments:
         std = averaged_in_groups(std, skeleton)
         # A group that never changes (the contacts of three clips in the air) is left as it is, not divided by 0.
         std[std == 0] = 1.0
-        np.save(folder / "Mean.npy", mean.astype(np.float32))
-        np.save(folder / "Std.npy", std.astype(np.float32))
+        for name, row in (("Mean.npy", mean), ("Std.npy", std)):
+            with atomic(folder / name) as part:
+                np.save(part, row.astype(np.float32))
 
 
 def averaged_in_groups(std: Float[np.ndarray, "D"], skeleton: Skeleton) -> Float[np.ndarray, "D"]:

@@ -3,15 +3,16 @@
 One file per clip costs an open, a header and a copy for every crop; one memory-mapped array costs a slice. The
 captions are gathered likewise, so that a run starts in a second. Both lie in `.atm` beside the files (or in the cache
 folder, where the data folder cannot be written) and are named by what they were made of: names, sizes and times of
-change. When a file changes, another is built, and the old one goes.
+change. When a file changes, another is built, and the old one goes; so it is when the store itself was damaged
+(`atm.base.seal`). Of several processes one builds, and the others wait for it.
 """
 
 import contextlib
 import hashlib
 import json
 import os
-import zipfile
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -20,11 +21,14 @@ import numpy as np
 
 from atm.base.cache import cache_folder
 from atm.base.errors import InputError
+from atm.base.lease import held
 from atm.base.progress import progress
-from atm.base.storage import atomic
+from atm.base.reading import check_plain, read_arrays
+from atm.base.seal import SEAL, is_sound, sealed
+from atm.motion import skeleton_of_width
 
-_LARGEST = 1e6
-"""Largest number that a frame may hold: a kilometre in millimetres."""
+_FARTHEST = 1000.0
+"""Largest number that a frame may hold, in metres: a clip is too short to walk a kilometre."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +61,8 @@ def open_store(clips: Path, width: int) -> Store:
     names, key = _listed(clips, ".npy", width)
     if not names:
         raise InputError(f"{clips} holds no clips: expected features as <id>.npy")
-    index = _found_or_built(clips, f"{key}.json", lambda file: _build(clips, names, width, file))
-    about = json.loads(index.read_text())
+    index = _found_or_built(clips, f"{key}.json", (".json", ".f32"), lambda file: _build(clips, names, width, file))
+    about = json.loads(index.read_text(encoding="utf-8"))
     mapped = np.memmap(index.with_suffix(".f32"), np.float32, "r", shape=(about["rows"], about["width"]))
     span = {clip_id: (start, frames) for clip_id, (start, frames) in about["span"].items()}
     # Viewed as a plain array: slicing a memmap object costs more than the read itself.
@@ -68,8 +72,8 @@ def open_store(clips: Path, width: int) -> Store:
 def open_texts(texts: Path) -> dict[str, str]:
     """Return what stands in every `<id>.txt` of a folder, by id; files that are no UTF-8 are left out."""
     names, key = _listed(texts, ".txt", "texts")
-    index = _found_or_built(texts, f"{key}.texts.json", lambda file: _gather(texts, names, file))
-    return json.loads(index.read_text())
+    index = _found_or_built(texts, f"{key}.texts.json", (".json",), lambda file: _gather(texts, names, file))
+    return json.loads(index.read_text(encoding="utf-8"))
 
 
 class Fault(NamedTuple):
@@ -86,12 +90,7 @@ def read_array(file: Path, *, mapped: bool = False) -> np.ndarray:
     Raises:
         InputError: what is wrong with it, to stand behind the file's name.
     """
-    try:
-        array = np.load(file, mmap_mode="r" if mapped else None, allow_pickle=False)
-    except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror or error})") from None
-    except (ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
-        raise InputError(f"cannot be read ({error})") from None
+    array = read_arrays(file, mapped=mapped)
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
         raise InputError("cannot be read (no array of numbers)")
     return array
@@ -109,13 +108,29 @@ def read_clip(file: Path, width: int) -> tuple[np.ndarray, Fault | None]:
         return np.empty(0), Fault("no frames", "has no frames")
     if not np.isfinite(clip).all():
         return np.empty(0), Fault("not finite", "holds NaN or infinite values")
-    if (largest := float(np.abs(clip).max())) > _LARGEST:
+    if (largest := float(np.abs(clip).max())) > _FARTHEST / _metres_per_unit(width):
         return np.empty(0), Fault("impossible", f"holds values up to {largest:.1e}")
     return np.ascontiguousarray(clip, dtype=np.float32), None
 
 
+def _metres_per_unit(width: int) -> float:
+    """Return the unit of features of this width; millimetres where it is no data set's."""
+    try:
+        return skeleton_of_width(width).metres_per_unit
+    except InputError:
+        return 0.001
+
+
 def read_text(file: Path) -> str | None:
-    """Return a text file's content, None where it is no UTF-8. A byte order mark is no part of it."""
+    """Return a text file's content, None where it is no UTF-8. A byte order mark is no part of it.
+
+    Raises:
+        InputError: it is no plain file.
+    """
+    try:
+        check_plain(file)
+    except InputError as error:
+        raise InputError(f"{file} {error}") from None
     try:
         return file.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -137,30 +152,46 @@ def _listed(folder: Path, suffix: str, made: int | str) -> tuple[list[str], str]
     return [name for name, _, _ in stamps], key
 
 
-def _found_or_built(source: Path, name: str, build: Callable[[Path], None]) -> Path:
-    """Return the file of this name that belongs to a folder, beside it or in the cache folder."""
+def _found_or_built(source: Path, name: str, parts: Sequence[str], build: Callable[[Path], None]) -> Path:
+    """Return the file of this name that belongs to a folder, beside it or in the cache folder.
+
+    Args:
+        source: the folder.
+        name: of the file.
+        parts: suffixes of the file and of those that go with it; all of them must be sound.
+        build: makes them.
+    """
+
+    def is_there(base: Path) -> bool:
+        return all(is_sound((base / name).with_suffix(suffix)) for suffix in parts)
+
     beside = source.parent / ".atm"
     elsewhere = cache_folder() / "stores" / hashlib.sha256(str(source.resolve()).encode()).hexdigest()[:16]
     for base in (beside, elsewhere):
-        if (base / name).is_file():
+        if is_there(base):
             return base / name
-    base = beside
-    try:
-        base.mkdir(exist_ok=True)
-        (base / "probe").touch()
-        (base / "probe").unlink()
-    except OSError:
-        base = elsewhere
-        base.mkdir(parents=True, exist_ok=True)
-    build(base / name)
+    base = beside if _is_writable(beside) else elsewhere
+    with held(base, "the store", wait=True):
+        if not is_there(base):  # whoever held it may have built it
+            build(base / name)
     return base / name
+
+
+def _is_writable(folder: Path) -> bool:
+    """Return whether files can be written to a folder, which is made where there is none."""
+    try:
+        folder.mkdir(exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
 
 
 def _build(clips: Path, names: list[str], width: int, index: Path) -> None:
     span: dict[str, tuple[int, int]] = {}
     skipped: dict[str, str] = {}
     rows = 0
-    with atomic(index.with_suffix(".f32")) as part:
+    with sealed(index.with_suffix(".f32")) as part:
         with part.open("wb") as out:
             for name in progress(names, "reading clips"):
                 clip, fault = read_clip(clips / name, width)
@@ -185,15 +216,15 @@ def _gather(texts: Path, names: list[str], index: Path) -> None:
 
 
 def _write_json(file: Path, content: object) -> None:
-    with atomic(file) as part:
-        part.write_text(json.dumps(content))
+    with sealed(file) as part:
+        part.write_text(json.dumps(content), encoding="utf-8")
 
 
 def _forget_others(index: Path, suffixes: tuple[str, ...]) -> None:
     """Remove what was built of earlier contents: gigabytes that would not be used again."""
     key = index.name.partition(".")[0]
     for file in index.parent.iterdir():
-        other, _, suffix = file.name.partition(".")
+        other, _, suffix = file.name.removesuffix(SEAL).partition(".")
         if suffix in suffixes and other != key:
             # A run that reads the old store keeps it until it ends; Windows refuses, and then it stays.
             with contextlib.suppress(OSError):

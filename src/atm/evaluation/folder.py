@@ -1,6 +1,5 @@
 """A folder of motions that any program made, as the evaluation takes them."""
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ import torch
 from jaxtyping import Float
 
 from atm.base.errors import InputError
+from atm.base.reading import read_arrays
 from atm.motion import Skeleton, features_from_joints
 
 SUFFIXES = (".npz", ".npy")
@@ -53,10 +53,10 @@ def read_folder(folder: Path, ids: Sequence[str], skeleton: Skeleton) -> tuple[d
 def read_motion(path: Path, skeleton: Skeleton) -> FolderMotion:
     """Return one file of such a folder; errors as in `read_folder`."""
     try:
-        loaded = np.load(path, allow_pickle=False)
-        arrays = {"": loaded} if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"cannot read the motion {path}: {error}") from None
+        loaded = read_arrays(path)
+    except InputError as error:
+        raise InputError(f"cannot read the motion: {path} {error}") from None
+    arrays = {"": loaded} if isinstance(loaded, np.ndarray) else loaded
     array = next((arrays[name] for name in ("", "features", "joints") if name in arrays), None)
     width, joints = skeleton.feature_width, skeleton.n_joints
     if array is None or not ((array.ndim == 2 and array.shape[1] == width) or array.shape[1:] == (joints, 3)):
@@ -65,7 +65,7 @@ def read_motion(path: Path, skeleton: Skeleton) -> FolderMotion:
             f"{path}: expected {skeleton.name} features (frames, {width}) or joints (frames, {joints}, 3), got {came}. "
             "Evaluate the folder on the data set it was made for, or convert it first."
         )
-    if not np.isfinite(array).all():
+    if array.dtype.kind not in "fiu" or not np.isfinite(array).all():
         raise InputError(f"{path} holds NaN or infinite values; generate this motion again")
     if len(array) < 9:
         raise InputError(f"{path} has {len(array)} frames; the evaluator needs at least 9")

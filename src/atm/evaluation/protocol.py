@@ -221,8 +221,14 @@ def _begun(report: Report, path: Path | None) -> Report:
     begun = Report.read(path)
     if (begun.name, begun.protocol) == (report.name, report.protocol):
         return report.model_copy(update={"replications": begun.replications})
-    path.replace(path.with_suffix(".old.json"))
+    path.replace(_free_name(path))
     return report
+
+
+def _free_name(path: Path) -> Path:
+    """Return where an older evaluation goes: `.old.json`, or with a number where there is one already."""
+    names = (path.with_suffix(f".old{number}.json") for number in ("", *range(2, 10_000)))
+    return next(name for name in names if not name.exists())
 
 
 def _digest(evaluator: Evaluator) -> str:

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from atm.base.config import Config
 from atm.base.errors import InputError
+from atm.base.reading import read_json
 from atm.base.storage import atomic
 from atm.evaluation.evaluator import Tail
 from atm.evaluation.metrics import Estimate, interval
@@ -122,7 +123,7 @@ class Report(Config):
         }
         data = {"name": self.name, "short": self.short, "summary": summary, **self.model_dump(mode="json")}
         with atomic(path) as part:
-            part.write_text(json.dumps(data, indent=1, ensure_ascii=False))
+            part.write_text(json.dumps(data, indent=1, ensure_ascii=False), encoding="utf-8")
 
     @staticmethod
     def read(path: Path) -> "Report":
@@ -132,11 +133,13 @@ class Report(Config):
             InputError: no such file, or another one.
         """
         try:
-            data = json.loads(path.read_text())
+            data = read_json(path)
             for derived in ("short", "summary"):
                 data.pop(derived, None)
             return Report.model_validate(data)
-        except (OSError, ValueError, AttributeError, ValidationError) as error:
+        except InputError as error:
+            raise InputError(f"cannot read the evaluation: {path} {error}") from None
+        except (ValueError, AttributeError, TypeError, ValidationError) as error:
             raise InputError(f"cannot read the evaluation {path}: {str(error).splitlines()[0]}") from None
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 
+from atm.base.storage import atomic
 from atm.export.names import UNITS, FileStyle, joint_name
 from atm.motion import Skeleton
 from atm.motion.rig import Rig, children_of, fit_rig, outward, rest_direction
@@ -75,7 +76,8 @@ def save_bvh(
     rig = replace(rig, offsets=scale * rig.offsets, root=scale * rig.root)
     tips = {joint: scale * tip for joint, tip in tips.items()}
     figure = BvhRig(tuple(joint_name(name, style.names) for name in names), orders, tips)
-    Path(path).write_text(bvh_text(figure, rig), encoding="ascii")
+    with atomic(Path(path)) as part:
+        part.write_text(bvh_text(figure, rig), encoding="ascii")
 
 
 def bvh_text(figure: BvhRig, rig: Rig) -> str:

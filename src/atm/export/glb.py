@@ -13,6 +13,7 @@ import pygltflib as gltf
 from jaxtyping import Float, Int
 from scipy.spatial.transform import Rotation
 
+from atm.base.storage import atomic
 from atm.export.body import SIDE_COLOURS, ExportedBody, body_of
 from atm.export.names import FileStyle, joint_name
 from atm.motion import Skeleton
@@ -49,7 +50,8 @@ def save_glb(
     file.nodes = _joints(rig, rest, [joint_name(name, style.names) for name in skeleton.joint_names])
     _figure(file, rest, skeleton)
     file.animations = [_animation(file, rig, text)]
-    Path(path).write_bytes(b"".join(file.save_to_bytes()))
+    with atomic(Path(path)) as part:
+        part.write_bytes(b"".join(file.save_to_bytes()))
 
 
 def _add(

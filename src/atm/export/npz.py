@@ -1,7 +1,6 @@
 """Motion as arrays: `.npz` with everything that is known of it, `.npy` with the joint positions alone."""
 
 import json
-import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,8 @@ import torch
 from jaxtyping import Float
 
 from atm.base.errors import InputError
+from atm.base.reading import parse_json, read_arrays
+from atm.base.storage import atomic
 from atm.motion import HUMANML3D, KIT, Skeleton, joints_from_features, skeleton_of_width
 
 GIANT = 10.0
@@ -44,7 +45,8 @@ def save_npz(path: Path, motion: MotionFile) -> None:
     }
     if motion.features is not None:
         arrays["features"] = motion.features.astype(np.float32)
-    np.savez_compressed(path, **arrays)
+    with atomic(path) as part, part.open("wb") as file:
+        np.savez_compressed(file, **arrays)
 
 
 def load_motion(path: Path | str) -> MotionFile:
@@ -59,16 +61,13 @@ def load_motion(path: Path | str) -> MotionFile:
     path = Path(path)
     if path.suffix not in (".npz", ".npy"):
         raise InputError(f"expected a motion as .npz or .npy, got {path}")
+    if not path.exists():
+        raise InputError(f"no such motion file: {path}")
     try:
-        content = np.load(path, allow_pickle=False)
-    except FileNotFoundError:
-        raise InputError(f"no such motion file: {path}") from None
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} cannot be read as a {path.suffix} file of plain arrays: {error}") from None
-    if isinstance(content, np.ndarray):
-        return _from_array(path, content)
-    with content:
-        return _from_npz(path, {name: content[name] for name in content.files})
+        content = read_arrays(path)
+    except InputError as error:
+        raise InputError(f"{path} {error}") from None
+    return _from_array(path, content) if isinstance(content, np.ndarray) else _from_npz(path, content)
 
 
 def check_joints(joints: np.ndarray, skeleton: Skeleton, where: str) -> None:
@@ -132,5 +131,15 @@ def _from_npz(path: Path, arrays: dict[str, np.ndarray]) -> MotionFile:
         motion.skeleton,
         arrays.get("features"),
         str(arrays.get("text", "")),
-        json.loads(str(arrays.get("provenance", "{}"))),
+        _provenance(path, str(arrays.get("provenance", "{}"))),
     )
+
+
+def _provenance(path: Path, text: str) -> dict[str, Any]:
+    try:
+        found = parse_json(text)
+    except InputError as error:
+        raise InputError(f"{path}: its array 'provenance' {error}") from None
+    if not isinstance(found, dict):
+        raise InputError(f"{path}: expected facts by name in its array 'provenance', got {type(found).__name__}")
+    return found

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float
 from scipy.spatial.transform import Rotation
 
 from atm.base.errors import InputError
-from atm.base.storage import atomic
+from atm.base.outputs import output
 from atm.export.bvh import BvhRig, bvh_text
 from atm.export.npz import check_joints
 from atm.motion import HUMANML3D, Skeleton
@@ -100,7 +100,7 @@ def save_template_bvh(
     tips = {joint: np.zeros(3) for joint, below in children_of(PARENTS).items() if not below}
     figure = BvhRig(NAMES, ("ZYX",) * len(NAMES), tips)
     rig = Rig(PARENTS, OFFSETS, aims[:, 0], pose.rotations, skeleton.fps)
-    with atomic(path) as part:
+    with output(path) as part:
         part.write_text(bvh_text(figure, rig), encoding="ascii")
     return path
 

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from PIL import Image
 
 from atm.base.progress import progress_bar
+from atm.base.storage import atomic
 from atm.motion import HUMANML3D, Skeleton
 from atm.pages.render import render_frames
 
@@ -32,11 +33,13 @@ def save_video(
     Args are those of `atm.pages.render.render_frames`; width and height should be even (H.264 takes no odd size).
     """
     frames = render_frames(joints, skeleton=skeleton, width=width, height=height, colour=colour, text=text)
-    shown = _with_progress(frames, len(joints), f"drawing {Path(path).name}")
-    if Path(path).suffix.lower() == ".gif":
-        _write_gif(Path(path), shown, skeleton.fps)
-    else:
-        _write_mp4(Path(path), shown, skeleton.fps, (width, height))
+    shown = _with_progress(frames, len(joints), "drawing the film")
+    with atomic(Path(path)) as part:
+        if Path(path).suffix.lower() == ".gif":
+            _write_gif(part, shown, skeleton.fps)
+        else:
+            _write_mp4(part, shown, skeleton.fps, (width, height))
+            _check_film(part, len(joints))
 
 
 def _write_mp4(path: Path, frames: Iterable[Image.Image], fps: float, size: tuple[int, int]) -> None:
@@ -52,9 +55,25 @@ def _write_mp4(path: Path, frames: Iterable[Image.Image], fps: float, size: tupl
         output_params=["-crf", "20", "-preset", "veryfast", "-movflags", "+faststart"],
     )
     writer.send(None)
-    for frame in frames:
-        writer.send(frame.tobytes())
-    writer.close()
+    try:
+        for frame in frames:
+            writer.send(frame.tobytes())
+    except OSError as error:  # its message goes on with ffmpeg's command line
+        raise OSError(str(error).partition("\n")[0]) from None
+    finally:
+        writer.close()
+
+
+def _check_film(path: Path, frames: int) -> None:
+    """Refuse a film that ffmpeg could not write to its end; it ends without an error then."""
+    import imageio_ffmpeg
+
+    try:
+        written = imageio_ffmpeg.count_frames_and_secs(str(path))[0]
+    except RuntimeError:
+        written = 0
+    if written != frames:
+        raise OSError(f"ffmpeg wrote {written} of {frames} frames; is the disk full?")
 
 
 def _write_gif(path: Path, frames: Iterable[Image.Image], fps: float) -> None:

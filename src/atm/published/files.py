@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from atm.base.config import Config
 from atm.base.errors import InputError
+from atm.base.reading import read_arrays
 from atm.motion import skeleton_of_width
 from atm.motion.layers import Normaliser
 from atm.published.pickles import read_pickle
@@ -129,8 +130,8 @@ def _read_statistics(*files: Path) -> Normaliser:
         InputError: a file is missing or damaged, or they are no such rows.
     """
     try:
-        rows = [torch.from_numpy(np.load(file, allow_pickle=False)) for file in files]
-    except (OSError, ValueError, EOFError, TypeError) as error:
+        rows = [torch.from_numpy(_row(file)) for file in files]
+    except (InputError, TypeError) as error:
         raise InputError(f"cannot read the statistics {' and '.join(map(str, files))}: {error}") from None
     if rows[0].ndim != 1 or rows[0].shape != rows[1].shape:
         shapes = " and ".join(str(tuple(row.shape)) for row in rows)
@@ -138,12 +139,19 @@ def _read_statistics(*files: Path) -> Normaliser:
     return Normaliser(*rows)
 
 
+def _row(file: Path) -> np.ndarray:
+    row = read_arrays(file)
+    if isinstance(row, dict):
+        raise InputError(f"{file.name} is an archive, expected one array")
+    return row
+
+
 def _value(text: str) -> bool | int | float | str:
     if text in ("True", "False"):
         return text == "True"
     for kind in (int, float):
         try:
-            return kind(text)
+            return kind(text)  # a ValueError also where a number has thousands of digits
         except ValueError:
             continue
     return text

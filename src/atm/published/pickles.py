@@ -28,6 +28,8 @@ _WEIGHTS = re.compile(
     r"|collections\.(OrderedDict|Counter)|torch\.serialization\._get_layout"
 )
 """Names of weights in a pickle. If a file is safe is up to PyTorch; this only keeps the plain names off the list."""
+_LARGEST_PROGRAM = 256 * 2**20
+"""Bytes of the program of a pickle, without its numbers, that are read."""
 _PICKLES_OF_AN_OLD_FILE = 5
 """Magic number, protocol, machine, content, keys; raw numbers follow."""
 
@@ -46,6 +48,7 @@ def read_pickle(file: Path, *, trust: bool = False) -> Any:
     if not file.is_file():
         raise InputError(f"there is no file {file}")
     try:
+        _check_program(file)
         return torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file raises whatever zip, pickle or torch stumbles over first
         reason = _reason(error)
@@ -64,6 +67,15 @@ def read_pickle(file: Path, *, trust: bool = False) -> Any:
     raise InputError(f"cannot read {file} as PyTorch weights: it is damaged, or another kind of file ({reason})")
 
 
+def _check_program(file: Path) -> None:
+    """Refuse an archive whose pickle unpacks to more than names and shapes of weights can take."""
+    if zipfile.is_zipfile(file):
+        with zipfile.ZipFile(file) as archive:
+            largest = max((one.file_size for one in archive.infolist() if one.filename.endswith(".pkl")), default=0)
+        if largest > _LARGEST_PROGRAM:
+            raise ValueError(f"its pickle unpacks to {largest:,} bytes")
+
+
 def names_in(file: Path) -> list[str] | None:
     """Return every class and function that reading the file would look up, in its order; nothing is executed.
 
@@ -74,14 +86,15 @@ def names_in(file: Path) -> list[str] | None:
         if zipfile.is_zipfile(file):
             with zipfile.ZipFile(file) as archive:
                 program = next(name for name in archive.namelist() if name.endswith("data.pkl"))
+                if archive.getinfo(program).file_size > _LARGEST_PROGRAM:
+                    return None
                 return list(dict.fromkeys(_names(io.BytesIO(archive.read(program)))))
         with file.open("rb") as stream:
             found: dict[str, None] = {}
             for _ in range(_PICKLES_OF_AN_OLD_FILE):
                 found |= dict.fromkeys(_names(stream))
             return list(found)
-    # pickletools says ValueError of most damage, and stumbles over the rest.
-    except (ValueError, OSError, zipfile.BadZipFile, StopIteration, KeyError, IndexError, UnicodeDecodeError):
+    except Exception:  # pickletools says ValueError of most damage, and stumbles over the rest
         return None
 
 

@@ -1,6 +1,5 @@
 """Draw programs: one to four things that a body can do one after the other, in 2 to 9.8 seconds."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -10,6 +9,7 @@ from typing import Any, TypeVar, get_args
 import numpy as np
 
 from atm.base.errors import InputError, unknown
+from atm.base.reading import read_json
 from atm.motion.program import Action, Program, Speed, Verb
 
 V = TypeVar("V")
@@ -101,15 +101,17 @@ def read_combinations(file: Path) -> tuple[Combination, ...]:
         InputError: no such file, or one that holds something else; a verb or field that actions do not have.
     """
     try:
-        found = json.loads(file.read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read the combinations to hold out from {file}: {error}") from None
+        found = read_json(file)
+    except InputError as error:
+        raise InputError(f"cannot read the combinations to hold out: {file} {error}") from None
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
         raise InputError(f'{file} must hold a JSON list of objects like {{"verb": "walk", "count": 7}}')
     for combination in found:
         for key in combination:
             if key not in Action.__annotations__:
                 raise unknown("field of an action", key, Action.__annotations__)
+        if any(isinstance(value, list | dict) for value in combination.values()):
+            raise InputError(f"{file}: expected words and numbers as values of an action, got {combination}")
         if combination.get("verb") not in _VERBS:
             raise unknown("verb", str(combination.get("verb")), _VERBS)
     return tuple(found)

@@ -83,6 +83,24 @@ def write_scripted(
         about["held_out"] = list(hold_out)
     if _is_there(out, about):
         return out
+    try:
+        _write(out, about, clips, seed, hold_out, jobs, progress)
+    except InputError:
+        if _is_there(out, about):  # another process was faster
+            return out
+        raise
+    return out
+
+
+def _write(
+    out: Path,
+    about: dict[str, Any],
+    clips: int,
+    seed: int,
+    hold_out: Sequence[Combination],
+    jobs: int | None,
+    progress: bool,
+) -> None:
     with appearing(out) as folder:
         for name in ("new_joint_vecs", "new_joints", "texts"):
             (folder / name).mkdir()
@@ -102,7 +120,6 @@ def write_scripted(
         done = {clip: [timed.to_json() for timed in timeline] for clip, timeline in timelines.items()}
         _write_json(folder / "programs.json", done)
         _write_json(folder / "dataset.json", about)
-    return out
 
 
 def make_clip(seed: int, number: int) -> tuple[Timeline, np.ndarray, list[str]]:

@@ -6,6 +6,7 @@ import json
 import os
 import warnings
 from collections import ChainMap
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +14,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from atm.base.errors import InputError
+from atm.base.lease import held
 from atm.base.progress import progress_bar
+from atm.base.seal import is_sound, seal_of, sealed
 from atm.interface import TextEmbedding, TextEncoder
 from atm.text.encoders import check_prompts, embed_nothing
 
@@ -114,12 +118,28 @@ class CachedTextEncoder:
         path = self._folder / f"{_digest(wanted)}.safetensors"
         if self._read(path, wanted):
             return
+        with self._alone():
+            if not self._read(path, wanted):  # whoever was before may have computed it
+                self._compute_and_keep(path, wanted, progress)
+
+    def _compute_and_keep(self, path: Path, wanted: list[str], progress: bool) -> None:
         self._borrow(wanted)
         self._compute([caption for caption in wanted if caption not in self._known], show=progress)
         self._write(path, wanted)
         # Read back, so that what stays in memory is one compact block and not thousands of pieces.
         if self._read(path, wanted):
             self._forget_parts(set(wanted))
+
+    def _alone(self) -> AbstractContextManager[None]:
+        """Let one process at a time compute what is kept; the others wait, and then find it. A folder that cannot be
+        written to keeps nothing."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            return contextlib.nullcontext()
+        if not os.access(self._folder, os.W_OK):
+            return contextlib.nullcontext()
+        return held(self._folder, "the cache", wait=True)
 
     def _borrow(self, wanted: list[str]) -> None:
         """Take what other sets have of these captions."""
@@ -148,6 +168,7 @@ class CachedTextEncoder:
             if complete.issuperset(_captions_of(file)):
                 with contextlib.suppress(OSError):
                     file.unlink()
+                    seal_of(file).unlink(missing_ok=True)
 
     def _fresh(self, captions: list[str]) -> dict[str, _Kept]:
         """Return captions that were not prepared, and that are not kept: they may be many, such as drawn variations."""
@@ -171,6 +192,8 @@ class CachedTextEncoder:
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
+        if not is_sound(path):
+            return False
         try:
             stored = load_file(path)
             tokens, ends = stored["tokens"], stored["ends"]
@@ -202,14 +225,11 @@ class CachedTextEncoder:
             "lengths": torch.tensor([one.length for one in kept]),
             "sentences": torch.stack([one.sentence for one in kept]),
         }
-        partial = path.with_name(f".{path.name}.{os.getpid()}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            save_file(content, partial, {"captions": json.dumps(captions)})
-            partial.replace(path)
-        except (OSError, SafetensorError) as error:
-            with contextlib.suppress(OSError):
-                partial.unlink(missing_ok=True)
+            with sealed(path) as part:
+                save_file(content, part, {"captions": json.dumps(captions)})
+        except (OSError, SafetensorError, InputError) as error:
             warnings.warn(f"cannot keep text embeddings in {path.parent}: {error}", stacklevel=3)
 
 

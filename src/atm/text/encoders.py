@@ -164,6 +164,19 @@ def check_prompts(text: list[str]) -> None:
         if not caption.strip():
             place = f" (number {i + 1} of {len(text)})" if len(text) > 1 else ""
             raise InputError(f"the prompt{place} is empty: write what the person does, as 'a person walks forward'")
+        check_unicode(caption)
+
+
+def check_unicode(sentence: str) -> None:
+    """Refuse what is no text: bytes of a command line that were no UTF-8.
+
+    Raises:
+        InputError: it is none.
+    """
+    try:
+        sentence.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"the sentence {sentence!a} is no UTF-8 text: write it in UTF-8") from None
 
 
 def cut(ids: list[int], limit: int) -> list[int]:

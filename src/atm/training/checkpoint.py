@@ -49,8 +49,10 @@ class MovingAverage:
             value.copy_(state[name])
 
 
-PARTS = {"step", "seconds", "best", "model", "optimizer", "average", "pending", "skipped"}
+PARTS = {"step", "seconds", "best", "model", "optimizer", "average", "pending", "skipped", "bad_in_a_row"}
 """Contents of a checkpoint."""
+_ADDED = {"bad_in_a_row": 0}
+"""Parts that earlier versions did not write, and what stands for them."""
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
@@ -74,6 +76,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     except Exception as error:  # a damaged file raises whatever zip, pickle or torch stumbles over first
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{path} is no whole checkpoint: {reason}; start the run again in another --out") from None
+    if isinstance(state, dict):
+        state = _ADDED | state
     if not isinstance(state, dict) or set(state) != PARTS:
         raise InputError(f"{path} is no checkpoint of a run: expected {', '.join(sorted(PARTS))} in it")
     return state

@@ -4,8 +4,10 @@ Fabric does devices, precision and ranks; here stands only what a run chooses of
 """
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -16,6 +18,9 @@ from atm.base.errors import InputError
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
 
+PATIENCE = timedelta(minutes=10)
+"""How long a process waits for the others, of which the first may write or evaluate in the meantime. One that died
+is noticed at once, by its connection."""
 Precision = Literal["auto", "bf16-mixed", "32-true"]
 _BF16_UNITS = ("avx512_bf16", "amx_bf16", "avx10_2", "bf16", "arm_bf16")
 """Names under which a CPU's capabilities say that it multiplies bfloat16 in hardware."""
@@ -64,7 +69,7 @@ def make_fabric(precision: Precision = "32-true", *, devices: int = 1, machines:
             devices=devices,
             num_nodes=machines,
             # Some generators have parameters that a step does not use, by chance or by design.
-            strategy="auto" if devices * machines == 1 else DDPStrategy(find_unused_parameters=True),
+            strategy="auto" if devices * machines == 1 else DDPStrategy(find_unused_parameters=True, timeout=PATIENCE),
             precision=resolved_precision(precision),
         )
     except (MisconfigurationException, ValueError, RuntimeError) as error:
@@ -76,6 +81,31 @@ def true_anywhere(fabric: "Fabric", flag: bool) -> bool:
     if fabric.world_size == 1:
         return flag
     return bool(fabric.all_reduce(torch.tensor(float(flag)), reduce_op="sum") > 0)
+
+
+@contextmanager
+def lost_in_words(fabric: "Fabric") -> Iterator[None]:
+    """Say in one sentence that another process of the training is gone, where the backend raises what it stumbles over.
+
+    Raises:
+        InputError: in the place of the backend's error.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        said = str(error)
+        if fabric.world_size == 1 or not (isinstance(error, dist.DistError) or _OF_THE_BACKEND.search(said)):
+            raise
+        raise InputError(
+            f"process {fabric.global_rank} of {fabric.world_size} lost another one, which died or cannot be reached "
+            f"({_OF_A_PLACE.sub('', said).strip().partition(chr(10))[0][:120]}): what it said stands above; go on from "
+            "the last checkpoint with --resume"
+        ) from None
+
+
+_OF_THE_BACKEND = re.compile(r"gloo|nccl|connection (closed|reset|refused)|timed out waiting", re.IGNORECASE)
+_OF_A_PLACE = re.compile(r"^\[[^\]]*\]\s*")
+"""The place in the backend's source that a message comes from."""
 
 
 @contextmanager

@@ -1,12 +1,11 @@
 """One loop for everything trainable: spaces, evaluators, generators, with the alignment losses or without."""
 
 import math
-import signal
 import time
 import warnings
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from atm.alignment import Alignment
 from atm.base.config import save
 from atm.base.errors import InputError
 from atm.base.progress import progress_bar
+from atm.base.signals import stop_on_signals
 from atm.base.storage import atomic, load_state
 from atm.interface import Batch
 from atm.models import save_trained
@@ -50,6 +50,8 @@ class TrainResult:
     interrupted: bool
     rank: int = 0
     """Rank of the process, where several train together: the first, 0, speaks for all."""
+    signal: int = 0
+    """Number of the signal that interrupted it; 0: none, or that of another process."""
 
     @property
     def finished(self) -> bool:
@@ -67,6 +69,7 @@ def train(
     validation: Callable[[int], Batch] | None = None,
     minutes: float | None = None,
     resume: bool = False,
+    from_model: str | None = None,
     fabric: "Fabric | None" = None,
     show_progress: bool = True,
 ) -> TrainResult:
@@ -84,18 +87,20 @@ def train(
         validation: batches for the validation loss, where `config.validate_every` asks for one.
         minutes: stop after this time (and leave a checkpoint and a model); None: no limit.
         resume: go on from the folder's checkpoint.
+        from_model: where the model's weights come from, for the record; None: they are new.
         fabric: the engine, launched; None: this process alone. A step takes as many batches as there are processes,
             one for each, all of which call this. The first writes all files; what it logs is of its rows.
         show_progress: a bar on standard error.
 
     Raises:
         InputError: nothing to resume, the losses ask for a motion that the model does not give, or twenty steps in a
-            row had no finite loss.
+            row had no finite loss. A run that is resumed after that comes to the same end.
     """
     trainer = Trainer(config, model, alignment, fabric)
     fabric, optimizer = trainer.fabric, trainer.optimizer
     average = MovingAverage(model, config.ema) if config.ema else None
     state: dict[str, Any] = {"step": 0, "seconds": 0.0, "best": math.inf, "pending": {}, "skipped": {}}
+    state["bad_in_a_row"] = 0
     first = fabric.is_global_zero
     if resume:
         state = _restore(run, model, optimizer, average)
@@ -103,15 +108,15 @@ def train(
             run.drop_metrics_after(state["step"])
     elif first:
         run.create()
+        run.write_record(seed=config.seed, data=config.data, processes=fabric.world_size, from_model=from_model)
         with atomic(run.config) as part:
             save(config, part)
-        run.write_record(seed=config.seed, data=config.data, processes=fabric.world_size)
 
     step, begun = state["step"], time.monotonic()
     best, already = state["best"], state["seconds"]
-    journal = _Journal(run if first else None, pending=state["pending"], skipped=state["skipped"])
+    journal = _Journal(run if first else None, step, pending=state["pending"], skipped=state["skipped"])
     ratios = _GradientRatios(config, model)
-    bad_in_a_row = 0
+    bad_in_a_row = state["bad_in_a_row"]
 
     def checkpoint() -> None:
         if not first:
@@ -128,6 +133,7 @@ def train(
                 "average": average.average if average else {},
                 "pending": journal.numbers(),
                 "skipped": journal.skipped,
+                "bad_in_a_row": bad_in_a_row,
             },
         )
         if config.keep == "last" or best == math.inf:
@@ -135,7 +141,7 @@ def train(
         run.write_record(step=step, steps=config.steps, minutes=round(seconds / 60, 2), skipped_rows=journal.skipped)
 
     with (
-        _stop_on_interrupt() as interrupted,
+        stop_on_signals() as interrupted,
         ThreadPoolExecutor(1) as ahead,
         closing(journal),
         progress_bar(show=show_progress and first) as bar,
@@ -148,7 +154,7 @@ def train(
 
         def is_over() -> bool:
             late = ends is not None and time.monotonic() > ends
-            return true_anywhere(fabric, late or interrupted())
+            return true_anywhere(fabric, late or interrupted() != 0)
 
         coming = draw(step)
         while step < config.steps and not is_over():
@@ -182,11 +188,12 @@ def train(
                 if config.keep == "best" and loss_val < best:
                     best = loss_val
                     _save_averaged(run.model, model, average, config)
-            if step % config.checkpoint_every == 0:
+            # A run that gives up leaves the last checkpoint of before, where something can still be changed.
+            if step % config.checkpoint_every == 0 and not bad_in_a_row:
                 checkpoint()
         checkpoint()
         coming.cancel()
-    return TrainResult(step, config.steps, interrupted(), fabric.global_rank)
+    return TrainResult(step, config.steps, interrupted() != 0, fabric.global_rank, interrupted())
 
 
 def _numbers_of(losses: Losses, norm: float, *, with_details: bool) -> dict[str, Tensor | float]:
@@ -267,15 +274,17 @@ def _save_averaged(path: Path, model: nn.Module, average: MovingAverage | None, 
 class _Journal:
     """Means of what the steps logged, into metrics.jsonl and TensorBoard; and the rows that had no finite loss."""
 
-    def __init__(self, run: RunFolder | None, *, pending: dict[str, list[Tensor | float]], skipped: dict[str, int]):
-        """Take a `run` to write to; None: nothing is written."""
+    def __init__(
+        self, run: RunFolder | None, step: int, *, pending: dict[str, list[Tensor | float]], skipped: dict[str, int]
+    ):
+        """Take a `run` to write to, from a step on; None: nothing is written."""
         from torch.utils.tensorboard import SummaryWriter
 
         self.run = run
         self.pending = dict(pending)
         """Values since the last line; in the checkpoint, so that a resumed run's next line is the mean it would be."""
         self.skipped = dict(skipped)
-        self._board = SummaryWriter(str(run.path / "tensorboard")) if run is not None else None
+        self._board = SummaryWriter(str(run.path / "tensorboard"), purge_step=step) if run is not None else None
 
     def add(self, log: dict[str, Tensor | float]) -> None:
         for name, value in log.items():
@@ -311,24 +320,3 @@ class _Journal:
     def close(self) -> None:
         if self._board is not None:
             self._board.close()
-
-
-@contextmanager
-def _stop_on_interrupt():
-    """Give ctrl-C ends the loop after the running step; a second one ends the process as usual."""
-    stopped = False
-
-    def stop(_number, _frame) -> None:
-        nonlocal stopped
-        stopped = True
-        signal.signal(signal.SIGINT, before)
-
-    try:
-        before = signal.signal(signal.SIGINT, stop)
-    except ValueError:  # not the main thread: whoever runs us there handles the signal
-        yield lambda: False
-        return
-    try:
-        yield lambda: stopped
-    finally:
-        signal.signal(signal.SIGINT, before)

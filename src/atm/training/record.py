@@ -1,6 +1,11 @@
 """Run folders: what a run leaves behind, so that a number can be traced to the code, data and machine it came from.
 
 config.yaml   record.json   code.diff   metrics.jsonl   checkpoints/last.pt   model.safetensors   tensorboard/
+
+A run is written in an order in which whatever stands there when it dies is something to go on from. At its start:
+code.diff, record.json, config.yaml, which makes the folder a run. At a checkpoint: metrics.jsonl, checkpoints/last.pt,
+model.safetensors, record.json. Without a checkpoint it begins anew; with one it goes on from there, whatever the others
+say.
 """
 
 import json
@@ -14,8 +19,10 @@ from typing import Any
 
 import torch
 
+from atm.base.config import load
 from atm.base.errors import InputError
 from atm.base.storage import MODEL_FILE, RUN_CONFIG, atomic
+from atm.training.config import TrainConfig
 
 
 class RunFolder:
@@ -38,38 +45,58 @@ class RunFolder:
 
     def holds_something(self) -> bool:
         """Return whether a new run would overwrite what was trained, or a file that no run wrote."""
-        foreign = self.config.exists() and not self.record.exists()
+        foreign = self.config.exists() and not self.record.exists() and not self._was_begun()
         return foreign or self.checkpoint.exists() or self.model.exists()
 
+    def _was_begun(self) -> bool:
+        """Return whether the config is one of a run: earlier versions wrote it before the record."""
+        try:
+            load(TrainConfig, self.config)
+        except InputError:
+            return False
+        return True
+
     def forget(self) -> None:
-        """Remove what a run left that stopped before its first checkpoint."""
-        for file in (self.config, self.record, self.metrics):
+        """Remove what a run left that stopped before its first checkpoint; what makes it a run goes first."""
+        for file in (self.config, self.metrics, self.record):
             file.unlink(missing_ok=True)
 
     def write_record(self, **facts: Any) -> None:
         """Update record.json with these facts; the first call adds code, versions and machine."""
         known = self.read_record() if self.record.is_file() else provenance(self.path / "code.diff")
         with atomic(self.record) as part:
-            part.write_text(json.dumps({**known, **facts}, indent=1) + "\n")
+            part.write_text(json.dumps({**known, **facts}, indent=1) + "\n", encoding="utf-8")
 
     def read_record(self) -> dict[str, Any]:
-        """Return the facts of record.json."""
-        return json.loads(self.record.read_text())
+        """Return the facts of record.json.
+
+        Raises:
+            InputError: there is none, or it is damaged.
+        """
+        try:
+            facts = json.loads(self.record.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise InputError(f"cannot read the record of the run, {self.record}: {error}") from None
+        if not isinstance(facts, dict):
+            raise InputError(f"{self.record} is no record of a run: expected facts by name, got {type(facts).__name__}")
+        return facts
 
     def append_metrics(self, line: dict[str, Any]) -> None:
-        with self.metrics.open("a") as file:
+        with self.metrics.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """Return every line, oldest first; a line cut off by a crash is left out."""
+        """Return every line, oldest first; what a crash left of a line, or in its place, is left out."""
         if not self.metrics.is_file():
             return []
         lines = []
-        for line in self.metrics.read_text().splitlines():
+        for text in self.metrics.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
-                lines.append(json.loads(line))
-            except json.JSONDecodeError:
+                line = json.loads(text)
+            except (ValueError, RecursionError):
                 continue
+            if isinstance(line, dict) and isinstance(line.get("step"), int):
+                lines.append(line)
         return lines
 
     def drop_metrics_after(self, step: int) -> None:
@@ -85,7 +112,8 @@ def provenance(diff_file: Path | None = None) -> dict[str, Any]:
     commit = _git(here, "rev-parse", "HEAD")
     diff = _git(here, "diff", "HEAD", "--", ".")
     if diff and diff_file is not None:
-        diff_file.write_text(diff + "\n")
+        with atomic(diff_file) as part:
+            part.write_text(diff + "\n", encoding="utf-8")
     packages = ("atm", "torch", "numpy", "diffusers", "lightning", "transformers")
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -111,7 +139,9 @@ def _version(package: str) -> str:
 
 def _git(folder: Path, *arguments: str) -> str:
     try:
-        done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=20)
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, errors="replace", timeout=20
+        )
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""

@@ -9,13 +9,13 @@ import time
 import pytest
 from fakes import calls, plan, run_fake, small_study
 
-from atm.apps.studies import lease as leases
 from atm.apps.studies.jobs import JobFolder, plan_jobs
 from atm.apps.studies.launch import Cluster, Here, Processes, run_jobs
-from atm.apps.studies.lease import claimed
 from atm.apps.studies.study import Row, needs
 from atm.apps.studies.work import work
+from atm.base import lease as leases
 from atm.base.errors import InputError
+from atm.base.lease import claimed
 from atm.training.presets import preset
 
 
@@ -130,7 +130,7 @@ def test_of_many_who_want_a_row_at_once_one_gets_it(tmp_path):
 HOLD = """
 import sys, time
 from pathlib import Path
-from atm.apps.studies import lease
+from atm.base import lease
 lease.DEAD_AFTER_SECONDS, lease.BEAT_SECONDS = 1.0, 0.2
 with lease.claimed(Path(sys.argv[1])) as mine:
     print(mine, flush=True)

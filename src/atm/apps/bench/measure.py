@@ -15,8 +15,9 @@ import torch
 from rich.table import Table
 
 from atm.base.errors import InputError
+from atm.base.outputs import output
 from atm.base.progress import progress_bar
-from atm.base.storage import atomic
+from atm.base.reading import read_json
 from atm.training.record import provenance
 
 MARGIN = 0.15
@@ -112,7 +113,7 @@ class BenchReport:
 
     def write(self, file: Path) -> None:
         """Write it as JSON."""
-        with atomic(file) as part:
+        with output(file) as part:
             part.write_text(json.dumps(self.as_json(), indent=1) + "\n")
 
 
@@ -132,7 +133,7 @@ def compare(report: BenchReport, old: Path, *, margin: float = MARGIN) -> list[s
         InputError: the file is no such report, or has nothing in common with this one.
     """
     try:
-        known = json.loads(old.read_text())
+        known = read_json(old)
         before = {
             (one["what"], side): float(values["ratio"])
             for one in known["comparisons"]

@@ -9,8 +9,9 @@ from atm.apps.compare.prompts import SECONDS, packaged_prompts, read_prompts
 from atm.apps.compare.sections import SECTIONS, motion_section, prompt_section, score_section
 from atm.apps.resources import open_generator
 from atm.base.errors import InputError
+from atm.base.outputs import check_output, output
 from atm.base.packaged import packaged
-from atm.base.storage import atomic, find_model
+from atm.base.storage import find_model
 from atm.pages.page import contents, page
 
 
@@ -42,6 +43,8 @@ def compare_models(
     """
     if out.suffix.lower() != ".html":
         raise InputError(f"a comparison is a page: expected a path that ends in .html, got {out}")
+    for file in (out, out.with_suffix(".json")):
+        check_output(file)
     asked = packaged_prompts() if prompts is None else read_prompts(prompts, seconds=seconds)
     files = {name: find_model(path) for name, path in _named(models or [packaged("generator")]).items()}
     answers = answer_prompts(
@@ -58,10 +61,9 @@ def compare_models(
         ),
         footer=f"{', '.join(files)}; seed {seed}",
     )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with atomic(out.with_suffix(".json")) as part:
+    with output(out.with_suffix(".json")) as part:
         part.write_text(json.dumps([_as_data(answer) for answer in answers], indent=1, ensure_ascii=False) + "\n")
-    with atomic(out) as part:
+    with output(out) as part:
         part.write_text(html, encoding="utf-8")
     return answers
 

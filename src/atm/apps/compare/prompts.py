@@ -1,11 +1,11 @@
 """Sentences to compare models on: the packaged ones, or a file of your own."""
 
-import json
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 from atm.base.errors import InputError, unknown
+from atm.base.reading import read_json, read_plain_text
 from atm.motion.program import Program
 from atm.scripted.asked import Asked, asked_of
 
@@ -46,10 +46,9 @@ def read_prompts(file: Path, *, seconds: float = SECONDS) -> list[Prompt]:
         InputError: no such file, no sentence in it, or a row of another form.
     """
     try:
-        content = file.read_text(encoding="utf-8")
-        rows = json.loads(content) if file.suffix.lower() == ".json" else _lines(content)
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f"cannot read the prompts {file}: {error}") from None
+        rows = read_json(file) if file.suffix.lower() == ".json" else _lines(read_plain_text(file))
+    except InputError as error:
+        raise InputError(f"cannot read the prompts: {file} {error}") from None
     if not isinstance(rows, list) or not rows:
         raise InputError(f"{file} holds no prompts: expected one sentence a line, or a JSON list of them")
     return [_prompt(row, number, file, seconds) for number, row in enumerate(rows, start=1)]
@@ -69,7 +68,7 @@ def _prompt(row, number: int, file: Path, seconds: float) -> Prompt:
         if key not in _KEYS:
             raise unknown(f"key in {where}", key, _KEYS)
     length = row.get("seconds", seconds)
-    if isinstance(length, bool) or not isinstance(length, int | float) or not length > 0:
+    if isinstance(length, bool) or not isinstance(length, int | float) or not 0 < length < 1e6:
         raise InputError(f"{where}: seconds must be a number > 0, got {length!r}")
     return Prompt(row["text"].strip(), float(length), _asked(row, where))
 

@@ -17,7 +17,9 @@ from atm.apps.explain import Explanation, explain_batch
 from atm.apps.options import EvaluateOptions
 from atm.base.config import changed, override
 from atm.base.errors import InputError
+from atm.base.lease import held
 from atm.base.packaged import packaged
+from atm.base.reading import read_json
 from atm.base.storage import atomic, find_model
 from atm.data.batches import BatchSampler
 from atm.data.humanml3d import open_dataset
@@ -60,7 +62,12 @@ def run_demo(
     if steps < 1:
         raise InputError(f"steps must be at least 1, got {steps}")
     settings = {"full": full, "steps": steps, "clips": clips, "seed": seed}
-    _check_settings(out, settings)
+    with held(out, "the demo"):
+        _check_settings(out, settings)
+        return _run_demo(out, full=full, steps=steps, clips=clips, seed=seed, show_progress=show_progress)
+
+
+def _run_demo(out: Path, *, full: bool, steps: int, clips: int, seed: int, show_progress: bool) -> Path:
 
     def say(line: str) -> None:
         if show_progress:
@@ -113,13 +120,17 @@ def _check_settings(out: Path, settings: dict) -> None:
     """Refuse a folder that holds the demo of other settings: what is there is taken, not made again."""
     file = out / "demo.json"
     if file.is_file():
-        known = json.loads(file.read_text())
+        try:
+            known = read_json(file)
+        except InputError as error:
+            raise InputError(f"{file} {error}: it is not the demo's own; give another --out") from None
         if known != settings:
             raise InputError(f"{out} holds a demo made with {known}, asked is {settings}: give another --out")
         return
     try:
         out.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(settings) + "\n")
+        with atomic(file) as part:
+            part.write_text(json.dumps(settings) + "\n")
     except OSError as error:
         raise InputError(f"cannot write to {out}: {error.strerror}") from None
 

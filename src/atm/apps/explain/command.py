@@ -9,7 +9,7 @@ from atm.apps.explain.survey import SECTIONS as SURVEYED
 from atm.apps.explain.survey import survey, survey_html, training_html
 from atm.apps.generate import check_text
 from atm.base.errors import InputError
-from atm.base.storage import atomic
+from atm.base.outputs import check_output, output
 from atm.pages.page import contents, page
 from atm.pages.strips import strips_image, strips_svg
 
@@ -73,6 +73,7 @@ def explain_model(
         check_text([text])
     if out.suffix.lower() != ".html":
         raise InputError(f"the explanation is a page: expected a path that ends in .html, got {out}")
+    check_output(out)
     subject = open_subject(model, data=data, space=space, split=split)
     if text is None:
         batch, row = subject.batch(index, seed)
@@ -96,9 +97,8 @@ def explain_model(
         ),
         footer=f"{subject.name}; {subject.data}, split {split}, seed {seed}",
     )
-    out.parent.mkdir(parents=True, exist_ok=True)
     strips = _write_strips(explanation, out)
-    with atomic(out) as part:
+    with output(out) as part:
         part.write_text(html, encoding="utf-8")
     return [*strips, out]
 
@@ -112,7 +112,7 @@ def _write_strips(explanation: Explanation, out: Path) -> list[Path]:
     for name, strips in sheets.items():
         for suffix in ("png", "svg"):
             path = out.with_name(f"{out.stem}-{name}.{suffix}")
-            with atomic(path) as part:
+            with output(path) as part:
                 if suffix == "png":
                     strips_image(strips, POSES).save(part, format="PNG")
                 else:

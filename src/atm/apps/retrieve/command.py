@@ -11,8 +11,9 @@ from jaxtyping import Float
 from atm.apps.resources import device, open_space
 from atm.apps.retrieve.index import Hit, build_index
 from atm.base.errors import InputError
+from atm.base.outputs import check_output, output
 from atm.base.packaged import packaged
-from atm.base.storage import atomic, find_model
+from atm.base.storage import find_model
 from atm.data.humanml3d import MotionDataset, open_dataset
 from atm.export import MotionFile, load_motion
 from atm.motion import Motion, features_from_joints
@@ -60,6 +61,7 @@ def retrieve(
         raise InputError(f"top must be 1 to {MOST}, got {top}")
     if out.suffix.lower() != ".html":
         raise InputError(f"the results are a page: expected a path that ends in .html, got {out}")
+    check_output(out)
     asked = _read(query)
     dataset = open_dataset(data, split)
     searched = open_space(space, width=dataset.skeleton.feature_width)
@@ -77,8 +79,7 @@ def retrieve(
         lead=_lead(found, query),
         footer=f"motions of {data}, split {split}: {len(dataset)}; {space or 'the packaged space'}",
     )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with atomic(out) as part:
+    with output(out) as part:
         part.write_text(html, encoding="utf-8")
     return found
 

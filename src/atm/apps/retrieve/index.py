@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from atm.base.cache import cache_folder
 from atm.base.errors import InputError
 from atm.base.progress import progress
-from atm.base.storage import atomic
+from atm.base.seal import is_sound, sealed
 from atm.data.humanml3d import Item, MotionDataset
 from atm.interface import TextMotionSpace
 from atm.motion import padded
@@ -161,6 +161,8 @@ def _embedded(
 
 def _read(file: Path, rows: int) -> Float[Tensor, "N E"] | None:
     """Return a kept piece; None: there is none, or a damaged one."""
+    if not is_sound(file):
+        return None
     try:
         kept = np.load(file, allow_pickle=False)
     except (OSError, ValueError, EOFError):
@@ -172,8 +174,8 @@ def _keep(file: Path, embedded: Float[Tensor, "N E"]) -> None:
     """Keep the vectors in a file; a folder that cannot be written to costs a warning, not the search."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with atomic(file) as part, part.open("wb") as opened:
-            np.save(opened, embedded.numpy())
+        with sealed(file) as part:
+            np.save(part, embedded.numpy())
     except (OSError, InputError) as error:
         warnings.warn(f"cannot keep embeddings in {file.parent}: {error}", stacklevel=2)
 

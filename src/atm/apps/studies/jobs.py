@@ -1,15 +1,14 @@
 """Jobs of a study: one for every row and seed, each with a folder of its own."""
 
-import json
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
 
-from atm.apps.studies.lease import DEAD_AFTER_SECONDS, is_free, lease
 from atm.apps.studies.study import Study, needs, referring
-from atm.base.config import Config, load, override, validate
+from atm.base.config import Config, load, override
 from atm.base.errors import InputError
+from atm.base.lease import DEAD_AFTER_SECONDS, is_free, lease
 from atm.base.packaged import packaged
 from atm.base.storage import atomic
 from atm.training.config import TrainConfig
@@ -154,7 +153,7 @@ class JobFolder:
 
     def outcome(self) -> "Result":
         """Return what a finished job found."""
-        return validate(Result, json.loads(self.result.read_text()), source=str(self.result))
+        return load(Result, self.result)
 
 
 class Result(Config):

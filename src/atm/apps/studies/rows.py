@@ -55,7 +55,7 @@ def _make(job: Job, row: str, folder: JobFolder, show_progress: bool) -> dict[st
         run.create()
         database_of_folder(
             Path(config.data), run.path / DATABASE, split="train", text_encoder=config.model.text_encoder,
-            show_progress=show_progress,
+            show_progress=show_progress, force=True,
         )  # fmt: skip
         return {}
     if job.assembles is None:

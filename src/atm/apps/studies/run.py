@@ -20,6 +20,7 @@ from atm.apps.studies.subset import write_subset
 from atm.apps.studies.tables import QUICK_NOTE, comma_separated, markdown, row_line, terminal_table
 from atm.apps.studies.work import Runner
 from atm.base.errors import InputError
+from atm.base.lease import held
 from atm.base.packaged import packaged
 from atm.base.storage import atomic, find_model, read_model
 from atm.data.humanml3d import open_dataset
@@ -87,7 +88,9 @@ def run_study(
         jobs_folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot write to {out}: {error.strerror}") from None
-    where = {"data": str(_data(plan, out, show_progress).resolve()), "scripted": not plan.data}
+    with held(out / "rows", "the study", wait=True):  # the data are written by one; rows have claims of their own
+        data = _data(plan, out, show_progress)
+    where = {"data": str(data.resolve()), "scripted": not plan.data}
     plan = plan.model_copy(update=where)
     if study.kind == "evaluation" and runner is None:
         _check_evaluation(plan)

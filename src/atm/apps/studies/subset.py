@@ -3,8 +3,10 @@
 import shutil
 from pathlib import Path
 
+from atm.base.errors import InputError
+from atm.base.storage import appearing
 from atm.data.humanml3d import read_split, read_statistics
-from atm.data.layout import find_layout
+from atm.data.layout import Layout, find_layout
 
 CLIPS = {"train": 160, "val": 16, "test": 64}
 """How many of each split; an evaluation ranks within 32, and some motions are too short to take part."""
@@ -25,8 +27,16 @@ def write_subset(source: Path, out: Path) -> Path:
     splits = {split: read_split(layout.folder, split)[:count] for split, count in CLIPS.items()}
     if out.is_dir():
         return out
-    part = out.with_name(f".{out.name}.partial")
-    shutil.rmtree(part, ignore_errors=True)
+    try:
+        with appearing(out) as part:
+            _fill(part, layout, splits)
+    except InputError:
+        if not out.is_dir():  # else another process was faster
+            raise
+    return out
+
+
+def _fill(part: Path, layout: Layout, splits: dict[str, list[str]]) -> None:
     for folder, name, suffix in ((layout.clips, "new_joint_vecs", ".npy"), (layout.texts, "texts", ".txt")):
         (part / name).mkdir(parents=True)
         for clip in {clip for ids in splits.values() for clip in ids}:
@@ -36,8 +46,6 @@ def write_subset(source: Path, out: Path) -> Path:
     _link(layout.folder / "programs.json", part / "programs.json")
     for split, ids in splits.items():
         (part / f"{split}.txt").write_text("".join(f"{clip}\n" for clip in ids))
-    part.rename(out)
-    return out
 
 
 def _link(source: Path, target: Path) -> None:

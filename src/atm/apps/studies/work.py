@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from atm.apps.studies.jobs import Job, JobFolder, Result
-from atm.apps.studies.lease import claimed
 from atm.base.errors import InputError
+from atm.base.lease import claimed
 
 ATTEMPTS = 2
 """A row that crashes is tried once more, from its last checkpoint."""

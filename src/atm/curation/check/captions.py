@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from atm.data.humanml3d import SUB_CAPTION_RATE
+from atm.data.humanml3d import LONGEST_TIME, SUB_CAPTION_RATE
 from atm.data.store import read_text
 from atm.text import tag_words
 
@@ -137,7 +137,7 @@ def _seconds(field: str) -> float | None:
         seconds = float(field)
     except ValueError:
         return None
-    return seconds if math.isfinite(seconds) else 0.0
+    return min(max(seconds, -LONGEST_TIME), LONGEST_TIME) if math.isfinite(seconds) else 0.0
 
 
 def _is_token(token: str) -> bool:

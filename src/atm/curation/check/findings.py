@@ -10,7 +10,7 @@ from typing import Any, Literal
 from rich.markup import escape
 from rich.table import Table
 
-from atm.base.storage import atomic
+from atm.base.outputs import output
 
 Severity = Literal["error", "warning", "note"]
 _COLOURS = {"error": "red", "warning": "yellow", "note": "cyan"}
@@ -62,7 +62,7 @@ class FolderReport:
 
     def write(self, path: Path) -> None:
         """Write the report as JSON."""
-        with atomic(path) as part:
+        with output(path) as part:
             part.write_text(json.dumps(self.to_json(), indent=1, ensure_ascii=False), encoding="utf-8")
 
     def tables(self) -> list[Table]:

@@ -17,18 +17,27 @@ from scipy.interpolate import CubicSpline
 from scipy.spatial.transform import Rotation
 
 from atm.base.errors import InputError
+from atm.base.reading import check_plain
 
+# What may stand between two words is bounded: a search that looks ahead without end takes time by the square of a file.
 _NEXT = re.compile(
-    r"\s*(?:(?P<joint>ROOT|JOINT)\s+(?P<name>[^{]*?)\s*\{|(?P<end>End\s*Site)[^{]*\{|OFFSET\s+(?P<offset>\S+\s+\S+\s+\S+)"
-    r"|CHANNELS\s+(?P<count>\d+)|(?P<close>\}))",
+    r"(?P<joint>ROOT|JOINT)\s(?P<name>[^{]{0,400})\{|(?P<end>End\s{0,9}Site)[^{]{0,400}\{"
+    r"|OFFSET\s{1,99}(?P<offset>\S{1,99}\s{1,99}\S{1,99}\s{1,99}\S{1,99})|CHANNELS\s{1,99}(?P<count>\d{1,4})|(?P<close>\})",
     re.IGNORECASE,
 )
-_MOTION = re.compile(r"\bMOTION\s+Frames\s*:\s*(?P<frames>\d+)\s+Frame\s*Time\s*:\s*(?P<time>\S+)", re.IGNORECASE)
+_BLANKS, _WORD = re.compile(r"\s*"), re.compile(r"\s*(\S+)")
+_MOTION = re.compile(r"\bMOTION\s+Frames\s*:\s*(?P<frames>\d{1,9})\b\s+Frame\s*Time\s*:\s*(?P<time>\S+)", re.IGNORECASE)
 _CHANNEL = re.compile(r"([XYZ])(position|rotation)", re.IGNORECASE)
 
 _APART_DEGREES, _APART_RATIO = 5.0, 8.0
 """A first frame that is this far from the second (mean over joints), and so many times as far as one frame usually is
 from the next, is no part of the motion."""
+MOST_JOINTS, MOST_CHANNELS, MOST_BYTES = 2000, 12, 2**30
+"""Most joints of a file, channels of a joint and bytes of a file; fingers, face and hair make a few hundred joints."""
+_MOST_HEAD = 16 * 2**20
+"""Bytes of the longest hierarchy."""
+_FASTEST = 1e-5
+"""Seconds of the shortest frame."""
 _SLOWEST = 1.0
 """Seconds of a frame; what is more was meant as frames per second or milliseconds."""
 
@@ -90,6 +99,7 @@ def read_bvh(path: Path) -> Bvh:
     Raises:
         InputError: not a BVH file, cut short, or with numbers that are none.
     """
+    _check_size(path)
     text = path.read_bytes().decode("utf-8", errors="replace").removeprefix("\ufeff")
     motion = _MOTION.search(text)
     if motion is None:
@@ -110,14 +120,24 @@ def read_bvh(path: Path) -> Bvh:
     return Bvh(names, parents, offsets, channels, values.reshape(frames, width), frame_time)
 
 
+def _check_size(path: Path) -> None:
+    try:
+        check_plain(path)
+        size = path.stat().st_size
+    except InputError as error:
+        raise InputError(f"{path.name} {error}") from None
+    if size > MOST_BYTES:
+        raise InputError(f"{path.name} has {size:,} bytes, at most {MOST_BYTES:,} are read: cut the recording")
+
+
 def joint_names(path: Path) -> tuple[str, ...]:
     """Return names of all joints, from the hierarchy alone; an empty tuple where there is none to be read."""
     with path.open("rb") as file:
         head = b""
-        while b"MOTION" not in head and (part := file.read(1 << 16)):
+        while b"MOTION" not in head[-(1 << 17) :] and len(head) < _MOST_HEAD and (part := file.read(1 << 16)):
             head += part
     hierarchy = head.partition(b"MOTION")[0].decode("utf-8", errors="replace")
-    return tuple(match["name"] for match in _NEXT.finditer(hierarchy) if match["joint"])
+    return tuple(match["name"].strip() for match in _NEXT.finditer(hierarchy) if match["joint"])
 
 
 def first_frame(bvh: Bvh, joints: list[int]) -> int:
@@ -210,15 +230,17 @@ def _hierarchy(text: str, source: str) -> tuple[tuple, tuple, np.ndarray, tuple]
     place = re.match(r"\s*HIERARCHY", text, re.IGNORECASE)
     if place is None:
         raise InputError(f"{source} is no BVH file: expected it to start with HIERARCHY")
-    at = place.end()
-    while text[at:].strip():
+    at = _BLANKS.match(text, place.end()).end()
+    while at < len(text):
+        if len(names) > MOST_JOINTS:
+            raise InputError(f"{source} has more than {MOST_JOINTS:,} joints: no body has so many")
         found = _NEXT.match(text, at)
         if found is None or not (open_joints or found["joint"]):
             raise InputError(f"{source}: cannot read the hierarchy at {text[at : at + 40].strip()!r}")
         at = found.end()
         if found["joint"] or found["end"]:
             parent = open_joints[-1] if open_joints else -1
-            names.append(found["name"] if found["joint"] else f"{names[parent]} end")
+            names.append(found["name"].strip() if found["joint"] else f"{names[parent]} end")
             parents.append(parent)
             offsets.append(np.zeros(3))
             channels.append(())
@@ -227,14 +249,28 @@ def _hierarchy(text: str, source: str) -> tuple[tuple, tuple, np.ndarray, tuple]
             where = f"{source}: OFFSET of {names[open_joints[-1]]}"
             offsets[open_joints[-1]] = _numbers(found["offset"].split(), where)
         elif found["count"]:
-            words = text[at:].split(maxsplit=int(found["count"]))[: int(found["count"])]
+            words, at = _words(text, at, int(found["count"]), source)
             channels[open_joints[-1]] = _channels(words, names[open_joints[-1]], source)
-            at = re.compile(r"\s*" + r"\s+".join(map(re.escape, words))).match(text, at).end()
         else:
             open_joints.pop()
+        at = _BLANKS.match(text, at).end()
     if open_joints or not names:
         raise InputError(f"{source}: the hierarchy is cut short, {len(open_joints)} braces are not closed")
     return tuple(names), tuple(parents), np.stack(offsets), tuple(channels)
+
+
+def _words(text: str, at: int, count: int, source: str) -> tuple[list[str], int]:
+    """Return so many words from a place on, and the place behind them."""
+    if count > MOST_CHANNELS:
+        raise InputError(f"{source}: a joint of {count} channels, expected 6 at most")
+    words: list[str] = []
+    for _ in range(count):
+        found = _WORD.match(text, at)
+        if found is None:
+            break
+        words.append(found[1])
+        at = found.end()
+    return words, at
 
 
 def _channels(words: list[str], joint: str, source: str) -> tuple[tuple[str, bool], ...]:
@@ -276,7 +312,7 @@ def _frame_time(word: str, source: str) -> float:
         time = float(word)
     except ValueError:
         time = float("nan")
-    if not 0 < time <= _SLOWEST:
+    if not _FASTEST <= time <= _SLOWEST:
         raise InputError(f"{source}: Frame Time is {word!r}, expected the seconds of one frame, such as 0.033333")
     digits = len(word.partition(".")[2].lower().partition("e")[0])
     rate = round(1 / time)

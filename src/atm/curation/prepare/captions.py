@@ -135,7 +135,7 @@ def _json_rows(text: str, path: Path) -> Iterator[tuple[int, dict]]:
             continue
         try:
             row = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             where = f"{path.name}, line {number}"
             raise InputError(f"{where}: no JSON ({error}); expected one object in each line") from None
         if not isinstance(row, dict):
@@ -164,7 +164,7 @@ def _seconds(row: dict, name: str, where: str) -> float | None:
         return None
     try:
         seconds = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         seconds = math.nan
     if not 0 <= seconds < math.inf:
         raise InputError(f"{where}: {name} is {value!r}, expected seconds >= 0, such as 2.5")

@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from atm.base.errors import InputError
+from atm.base.errors import InputError, OutputError
+from atm.base.lease import held
 from atm.base.progress import progress_bar
 from atm.base.storage import atomic
 from atm.curation.prepare.records import (
@@ -156,34 +157,37 @@ def write_folder(
         InputError: `out` holds something else, or nothing could be written.
     """
     _take_over(out)
-    about = {"version": VERSION, "mirror": mirror, "fps": fps, **options}
-    # Before anything is written: a recording that is called otherwise now may get the same ids.
-    forget_others(out, [source.name for source in sources])
-    begun = time.perf_counter()
-    outcomes = list(_made(out, sources, read, about, jobs, progress))
-    seconds = time.perf_counter() - begun
-    faults = [*missing, *(fault for outcome in outcomes for fault in outcome.faults)]
-    (out / SKIPPED).unlink(missing_ok=True)
-    if faults:
-        _write_whole(out / SKIPPED, "".join(f"{fault.where}\t{fault.why}\n" for fault in faults))
-    entries = [entry for outcome in outcomes for entry in outcome.entries]
-    if not entries:
-        first = f"; {faults[0].where}: {faults[0].why}" if faults else ""
-        raise InputError(f"nothing could be written to {out}: {len(faults)} skipped (see skipped.txt there){first}")
-    sum((outcome.moments for outcome in outcomes), Moments.none(HUMANML3D.feature_width)).write(out, HUMANML3D)
-    lists = _write_splits(out, entries, splits(entries), mirror)
-    _write_whole(out / "dataset.json", json.dumps({"what": what, "skeleton": HUMANML3D.name, **about}, indent=1) + "\n")
-    least = MIN_FRAMES[HUMANML3D.feature_width]
-    return Summary(
-        splits={name: len(ids) for name, ids in lists.items()},
-        frames=sum(entry.frames for entry in entries) * (1 + mirror),
-        fps=fps,
-        faults=faults,
-        assumed=Counter(outcome.assumed for outcome in outcomes if outcome.entries),
-        short=sum(entry.frames < least for entry in entries) * (1 + mirror),
-        fresh=sum(len(outcome.entries) for outcome in outcomes if outcome.fresh) * (1 + mirror),
-        seconds=seconds,
-    )
+    with held(out / RECORDS, "the data folder"):
+        about = {"version": VERSION, "mirror": mirror, "fps": fps, **options}
+        # Before anything is written: a recording that is called otherwise now may get the same ids.
+        forget_others(out, [source.name for source in sources])
+        begun = time.perf_counter()
+        outcomes = list(_made(out, sources, read, about, jobs, progress))
+        seconds = time.perf_counter() - begun
+        faults = [*missing, *(fault for outcome in outcomes for fault in outcome.faults)]
+        (out / SKIPPED).unlink(missing_ok=True)
+        if faults:
+            _write_whole(out / SKIPPED, "".join(f"{fault.where}\t{fault.why}\n" for fault in faults))
+        entries = [entry for outcome in outcomes for entry in outcome.entries]
+        if not entries:
+            first = f"; {faults[0].where}: {faults[0].why}" if faults else ""
+            raise InputError(f"nothing could be written to {out}: {len(faults)} skipped (see skipped.txt there){first}")
+        sum((outcome.moments for outcome in outcomes), Moments.none(HUMANML3D.feature_width)).write(out, HUMANML3D)
+        lists = _write_splits(out, entries, splits(entries), mirror)
+        _write_whole(
+            out / "dataset.json", json.dumps({"what": what, "skeleton": HUMANML3D.name, **about}, indent=1) + "\n"
+        )
+        least = MIN_FRAMES[HUMANML3D.feature_width]
+        return Summary(
+            splits={name: len(ids) for name, ids in lists.items()},
+            frames=sum(entry.frames for entry in entries) * (1 + mirror),
+            fps=fps,
+            faults=faults,
+            assumed=Counter(outcome.assumed for outcome in outcomes if outcome.entries),
+            short=sum(entry.frames < least for entry in entries) * (1 + mirror),
+            fresh=sum(len(outcome.entries) for outcome in outcomes if outcome.fresh) * (1 + mirror),
+            seconds=seconds,
+        )
 
 
 def drawn_splits(entries: list[RecordEntry], *, seed: int) -> dict[str, list[str]]:
@@ -264,11 +268,15 @@ def _make(out: Path, read: Callable[[Source], SourceRead], mirror: bool, work: t
                 continue
             try:
                 entry, of_clip = _write_clip(out, source, item, mirror)
+            except OutputError:
+                raise
             except InputError as error:
                 faults.append(Fault(f"{source.name} {item.start:.2f}-{item.end:.2f} s", str(error)))
                 continue
             entries.append(entry)
             moments += of_clip
+    except OutputError:
+        raise
     except InputError as error:
         faults.append(Fault(source.name, str(error).removeprefix(f"{source.name}: ")))
     # One strange file among thousands must not end hours of work; what it is goes to the list of what was skipped.
@@ -290,9 +298,12 @@ def _write_clip(out: Path, source: Source, clip: Clip, mirror: bool) -> tuple[Re
         copies.append((MIRRORED + clip.id, features_from_joints(mirror_joints(joints), HUMANML3D), text))
     moments = Moments.none(HUMANML3D.feature_width)
     for name, rows, text in copies:
-        np.save(out / "new_joint_vecs" / f"{name}.npy", rows.numpy())
-        np.save(out / "new_joints" / f"{name}.npy", joints_from_features(rows, HUMANML3D).numpy())
-        (out / "texts" / f"{name}.txt").write_text(text, encoding="utf-8")
+        positions = joints_from_features(rows, HUMANML3D)
+        for folder, array in (("new_joint_vecs", rows), ("new_joints", positions)):
+            with atomic(out / folder / f"{name}.npy", sync=False) as part:
+                np.save(part, array.numpy())
+        with atomic(out / "texts" / f"{name}.txt", sync=False) as part:
+            part.write_text(text, encoding="utf-8")
         moments += Moments.of(rows.numpy())
     start, end = round(clip.start, 3), round(clip.end, 3)
     return RecordEntry(clip.id, source.name, start, end, len(features), source.group, source.split), moments

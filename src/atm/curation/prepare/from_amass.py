@@ -5,7 +5,6 @@ recording are which clip.
 """
 
 import csv
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,6 +14,7 @@ import numpy as np
 from jaxtyping import Float
 
 from atm.base.errors import InputError
+from atm.base.reading import read_arrays
 from atm.curation.prepare.folder import Clip, Source, SourceRead, Summary, drawn_splits, write_folder
 from atm.curation.prepare.records import MIRRORED, Fault, RecordEntry
 from atm.curation.prepare.smplh import BETAS, JOINTS, find_body_model, load_body_model
@@ -42,6 +42,8 @@ NEWER_NAMES = {
 }
 """Folders of AMASS as the index names them, and as later downloads do."""
 _NOT_AMASS = "humanact12"
+MOST_FRAMES_A_SECOND = 100_000
+"""No recording has so many."""
 _RATES = ("mocap_framerate", "mocap_frame_rate")
 _COLUMNS = ("source_path", "start_frame", "end_frame", "new_name")
 
@@ -152,13 +154,17 @@ def joints_of_archive(file: Path, body_model: Callable[[str], Path]) -> Float[np
     """
     wanted = ("poses", "trans", "betas", "gender")
     try:
-        with np.load(file, allow_pickle=False) as archive:
-            rate = next((float(archive[name]) for name in _RATES if name in archive.files), None)
-            poses, root, betas, gender = (archive[name] for name in wanted) if rate else (None,) * 4
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        archive = read_arrays(file)
+        rate = next((float(archive[name]) for name in _RATES if name in archive), None)
+        poses, root, betas, gender = (archive[name] for name in wanted) if rate else (None,) * 4
+    except InputError:
+        raise
+    except (ValueError, KeyError, TypeError, IndexError) as error:
         raise InputError(f"cannot be read as an AMASS archive of plain arrays: {error}") from None
     if not rate:
         raise InputError("has no frame rate: a file of shapes, not of motion")
+    if not 0 < rate < MOST_FRAMES_A_SECOND:
+        raise InputError(f"has {rate:g} frames per second, expected {HUMANML3D.fps:g} or more")
     stride = int(rate / HUMANML3D.fps)
     if stride < 1:
         raise InputError(f"has {rate:g} frames per second, expected {HUMANML3D.fps:g} or more")
@@ -175,10 +181,9 @@ def joints_of_archive(file: Path, body_model: Callable[[str], Path]) -> Float[np
 def _read(body_models: Path, source: Source) -> SourceRead:
     path, rows = source.wanted
     if _NOT_AMASS in path:
-        try:
-            joints = np.load(source.file, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise InputError(f"cannot be read as an array: {error}") from None
+        joints = read_arrays(source.file)
+        if isinstance(joints, dict):
+            raise InputError("is an archive of arrays, expected one array of joint positions")
         if joints.ndim != 3 or joints.shape[1] < HUMANML3D.n_joints or joints.shape[2] != 3:
             raise InputError(f"has shape {joints.shape}, expected joint positions of 22 joints or more")
     else:

@@ -12,9 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from atm.base.errors import InputError, unknown
+from atm.base.reading import read_yaml
 from atm.curation.prepare.bvh import Bvh
 from atm.motion import HUMANML3D
 
@@ -118,9 +117,9 @@ def read_mapping(path: Path | None) -> dict[str, str]:
     if path is None:
         return {}
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"cannot read the mapping {path}: {error}") from None
+        content = read_yaml(path)
+    except InputError as error:
+        raise InputError(f"cannot read the mapping: {path} {error}") from None
     if not isinstance(content, dict) or not content:
         raise InputError(f"{path} is no mapping: expected lines of the form `left_knee: Name In The File`")
     for name in content:

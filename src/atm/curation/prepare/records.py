@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from atm.base.reading import parse_json, read_arrays
 from atm.base.storage import atomic
 from atm.data.statistics import Moments
 
@@ -60,23 +61,26 @@ def save_record(out: Path, name: str, outcome: SourceRecord) -> None:
     content = asdict(outcome)
     about = json.dumps({key: content[key] for key in ("key", "entries", "faults", "assumed")})
     moments = outcome.moments
-    with atomic(record_file(out, name)) as part, part.open("wb") as file:
-        np.savez(file, about=np.array(about), frames=moments.frames, total=moments.total, squares=moments.squares)
+    with atomic(record_file(out, name)) as part:
+        np.savez(part, about=np.array(about), frames=moments.frames, total=moments.total, squares=moments.squares)
 
 
 def load_record(out: Path, name: str) -> SourceRecord | None:
     path = record_file(out, name)
-    return _read(path) if path.is_file() else None
+    return _read(path) if path.is_file() else None  # also None where it is damaged: the source is read again
 
 
-def _read(path: Path) -> SourceRecord:
-    with np.load(path, allow_pickle=False) as content:
-        about = json.loads(str(content["about"]))
+def _read(path: Path) -> SourceRecord | None:
+    """Return a record; None: it is damaged, or another version's."""
+    try:
+        content = read_arrays(path)
+        about = parse_json(str(content["about"]))
         moments = Moments(int(content["frames"]), content["total"], content["squares"])
-    entries = tuple(RecordEntry(**entry) for entry in about["entries"])
-    return SourceRecord(
-        about["key"], entries, tuple(Fault(**fault) for fault in about["faults"]), about["assumed"], moments
-    )
+        entries = tuple(RecordEntry(**entry) for entry in about["entries"])
+        faults = tuple(Fault(**fault) for fault in about["faults"])
+        return SourceRecord(about["key"], entries, faults, about["assumed"], moments)
+    except (ValueError, KeyError, TypeError, IndexError):
+        return None
 
 
 def forget_others(out: Path, names: Sequence[str]) -> None:

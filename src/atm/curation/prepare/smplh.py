@@ -8,7 +8,6 @@ Source: Loper et al. 2015, "SMPL: A Skinned Multi-Person Linear Model"; Romero e
 """
 
 import functools
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from jaxtyping import Float, Int
 from scipy.spatial.transform import Rotation
 
 from atm.base.errors import InputError
+from atm.base.reading import read_arrays
 
 JOINTS = 52
 """22 of the body, 15 of each hand."""
@@ -82,12 +82,14 @@ def load_body_model(file: Path) -> BodyModel:
         InputError: not such a file.
     """
     try:
-        with np.load(file, allow_pickle=False) as content:
-            template, shapes, regressor, tree = (
-                content[name] for name in ("v_template", "shapedirs", "J_regressor", "kintree_table")
-            )
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        content = read_arrays(file)
+        template, shapes, regressor, tree = (
+            content[name] for name in ("v_template", "shapedirs", "J_regressor", "kintree_table")
+        )
+    except (InputError, KeyError, IndexError) as error:
         raise InputError(f"cannot read {file} as an SMPL+H model of plain arrays: {error}") from None
+    if shapes.ndim != 3 or template.ndim != 2 or tree.ndim != 2 or tree.shape[1] != JOINTS:
+        raise InputError(f"{file} is no SMPL+H model: its arrays have other dimensions")
     if regressor.shape != (JOINTS, len(template)) or shapes.shape[-1] < BETAS:
         raise InputError(
             f"{file} is no SMPL+H model: expected a regressor of {JOINTS} joints and {BETAS} shapes or more, got "

@@ -1,7 +1,6 @@
 """The motions that ReMoDiffuse retrieves from: made from a data set, searched by text and length, kept in a file."""
 
 import json
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,12 +8,12 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as to_bytes
 from torch import Tensor
 from torch.nn import functional as F
 
 from atm.base.errors import InputError
-from atm.base.storage import atomic
+from atm.base.reading import check_archive
+from atm.base.storage import as_safetensors, atomic
 
 KIND = "retrieval database"
 SUFFIX = ".safetensors"
@@ -112,7 +111,7 @@ def write_database(path: Path, database: Database) -> None:
     }
     if database.tokens is not None:
         tensors["tokens"] = database.tokens
-    payload = to_bytes(tensors, metadata={"atm": json.dumps(described)})
+    payload = as_safetensors(tensors, {"atm": json.dumps(described)})
     with atomic(path) as part:
         part.write_bytes(payload)
 
@@ -131,21 +130,27 @@ def _read_own(path: Path) -> Database:
         with safe_open(path, framework="pt") as file:
             described = json.loads((file.metadata() or {}).get("atm", "{}"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-    except (OSError, SafetensorError, ValueError) as error:
+    except (OSError, SafetensorError, ValueError, RecursionError) as error:
         raise InputError(f"cannot read the retrieval database {path}: {error}") from None
     if not isinstance(described, dict) or described.pop("kind", None) != KIND:
         raise InputError(f"{path} is no retrieval database: expected a file that `atm retrieval build` wrote")
-    return Database(**tensors, **described)
+    try:
+        return Database(**tensors, **described)
+    except TypeError as error:
+        raise InputError(f"{path} is no retrieval database of this version: {error}") from None
 
 
 def _read_published(path: Path) -> Database:
     try:
+        check_archive(path)
         with np.load(path, allow_pickle=False) as arrays:
             # Captions are pickled in some files; with the token states they are not needed.
             names = ("motions", "m_lengths", "text_features", "clip_seq_features")
             motions, lengths, sentence, tokens = (torch.from_numpy(arrays[name]) for name in names)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # a damaged file raises whatever zip, zlib or NumPy stumbles over first
         raise InputError(f"cannot read {path} as a published retrieval database: {error}") from None
+    if motions.ndim != 3 or {len(lengths), len(sentence), len(tokens)} != {len(motions)}:
+        raise InputError(f"cannot read {path} as a published retrieval database: its arrays do not fit together")
     entries, frames, width = motions.shape
     return Database(
         features=motions.reshape(-1, width).float(),

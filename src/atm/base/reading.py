@@ -1,0 +1,187 @@
+"""Files from outside, read within limits: whatever they hold, the answer is their content or one sentence.
+
+A plain file of a size that can be meant, text in UTF-8, JSON and YAML that do not nest without end, arrays that are as
+large as their header says, archives that do not unpack to many times their size.
+"""
+
+import json
+import math
+import re
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from atm.base.errors import InputError
+
+MOST_TEXT = 256 * 2**20
+"""Bytes of the largest text that is read."""
+MOST_UNPACKED = 16 * 2**30
+"""Bytes of the largest archive of arrays, unpacked."""
+MOST_RATIO = 200
+"""Times that an archive may unpack to its own size; motion and weights take 1 to 20."""
+ANY_RATIO = 64 * 2**20
+"""Bytes up to which an archive may unpack to any multiple of its size."""
+MOST_VALUES, DEEPEST = 1_000_000, 100
+"""Values of a JSON or YAML file, counted as often as they are referred to, and levels of nesting."""
+
+
+def check_plain(path: Path) -> None:
+    """Refuse what is no plain file: a pipe or a device gives no end.
+
+    Raises:
+        InputError: nothing there, or no plain file; to stand behind the file's name.
+    """
+    try:
+        plain, there = path.is_file(), path.exists()
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot be read ({getattr(error, 'strerror', None) or error})") from None
+    if not plain:
+        raise InputError("cannot be read (it is a folder, a pipe or a device)" if there else "is not there")
+
+
+def read_plain_text(path: Path) -> str:
+    """Return a text file in UTF-8; a byte order mark is no part of it.
+
+    Raises:
+        InputError: what is wrong with it, to stand behind the file's name.
+    """
+    check_plain(path)
+    try:
+        size = path.stat().st_size
+        if size > MOST_TEXT:
+            raise InputError(f"is too large to be read ({size:,} bytes, at most {MOST_TEXT:,})")
+        return path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror or error})") from None
+    except UnicodeDecodeError:
+        raise InputError("is no UTF-8 text") from None
+
+
+def read_json(path: Path) -> Any:
+    """Return what a JSON file holds; errors as of `read_plain_text`."""
+    return parse_json(read_plain_text(path))
+
+
+def parse_json(text: str) -> Any:
+    """Return what a JSON text holds.
+
+    Raises:
+        InputError: what is wrong with it, to stand behind its name.
+    """
+    try:
+        content = json.loads(text)
+    except RecursionError:
+        raise InputError("is nested too deeply") from None
+    except ValueError as error:
+        raise InputError(f"is no JSON ({_in_short(error)})") from None
+    _check_extent(content)
+    return content
+
+
+def read_yaml(path: Path) -> Any:
+    """Return what a YAML file holds; errors as of `read_plain_text`."""
+    text = read_plain_text(path)
+    check_brackets(text)
+    try:
+        content = yaml.safe_load(text)
+    except RecursionError:
+        raise InputError("is nested too deeply") from None
+    except (yaml.YAMLError, ValueError, TypeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"is no YAML ({_in_short(error)})") from None
+    _check_extent(content)
+    return content
+
+
+def check_brackets(text: str) -> None:
+    """Refuse YAML whose brackets nest deeper than anything that is meant; its reader takes time by their square.
+
+    Raises:
+        InputError: they do, to stand behind the text's name.
+    """
+    depth = 0
+    for bracket in _BRACKET.findall(text):
+        depth = depth + 1 if bracket in "[{" else max(depth - 1, 0)
+        if depth > DEEPEST:
+            raise InputError(f"is nested more than {DEEPEST} levels deep")
+
+
+_BRACKET = re.compile(r"[][{}]")
+
+
+def read_arrays(path: Path, *, mapped: bool = False) -> np.ndarray | dict[str, np.ndarray]:
+    """Return the array of a `.npy` file, or those of a `.npz` archive by name.
+
+    Args:
+        path: told apart by its content.
+        mapped: only the shape of a `.npy` is wanted.
+
+    Raises:
+        InputError: what is wrong with it, to stand behind the file's name.
+    """
+    check_plain(path)
+    try:
+        if zipfile.is_zipfile(path):
+            check_archive(path)
+            with np.load(path, allow_pickle=False) as archive:
+                return {name: archive[name] for name in archive.files}
+        _check_header(path)
+        array = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
+    except InputError:
+        raise
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror or _in_short(error)})") from None
+    except Exception as error:  # a damaged file raises whatever zip, zlib or NumPy stumbles over first
+        raise InputError(f"cannot be read as a file of plain arrays ({_in_short(error)})") from None
+    if not isinstance(array, np.ndarray):
+        raise InputError("cannot be read (no array)")
+    return array
+
+
+def _check_header(path: Path) -> None:
+    """Refuse an array whose header claims more than the file holds, before memory is taken for it."""
+    with path.open("rb") as file:
+        if file.read(6) != b"\x93NUMPY":
+            return  # NumPy says what it is not
+        file.seek(0)
+        major, _ = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(file)
+        claimed, held = math.prod(shape) * dtype.itemsize, path.stat().st_size - file.tell()
+    if any(size < 0 for size in shape) or (claimed > held and not dtype.hasobject):
+        raise InputError(f"cannot be read (its header says {shape} of {dtype}, {claimed:,} bytes, but {held:,} follow)")
+
+
+def check_archive(path: Path) -> None:
+    """Refuse an archive that unpacks to more than can be meant, before it is unpacked.
+
+    Raises:
+        InputError: it does, to stand behind the file's name.
+    """
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(entry.file_size for entry in archive.infolist())
+    packed = max(path.stat().st_size, 1)
+    if unpacked > MOST_UNPACKED or (unpacked > ANY_RATIO and unpacked > MOST_RATIO * packed):
+        raise InputError(f"is no archive of motion or weights: its {packed:,} bytes unpack to {unpacked:,}")
+
+
+def _check_extent(content: Any) -> None:
+    """Refuse what nests without end, or refers to itself again and again."""
+    left, waiting = MOST_VALUES, [(content, 0)]
+    while waiting:
+        value, depth = waiting.pop()
+        inner = [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else ()
+        left -= len(inner)
+        if depth > DEEPEST:
+            raise InputError(f"is nested more than {DEEPEST} levels deep")
+        if left < 0:
+            raise InputError(f"holds more than {MOST_VALUES:,} values")
+        waiting += [(one, depth + 1) for one in inner if isinstance(one, dict | list)]
+
+
+def _in_short(error: Exception) -> str:
+    return (" ".join(str(error).split()) or type(error).__name__)[:200]
