@@ -100,6 +100,8 @@ class Skeleton:
     """The first frame is the rest pose."""
     size: float = 1.0
     """How much larger than HumanML3D's body the actor is."""
+    loose: dict[str, Rotation] = field(default_factory=dict)
+    """Joints that are turned by so much more; what hangs on them lies in their place and turns back."""
 
 
 def save(path: Path, joints: np.ndarray, skeleton: Skeleton) -> Path:
@@ -113,6 +115,8 @@ def save(path: Path, joints: np.ndarray, skeleton: Skeleton) -> Path:
         flips = np.cumsum(np.concatenate([[0], (quaternions[1:] * quaternions[:-1]).sum(-1) < 0])) % 2
         curve = CubicSpline(np.arange(frames) / 20, np.where(flips[:, None], -quaternions, quaternions))
         world[joint.name] = Rotation.from_quat(curve(times)).as_matrix()
+    for name, more in skeleton.loose.items():
+        world[name] = world[name] @ more.as_matrix()
     root = CubicSpline(np.arange(frames) / 20, joints[:, 0])(times) * skeleton.size
     if skeleton.opens_in_rest:
         times = np.concatenate([[-1 / skeleton.fps], times])

@@ -140,6 +140,17 @@ NAMES = {
     "J_Bip_L_Hand J_Bip_C_Head | J_Bip_C_Hips J_Bip_L_Shoulder J_Sec_Hair1_01 J_Sec_Hair2_01 J_Sec_L_Bust1",
     "DAZ Genesis": "lThighBend lShin lFoot lToe lShldrBend lForearmBend lHand head | lThighTwist lShldrTwist "
     "lForearmTwist lMetatarsals abdomenLower",
+    "SOMA": "LeftLeg LeftShin LeftFoot LeftToeBase LeftArm LeftForeArm LeftHand Head | LeftShoulder LeftHandThumb1 Neck1",
+    "Advanced Skeleton": "Hip_L Knee_L Ankle_L Toes_L Shoulder_L Elbow_L Wrist_L Head_M | Root_M Scapula_L HipPart1_L "
+    "Chest_M HeadEnd_M ToesEnd_L ThumbFinger1_L",
+    "MikuMikuDance": "leg_L knee_L ankle_L toe_L arm_L elbow_L wrist_L head | shoulder_L upper;lower".replace(";", "_"),
+    "MikuMikuDance in Japanese": "左足 左ひざ 左足首 左つま先 左腕 左ひじ 左手首 頭 | 左肩 上半身 下半身 首 左足ＩＫ 左腕捩",
+    "Auto-Rig Pro": "thigh_stretch.l leg_stretch.l foot.l toes_01.l arm_stretch.l forearm_stretch.l hand.l head.x | "
+    "root.x spine_01.x shoulder.l thumb1.l",
+    "MotionBuilder among helpers": "Character1_LeftUpLeg Character1_LeftLeg Character1_LeftFoot Character1_LeftToeBase "
+    "Character1_LeftArm Character1_LeftForeArm Character1_LeftHand Character1_Head | Character1_LeftShoulder J_L_Hair_00 "
+    "J_L_Hair_01 J_L_Skirt_00 J_L_Skirt_01 J_L_Skirt_02 J_R_Skirt_00 J_R_Skirt_01 J_R_Skirt_02 J_Mune_00 J_L_Arm_Ribbon "
+    "J_L_Mune_01 J_L_Mune_02 J_L_Sode_00 J_L_Sode_01 J_L_Sode_02 J_L_Sode_03 J_L_Tail_00 J_L_Tail_01",
     "a suffix": "l_upleg_JNT l_leg_JNT l_foot_JNT l_toebase_JNT l_arm_JNT l_forearm_JNT l_hand_JNT head_JNT | "
     "hips_JNT l_shoulder_JNT l_handIndex1_JNT",
 }
@@ -182,6 +193,21 @@ def test_trunk_and_toes_follow_from_how_limbs_hang_together(write):
     assert [bvh.names[joint] for joint in roles.spine] == ["Tom", "Dick"]
     assert [bvh.names[joint] for joint in roles.foot] == ["left_ankle end", "right_ankle end"]
     assert roles.neck == roles.head and roles.collar == (None, None) and roles.body is None
+
+
+def test_a_head_that_is_not_called_so_is_the_end_of_the_branch_above_the_arms(write):
+    """Rigify's spine goes on to the head, on which a face hangs."""
+    text = figure({"pelvis": "spine", "spine": "spine.003", "head": "spine.004"})
+    end = "End Site\n{\nOFFSET 0 0 0.1\n}\n"
+    for name in ("face", "spine.006"):
+        deeper = f"JOINT {name}\n{{\nOFFSET 0 .1 0\nCHANNELS 3 Zrotation Xrotation Yrotation\n{end}}}\n"
+        start = text.index("JOINT spine.004")
+        text = text[:start] + text[start:].replace(end, deeper, 1).replace("spine.004", "spine.005" if name == "face" else "spine.004")
+        text = text.replace("0 " * 48, "0 " * 51)
+    channels = 3 * text.count("CHANNELS")
+    text = text.partition("MOTION")[0] + f"MOTION\nFrames: 1\nFrame Time: 0.05\n{'0 ' * channels}\n"
+    roles = find_roles(bvh := read_bvh(write(text)), {}, "file.bvh")
+    assert bvh.names[roles.head] == "spine.006"
 
 
 def test_missing_joints_are_listed_with_those_of_the_file_and_with_what_to_write(write):

@@ -201,3 +201,71 @@ def test_swapped_sides_are_refused(tmp_path):
     bvh_skeletons.save(tmp_path / "motion.bvh", motion() * [-1, 1, 1], SKELETONS["mixamo"]())
     with pytest.raises(InputError, match="left and right are swapped"):
         prepare(tmp_path)
+
+
+@pytest.mark.parametrize("turn", [(0, 90, 0), (0, 180, 0), (0, 30, 0), (60, 0, 0), (0, 0, 120)], ids=str)
+def test_a_trunk_whose_rotations_are_left_to_chance_is_solved_from_positions(turn, tmp_path):
+    """Programs that make files of positions turn the pelvis as they like; joints without length below it turn back, so
+    that every position is right. Counted by the pelvis' rotation, the person would walk sideways."""
+    cmu = replace(SKELETONS["cmu"](), opens_in_rest=False, fps=20)
+    (tmp_path / "plain").mkdir()
+    plain = prepared(tmp_path / "plain", cmu)
+    bvh_skeletons.save(
+        tmp_path / "motion.bvh", motion(), replace(cmu, loose={"Hips": Rotation.from_euler("XYZ", turn, degrees=True)})
+    )
+    summary = prepare(tmp_path)
+    assert "trunk solved from joint positions, since its rotations are not those of its" in next(iter(summary.assumed))
+    joints = np.load(tmp_path / "out" / "new_joints" / "motion.npy")
+    # The spine between pelvis and chest, whose turns are left to chance as well, bends in equal parts.
+    assert distance(joints, plain) < 0.005 + bent_elsewhere(*ELSEWHERE["cmu"])
+    assert np.linalg.norm(joints - plain, axis=-1)[:, [0, 1, 2, 4, 5, 7, 8, 10, 11]].max() < 0.001
+
+
+@pytest.mark.parametrize("name", SKELETONS)
+def test_rotations_that_are_a_bodys_own_are_trusted(name, tmp_path):
+    bvh_skeletons.save(tmp_path / "motion.bvh", motion(), replace(SKELETONS[name](), fps=20))
+    assert "trunk turned from" in next(iter(prepare(tmp_path).assumed))
+
+
+def kneeling(sits: bool) -> np.ndarray:
+    """Somebody on knees and insteps, thighs upright or, sitting on the heels, level; who bows a little: (T, 22, 3)."""
+    rest = bvh_skeletons.t_pose()
+    lean = np.radians(20) * np.sin(np.linspace(0, np.pi, 30))
+    joints = np.zeros((30, 22, 3))
+    for joint in (0, *HUMANML3D.outward):
+        bone = np.broadcast_to(rest[joint], (30, 3)).copy()
+        part = HUMANML3D.joint_names[joint].rpartition("_")[2]
+        if part == "knee":
+            bone[:] = BONES[joint] * (bvh_skeletons.FRONT if sits else -bvh_skeletons.UP)
+        elif part == "ankle":
+            bone[:] = -BONES[joint] * bvh_skeletons.FRONT
+        elif part == "foot":
+            bone[:] = BONES[joint] * np.array([0, -np.sin(0.3), -np.cos(0.3)])
+        elif part != "hip" and joint:
+            bone = Rotation.from_euler("X", lean[:, None]).apply(bone)
+        joints[:, joint] = joints[:, max(HUMANML3D.parents[joint], 0)] + bone
+    return joints - [0, joints[..., 1].min(), 0]
+
+
+@pytest.mark.parametrize("sits", [False, True], ids=["kneels", "sits on the heels"])
+def test_who_kneels_has_no_swapped_sides(sits, tmp_path):
+    """Insteps lie on the floor, and toes point backwards: but seen from the shanks, they are where toes are."""
+    skeleton = replace(SKELETONS["mixamo"](), fps=20)
+    joints = prepared(tmp_path, skeleton, kneeling(sits))
+    assert distance(joints, stored(kneeling(sits))) < 0.03  # a bow starts a little elsewhere; swapped: 20 cm
+    bvh_skeletons.save(tmp_path / "motion.bvh", kneeling(sits) * [-1, 1, 1], skeleton)
+    with pytest.raises(InputError, match="the feet and knees point backwards: left and right are swapped"):
+        prepare(tmp_path)
+
+
+def test_feet_without_toes_whose_end_is_straight_below_say_nothing_of_sides(tmp_path):
+    """As in Biovision's own sample. The knees, which bend to the front, say that left is left; if right is, too."""
+    skeleton = SKELETONS["biovision"]()
+    down = [replace(one, tip=(0, -0.08, 0)) if "Ankle" in one.name else one for one in skeleton.joints]
+    joints = prepared(tmp_path, replace(skeleton, joints=down, fps=20))
+    legs = [INDEX[f"{side}_{part}"] for side in ("left", "right") for part in ("hip", "knee", "ankle")]
+    aside = joints[:, legs] - stored(motion())[: len(joints), legs]
+    assert np.ptp(aside, axis=(0, 1)).max() < 0.03  # heights count from the toes, which are elsewhere
+    bvh_skeletons.save(tmp_path / "motion.bvh", motion() * [-1, 1, 1], replace(skeleton, joints=down, fps=20))
+    with pytest.raises(InputError, match="the knees point backwards: left and right are swapped"):
+        prepare(tmp_path)
