@@ -117,7 +117,7 @@ def save(config: Config, path: Path) -> None:
 def load(kind: type[C], path: Path) -> C:
     """Return a config that `save` wrote."""
     try:
-        data = yaml.safe_load(path.read_text())
+        data = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
     except (OSError, yaml.YAMLError) as error:
         raise InputError(f"cannot read the config {path}: {error}") from None
     if not isinstance(data, dict):

@@ -18,13 +18,15 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from atm.base.arrays import mistaken
 from atm.base.cache import cache_folder
 from atm.base.errors import InputError
 from atm.base.progress import progress
 from atm.base.storage import atomic
+from atm.motion import HUMANML3D, KIT
 
-_LARGEST = 1e6
-"""Largest number that a frame may hold: a kilometre in millimetres."""
+_FARTHEST = 1000.0
+"""Metres; no number of a frame may be larger: positions count from the body, steps from frame to frame."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,8 @@ def read_array(file: Path, *, mapped: bool = False) -> np.ndarray:
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror or error})") from None
     except (ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
-        raise InputError(f"cannot be read ({error})") from None
+        said = "Python objects, no array of numbers" if "pickle" in str(error) else str(error)
+        raise InputError(mistaken(file) or f"cannot be read ({said})") from None
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
         raise InputError("cannot be read (no array of numbers)")
     return array
@@ -109,9 +112,14 @@ def read_clip(file: Path, width: int) -> tuple[np.ndarray, Fault | None]:
         return np.empty(0), Fault("no frames", "has no frames")
     if not np.isfinite(clip).all():
         return np.empty(0), Fault("not finite", "holds NaN or infinite values")
-    if (largest := float(np.abs(clip).max())) > _LARGEST:
+    if (largest := float(np.abs(clip).max())) > _largest(width):
         return np.empty(0), Fault("impossible", f"holds values up to {largest:.1e}")
     return np.ascontiguousarray(clip, dtype=np.float32), None
+
+
+def _largest(width: int) -> float:
+    metres = next((one.metres_per_unit for one in (HUMANML3D, KIT) if one.feature_width == width), 0.001)
+    return _FARTHEST / metres
 
 
 def read_text(file: Path) -> str | None:

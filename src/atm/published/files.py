@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from atm.base.arrays import read_arrays
 from atm.base.config import Config
 from atm.base.errors import InputError
 from atm.motion import skeleton_of_width
@@ -113,7 +114,7 @@ def read_options(file: Path) -> dict[str, bool | int | float | str]:
     """Return the `key: value` lines of an `opt.txt`; other lines are decoration. Truth values and numbers are read as
     such, all else stays a word, `None` too."""
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
             f"cannot read {file}, which published weights of this kind have beside them: {error}"
@@ -129,13 +130,25 @@ def _read_statistics(*files: Path) -> Normaliser:
         InputError: a file is missing or damaged, or they are no such rows.
     """
     try:
-        rows = [torch.from_numpy(np.load(file, allow_pickle=False)) for file in files]
-    except (OSError, ValueError, EOFError, TypeError) as error:
+        rows = [torch.from_numpy(_row(file)) for file in files]
+    except TypeError as error:
         raise InputError(f"cannot read the statistics {' and '.join(map(str, files))}: {error}") from None
     if rows[0].ndim != 1 or rows[0].shape != rows[1].shape:
         shapes = " and ".join(str(tuple(row.shape)) for row in rows)
         raise InputError(f"{' and '.join(map(str, files))} must be two rows of one length, got {shapes}")
     return Normaliser(*rows)
+
+
+def _row(file: Path) -> np.ndarray:
+    try:
+        content = read_arrays(file)
+    except InputError as error:
+        raise InputError(f"the statistics {file}: {error}") from None
+    if not isinstance(content, np.ndarray):
+        raise InputError(f"the statistics {file}: expected one row of numbers, got arrays {', '.join(content)}")
+    if not np.isfinite(content).all():
+        raise InputError(f"the statistics {file} hold NaN or infinite values: take those of the data set anew")
+    return content
 
 
 def _value(text: str) -> bool | int | float | str:

@@ -40,8 +40,8 @@ _MARKS = (*_SIDES, *(side[0] for side in _SIDES), *_MIDDLE)
 _NO_PART = ("stretch", "jnt", "bind", "def")
 """Words that say what a joint is for the rig, not the body, as in Auto-Rig Pro's `thigh_stretch.l`."""
 _TRANSLATED = {
-    "左": " left ", "右": " right ", "足首": " ankle ", "足": " leg ", "ひざ": " knee ", "つま先": " toe ", "腕": " arm ",
-    "ひじ": " elbow ", "手首": " wrist ", "肩": " collar ", "頭": " head ", "首": " neck ",
+    "左": " left ", "右": " right ", "足首": " ankle ", "足": " leg ", "ひざ": " knee ", "つま先": " toe ", 
+    "腕": " arm ", "ひじ": " elbow ", "手首": " wrist ", "肩": " collar ", "頭": " head ", "首": " neck ",
 }  # fmt: skip
 """MikuMikuDance's names; what contains another stands before it."""
 _NECKS = ("neck", "spine", "chest", "cervical")
@@ -131,7 +131,7 @@ def read_mapping(path: Path | None) -> dict[str, str]:
     if path is None:
         return {}
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError(f"cannot read the mapping {path}: {error}") from None
     if not isinstance(content, dict) or not content:
@@ -155,7 +155,9 @@ def by_name(names: Sequence[str]) -> dict[str, int]:
     words = [_words(name) for name in names]
     prefixes = {tuple(word[:k]): None for word in words for k in range(1, min(_LONGEST_PREFIX, len(word) - 1) + 1)}
     for prefix in prefixes:
-        members = [i for i, word in enumerate(words) if tuple(word[: len(prefix)]) == prefix and len(word) > len(prefix)]
+        members = [
+            i for i, word in enumerate(words) if tuple(word[: len(prefix)]) == prefix and len(word) > len(prefix)
+        ]
         if len(members) > len(found) and not set(prefix) & set(_MARKS):
             own = _by_name(names, members)
             found = own if len(own) > len(found) else found

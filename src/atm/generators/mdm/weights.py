@@ -1,11 +1,11 @@
 """Published MDM checkpoints: a folder with `args.json` and `model000475000.pt`."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from atm.base.arrays import read_json
 from atm.base.config import validate
 from atm.base.errors import InputError
 from atm.generators.mdm.config import MDMConfig
@@ -122,9 +122,9 @@ def _config(options: dict[str, Any], *, source: Path) -> MDMConfig:
 
 def _read_options(file: Path) -> dict[str, Any]:
     try:
-        options = json.loads(file.read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {file}, which a published MDM has beside its weights: {error}") from None
+        options = read_json(file)
+    except InputError as error:
+        raise InputError(f"{file}, which a published MDM has beside its weights, {error}") from None
     if not isinstance(options, dict):
         raise InputError(f"{file} is no table of options but {type(options).__name__}")
     return options
