@@ -89,6 +89,8 @@ def resume(
     if not run.config.is_file():
         raise InputError(f"{out} is not a run folder: there is no {run.config.name} in it")
     config = load(TrainConfig, run.config)
+    if config.data is not None:
+        config = config.model_copy(update={"data": str(run.found(config.data))})
     fabric = make_fabric(config.precision, devices=devices, machines=machines)
     fabric.launch()
     return _run(config, run, fabric, minutes=minutes, from_model=None, resume=True, show_progress=show_progress)

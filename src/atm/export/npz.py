@@ -107,7 +107,8 @@ def _refuse_not_finite(numbers: np.ndarray, where: str) -> None:
         )
 
 
-def _from_array(path: Path, array: np.ndarray) -> MotionFile:
+def _from_array(path: Path, array: np.ndarray, *, metres: bool = False) -> MotionFile:
+    """Return one motion; `metres`: its positions are known to be in metres."""
     if not np.issubdtype(array.dtype, np.number):
         raise InputError(f"{path}: expected an array of numbers, got {array.dtype}")
     if array.ndim == 2:
@@ -121,7 +122,7 @@ def _from_array(path: Path, array: np.ndarray) -> MotionFile:
     skeleton = skeletons[array.shape[1]]
     check_joints(array, skeleton, str(path))
     # A file of positions cannot say in which unit it is; a body can. KIT's own files are in millimetres.
-    joints, unit = in_metres(array.astype(np.float64), skeleton, str(path))
+    joints, unit = (array, "metres") if metres else in_metres(array.astype(np.float64), skeleton, str(path))
     if unit != "metres" and not (unit == "millimetres" and skeleton == KIT):
         warnings.warn(f"{path} is in {unit}, as the size of the body says: taken so", stacklevel=2)
     return MotionFile(joints.astype(np.float32), skeleton)
@@ -179,7 +180,11 @@ def _from_npz(path: Path, arrays: dict[str, np.ndarray]) -> MotionFile:
         raise InputError(
             f"{path}: expected an array 'joints' or 'features', found {', '.join(sorted(arrays)) or 'none'}"
         )
-    motion = _from_array(path, arrays["joints"]) if "joints" in arrays else _from_features(path, arrays["features"])
+    own = "skeleton" in arrays  # written by `save_npz`
+    if "joints" in arrays:
+        motion = _from_array(path, arrays["joints"], metres=own)
+    else:
+        motion = _from_features(path, arrays["features"])
     try:
         provenance = json.loads(str(arrays.get("provenance", "{}")))
     except ValueError:

@@ -14,6 +14,7 @@ from atm.motion.skeletons import HUMANML3D, Skeleton
 
 UNITS = {"metres": 1.0, "centimetres": 0.01, "millimetres": 0.001, "inches": 0.0254, "CMU's units": 0.0254 / 0.45}
 """Lengths that motion files are written in, in metres."""
+_DECIMAL = ("metres", "centimetres", "millimetres")
 LEGS = (0.4, 1.3)
 """Metres that two leg bones can measure."""
 _LEG = sum((HUMANML3D.bone_lengths or ())[joint] for joint in (4, 7))
@@ -90,8 +91,12 @@ def unit_of_leg(leg: float) -> str | None:
     """Return the name in `UNITS` of the unit in which a leg of this length is most nearly a person's; None: in none."""
     if not leg > 0:
         return None
-    name = min(UNITS, key=lambda unit: abs(np.log(leg * UNITS[unit] / _LEG)))
+    name = _nearest_unit(leg, tuple(UNITS))
     return name if _UNIT_FITS[0] < leg * UNITS[name] / _LEG < _UNIT_FITS[1] else None
+
+
+def _nearest_unit(leg: float, units: tuple[str, ...]) -> str:
+    return min(units, key=lambda unit: abs(np.log(leg * UNITS[unit] / _LEG)))
 
 
 def leg_length(joints: Float[np.ndarray, "T J 3"], skeleton: Skeleton) -> float:
@@ -155,7 +160,7 @@ def in_metres(
 ) -> tuple[Float[np.ndarray, "T J 3"], str]:
     """Return joints in metres, and the unit that the size of the body says they came in.
 
-    A body of no known unit is taken in metres, as it is.
+    For a body that is no person's in any unit it is the nearest of metres, centimetres and millimetres.
 
     Raises:
         InputError: all joints of the legs lie in one point.
@@ -163,7 +168,7 @@ def in_metres(
     leg = leg_length(joints, skeleton)
     if not leg > 0:
         raise InputError(f"{where}: the legs have no length, expected joint positions of a body")
-    unit = "metres" if LEGS[0] < leg < LEGS[1] else unit_of_leg(leg) or "metres"
+    unit = "metres" if LEGS[0] < leg < LEGS[1] else unit_of_leg(leg) or _nearest_unit(leg, _DECIMAL)
     return joints * UNITS[unit], unit
 
 

@@ -105,7 +105,7 @@ def train(
         run.create()
         with atomic(run.config) as part:
             save(config, part)
-        run.write_record(seed=config.seed, data=config.data, processes=fabric.world_size)
+        run.write_record(seed=config.seed, data=config.data, started_in=str(Path.cwd()), processes=fabric.world_size)
 
     step, begun = state["step"], time.monotonic()
     best, already = state["best"], state["seconds"]
