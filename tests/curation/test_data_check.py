@@ -108,6 +108,12 @@ DAMAGE = {
     "a clip with NaN": (lambda f: change(f, with_nan), "error", "clips_not_finite", "000003 holds NaN"),
     "a clip with numbers of no body": (
         lambda f: change(f, lambda x: x * np.float32(1e12)), "error", "clips_impossible", "000003 holds values up to"),
+    "a clip of numbers that train to a loss of 1e14": (
+        lambda f: change(f, lambda x: x * np.float32(9e5 / np.abs(x).max())),
+        "error", "clips_impossible", "000003 holds values up to 9.0e.05"),
+    "a clip that was normalised": (
+        lambda f: change(f, lambda x: (x - x.mean(0)) / (x.std(0) + np.float32(0.1))),
+        "warning", "clips_no_person", "000003 holds rotations .*: these look like normalised features"),
     "a clip of another width": (
         lambda f: np.save(vectors(f), np.zeros((60, 77))), "error", "clips_wrong_width", r"000003 has shape .60, 77"),
     "a clip without frames": (

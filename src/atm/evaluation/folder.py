@@ -62,7 +62,7 @@ def read_motion(path: Path, skeleton: Skeleton) -> FolderMotion:
     try:
         loaded = read_arrays(path)
     except InputError as error:
-        raise InputError(f"the motion {path} {error}") from None
+        raise InputError(f"cannot read the motion {path}: it {error}") from None
     arrays = {"": loaded} if isinstance(loaded, np.ndarray) else loaded
     array = next((arrays[name] for name in ("", "features", "joints") if name in arrays), None)
     width, joints = skeleton.feature_width, skeleton.n_joints
