@@ -177,7 +177,7 @@ def test_the_raw_reader_of_tensors_inside_tensors_is_not_taken_for_harmless(tmp_
         read_pickle(file)
 
 
-@pytest.mark.parametrize("content", [b"", b"no weights", b"\x80\x02junk", b"PK\x03\x04half", pickle.dumps({"a": 1})])
+@pytest.mark.parametrize("content", [b"no weights", b"\x80\x02junk", b"PK\x03\x04half", pickle.dumps({"a": 1})])
 def test_what_is_no_file_of_weights_is_said_to_be_so(tmp_path, content):
     file = tmp_path / "file.pt"
     file.write_bytes(content)

@@ -38,7 +38,7 @@ def mistaken(file: Path) -> str | None:
         return "is a Git LFS pointer, not the file itself: fetch it with `git lfs pull`"
     if start.startswith(_PAGES):
         return "is a web page, such as the download page of a file host: download the file itself"
-    return "is empty: download or write it again" if not head else None
+    return "is empty and cannot be read: download or write it again" if not head else None
 
 
 def read_arrays(file: Path) -> np.ndarray | dict[str, np.ndarray]:

@@ -158,7 +158,7 @@ def _from_results(path: Path, results: dict[str, Any]) -> list[MotionFile]:
 
 
 def _warn_of_doubts(path: Path, motions: list[MotionFile]) -> None:
-    """Warn of what can hardly be a person."""
+    """Give a warning of what can hardly be a person."""
     found = [said[0] for motion in motions if (said := doubts(motion.joints, motion.skeleton, motion.features))]
     if found:
         among = f" ({len(found)} of {len(motions)} motions)" if len(motions) > 1 else ""

@@ -41,13 +41,13 @@ class Front(NamedTuple):
     """Signs of which way a body faces, if left is left: above 0 the way it should, below 0 the other way."""
 
     feet: float
-    """Where toes point, seen from the shank; 0: they do not say."""
+    """Direction of the toes, seen from the shank; 0: they do not say."""
     knees: float
-    """Which way knees bend; 0: they do not."""
+    """Direction in which knees bend; 0: they do not."""
 
     @property
     def swapped(self) -> bool:
-        """Whether all signs that say anything say that left is right."""
+        """True where all signs that say anything say that left is right."""
         told = [sign for sign in self if sign]
         return bool(told) and all(sign < 0 for sign in told)
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from atm.base.arrays import mistaken
 from atm.base.errors import InputError, unknown
 from atm.text import tag_words
 
@@ -104,6 +105,8 @@ def _rows(path: Path) -> Iterator[tuple[str, dict]]:
         raise InputError(
             f"cannot read the captions {path}: expected UTF-8; save it so (spreadsheets: CSV UTF-8)"
         ) from None
+    if said := mistaken(path):
+        raise InputError(f"the captions file {path} {said}")
     read = _json_rows if path.suffix.lower() in (".jsonl", ".ndjson", ".json") else _csv_rows
     for number, row in read(text, path):
         where = f"{path.name}, line {number}"

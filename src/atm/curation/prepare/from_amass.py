@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from jaxtyping import Float
 
+from atm.base.arrays import mistaken
 from atm.base.errors import InputError
 from atm.curation.prepare.folder import Clip, Source, SourceRead, Summary, drawn_splits, write_folder
 from atm.curation.prepare.records import MIRRORED, Fault, RecordEntry
@@ -156,7 +157,7 @@ def joints_of_archive(file: Path, body_model: Callable[[str], Path]) -> Float[np
             rate = next((float(archive[name]) for name in _RATES if name in archive.files), None)
             poses, root, betas, gender = (archive[name] for name in wanted) if rate else (None,) * 4
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"cannot be read as an AMASS archive of plain arrays: {error}") from None
+        raise InputError(mistaken(file) or f"cannot be read as an AMASS archive of plain arrays: {error}") from None
     if not rate:
         raise InputError("has no frame rate: a file of shapes, not of motion")
     stride = int(rate / HUMANML3D.fps)
@@ -178,7 +179,7 @@ def _read(body_models: Path, source: Source) -> SourceRead:
         try:
             joints = np.load(source.file, allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
-            raise InputError(f"cannot be read as an array: {error}") from None
+            raise InputError(mistaken(source.file) or f"cannot be read as an array: {error}") from None
         if joints.ndim != 3 or joints.shape[1] < HUMANML3D.n_joints or joints.shape[2] != 3:
             raise InputError(f"has shape {joints.shape}, expected joint positions of 22 joints or more")
     else:

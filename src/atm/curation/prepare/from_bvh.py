@@ -229,8 +229,9 @@ def _names_of(file: Path) -> tuple[str, ...]:
 
 def _notes(folder: Path, files: list[tuple[Described, Path]], fps: float) -> list[str]:
     used = {path for _, path in files}
-    unused = sum(path not in used for path in folder.rglob("*") if path.suffix in _SUFFIXES)
-    notes = [f"{unused} more .bvh and .amc files have no caption and were left out"] if unused else []
+    unused = [path.suffix.lower() for path in folder.rglob("*") if path.suffix in _SUFFIXES and path not in used]
+    kinds = " and ".join(sorted(set(unused), reverse=True))
+    notes = [f"{len(unused)} more {kinds} files have no caption and were left out"] if unused else []
     if fps != HUMANML3D.fps:
         notes.append(f"written at {fps:g} frames per second; readers of the layout expect {HUMANML3D.fps:g}")
     return notes

@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.spatial.transform import Rotation
 
+from atm.base.arrays import mistaken
 from atm.base.errors import InputError
 
 JOINTS = 52
@@ -87,7 +88,8 @@ def load_body_model(file: Path) -> BodyModel:
                 content[name] for name in ("v_template", "shapedirs", "J_regressor", "kintree_table")
             )
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise InputError(f"cannot read {file} as an SMPL+H model of plain arrays: {error}") from None
+        said = mistaken(file) or error
+        raise InputError(f"cannot read {file} as an SMPL+H model of plain arrays: {said}") from None
     if regressor.shape != (JOINTS, len(template)) or shapes.shape[-1] < BETAS:
         raise InputError(
             f"{file} is no SMPL+H model: expected a regressor of {JOINTS} joints and {BETAS} shapes or more, got "

@@ -23,7 +23,7 @@ _APART = 0.1
 
 
 class Reading(NamedTuple):
-    """Which points tell the turn of one joint of the trunk."""
+    """Points that tell the turn of one joint of the trunk."""
 
     joint: int
     left: tuple[int, int]
@@ -42,7 +42,7 @@ class Trunk(NamedTuple):
     """How to turn a trunk by positions alone."""
 
     ends: tuple[Reading, Reading]
-    """Of the pelvis and the chest."""
+    """Readings of pelvis and chest."""
     standing: tuple[Float[np.ndarray, "3 3"], Float[np.ndarray, "3 3"]]
     """Frames of the same points in a standing body, seen in its left, up and front."""
     head: Float[np.ndarray, "3"]
