@@ -268,7 +268,7 @@ def test_rotations_that_are_a_bodys_own_are_trusted(name, tmp_path):
 
 
 def kneeling(sits: bool) -> np.ndarray:
-    """Somebody on knees and insteps, thighs upright or, sitting on the heels, nearly level; who bows a little: (T, 22, 3)."""
+    """Somebody on knees and insteps, thighs upright or, on the heels, nearly level; who bows a little: (T, 22, 3)."""
     rest = bvh_skeletons.t_pose()
     lean = np.radians(20) * np.sin(np.linspace(0, np.pi, 30))
     joints = np.zeros((30, 22, 3))
