@@ -27,9 +27,9 @@ _STRETCH = 0.15
 """Metres by which a bone may change its length; more is no body. Raw output of good networks stays below."""
 _AXIS_OFF = 0.3
 """How far the axes of rotations are from length 1, in the median, where features are not in published units."""
-_UPRIGHT = 0.8
+UPRIGHT = 0.8
 """Length of the mean direction from feet to head, of 1, from which on a body stands most of the time."""
-_FLOOR = (-0.06, 0.12)
+FLOOR = (-0.06, 0.12)
 """Metres between which the lowest joint is when the floor is at 0."""
 
 _FEET_TELL, _KNEES_TELL = 0.2, 0.05
@@ -112,9 +112,9 @@ def stands_along(joints: Float[np.ndarray, "T J 3"], skeleton: Skeleton) -> str:
     mean = _unit(joints[:, skeleton.index("head")] - ankles).mean(axis=0)
     axis = int(np.abs(mean).argmax())
     up = mean[axis] > 0
-    if abs(mean[axis]) < _UPRIGHT or (axis == 1 and up):
+    if abs(mean[axis]) < UPRIGHT or (axis == 1 and up):
         return "y"
-    grounded = [_FLOOR[0] < np.quantile(heights, 0.02) < _FLOOR[1] for heights in (
+    grounded = [FLOOR[0] < np.quantile(heights, 0.02) < FLOOR[1] for heights in (
         joints[..., 1].min(axis=1), (joints[..., axis] if up else -joints[..., axis]).min(axis=1)
     )]  # fmt: skip
     lies = axis != 1 and grounded[0] and not grounded[1]

@@ -20,7 +20,7 @@ from atm.curation.prepare.bvh import Bvh, Poses
 from atm.curation.prepare.naming import Roles
 from atm.curation.prepare.trunk import Trunk, blend, disagreement, read_trunk, swing, turned_by_positions, unit
 from atm.motion import HUMANML3D
-from atm.motion.anatomy import front_of, unit_of_leg
+from atm.motion.anatomy import FLOOR, UPRIGHT, front_of, unit_of_leg
 from atm.scripted.motion.body import (
     ANKLE,
     BONES,
@@ -51,10 +51,6 @@ _HANGS = -0.8
 _LEAN, _UNEVEN = np.radians(15), np.radians(3)
 """Who draws a rest pose draws it upright, and the lean of its spine is anatomy; but it may face anywhere, as soon as it
 turns by more than left and right of a body differ."""
-_UPRIGHT = 0.8
-"""Length of the mean direction from feet to head, of 1, from which on a body stands most of the time."""
-_FLOOR = (-0.06, 0.12)
-"""Metres between which the lowest joint is when the floor is at 0."""
 _SUPPORT = 0.05
 """Metres by which a foot must be lower than the other to bear most of the weight."""
 
@@ -158,9 +154,9 @@ def find_up(positions: Float[np.ndarray, "T J 3"], bvh: Bvh, roles: Roles) -> st
     standing = _standing_rest(bvh.rest, roles)
     rest = None if standing is None else _axis_name(standing[:, 1])
     stands = unit(positions[:, roles.head] - positions[:, roles.ankle].mean(axis=1)).mean(axis=0)
-    along = _axis_name(stands) if np.abs(stands).max() > _UPRIGHT else None
+    along = _axis_name(stands) if np.abs(stands).max() > UPRIGHT else None
     lowest = {up: np.quantile((positions[:, roles.joints] @ _rotation_to_y(up)[1]).min(axis=1), 0.02) for up in UP_AXES}
-    grounded = [up for up in UP_AXES if _FLOOR[0] < lowest[up] < _FLOOR[1]]
+    grounded = [up for up in UP_AXES if FLOOR[0] < lowest[up] < FLOOR[1]]
     likely = [up for up in grounded if up in ("y", "z")]
     if along is not None and (along == rest or along in grounded or not likely):
         return along
