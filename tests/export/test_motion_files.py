@@ -150,7 +150,7 @@ def test_results_of_mdm_are_exported_one_file_each(walk, tmp_path, monkeypatch, 
     monkeypatch.setattr("sys.argv", ["atm", "export", str(tmp_path / "results.npy"), str(tmp_path / "walk.npz")])
     with pytest.raises(SystemExit) as ended:
         atm()
-    assert ended.value.code == 0
+    assert not ended.value.code
     assert capsys.readouterr().out.split() == [str(tmp_path / f"walk-{number}.npz") for number in (0, 1)]
     assert load_motion(tmp_path / "walk-1.npz").text == "walks back"
 
