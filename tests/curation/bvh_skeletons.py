@@ -96,10 +96,12 @@ class Skeleton:
     rest: np.ndarray = field(default_factory=t_pose)
     places_everywhere: bool = False
     """Every joint has position channels."""
-    opens_in_rest: bool = False
-    """The first frame is the rest pose."""
+    opens_in_rest: int = 0
+    """So many frames before the motion are the rest pose."""
     size: float = 1.0
     """How much larger than HumanML3D's body the actor is."""
+    loose: dict[str, Rotation] = field(default_factory=dict)
+    """Joints that are turned by so much more; what hangs on them lies in their place and turns back."""
 
 
 def save(path: Path, joints: np.ndarray, skeleton: Skeleton) -> Path:
@@ -113,11 +115,13 @@ def save(path: Path, joints: np.ndarray, skeleton: Skeleton) -> Path:
         flips = np.cumsum(np.concatenate([[0], (quaternions[1:] * quaternions[:-1]).sum(-1) < 0])) % 2
         curve = CubicSpline(np.arange(frames) / 20, np.where(flips[:, None], -quaternions, quaternions))
         world[joint.name] = Rotation.from_quat(curve(times)).as_matrix()
+    for name, more in skeleton.loose.items():
+        world[name] = world[name] @ more.as_matrix()
     root = CubicSpline(np.arange(frames) / 20, joints[:, 0])(times) * skeleton.size
     if skeleton.opens_in_rest:
-        times = np.concatenate([[-1 / skeleton.fps], times])
-        root = np.concatenate([root[:1], root])
-        world = {name: np.concatenate([np.eye(3)[None], turn]) for name, turn in world.items()}
+        count = skeleton.opens_in_rest
+        root = np.concatenate([root[:1]] * count + [root])
+        world = {name: np.concatenate([np.eye(3)[None]] * count + [turn]) for name, turn in world.items()}
     rest = {joint.name: _rest_place(joint.ours, skeleton.rest) for joint in skeleton.joints}
     offsets, local = {}, {}
     for joint in skeleton.joints:
@@ -218,7 +222,7 @@ def cmu() -> Skeleton:
         for part in ("knee", "ankle"):
             apart = SIDE[side] * np.sin(np.radians(20)) - UP * np.cos(np.radians(20))
             rest[INDEX[f"{side}_{part}"]] = apart * BONES[INDEX[f"{side}_{part}"]]
-    return Skeleton(joints, "ZYX", 120, unit=0.0254 / 0.45, rest=rest, opens_in_rest=True)
+    return Skeleton(joints, "ZYX", 120, unit=0.0254 / 0.45, rest=rest, opens_in_rest=1)
 
 
 def mixamo() -> Skeleton:

@@ -62,9 +62,17 @@ def test_joints_stand_where_a_hand_places_them(write):
         ARM.replace("Zrotation", "zrotation").replace("End Site", "End site").replace("HIERARCHY", "Hierarchy"),
         "\ufeff" + ARM + "\n\n",
         ARM.replace("0.05", ".05").replace("1 0 0 90 0 0 0\n", "1 0 0 90\n0 0 0 "),
+        ARM + "\x1a",
+        ARM + "\0" * 64 + "\r\n\x1a",
+        ARM.encode("utf-16"),
+        ARM.encode("utf-16-le"),
+        ("\ufeff" + ARM).encode("utf-16-be"),
+        "# by hand\n" + ARM.replace("OFFSET 0 2 0", "OFFSET 0 2 0  # up\n // the arm").replace("0.05\n", "0.05 # s\n"),
+        ARM.replace("1 Zrotation", "1 Zrotation # about z"),
     ],
-    ids=["windows", "tabs", "few lines", "case", "mark and blank lines", "broken rows"],
-)
+    ids=["windows", "tabs", "few lines", "case", "mark and blank lines", "broken rows", "Ctrl-Z", "NUL", "UTF-16",
+         "UTF-16 without a mark", "UTF-16 of the other order", "comments", "a comment behind channels"],
+)  # fmt: skip
 def test_the_same_file_as_other_programs_write_it(variant, write):
     plain, other = read_bvh(write(ARM)), read_bvh(write(variant))
     assert other.names == plain.names
@@ -74,6 +82,32 @@ def test_the_same_file_as_other_programs_write_it(variant, write):
 def test_a_file_of_one_frame_is_read(write):
     one = ARM.replace("Frames: 2", "Frames: 1").replace("1 0 0 90 90 0 90\n", "")
     np.testing.assert_array_equal(places(read_bvh(write(one))), places(read_bvh(write(ARM)))[:1])
+
+
+@pytest.mark.parametrize("frames", [1, 3, 40])
+def test_whole_frames_are_read_whatever_their_header_counts(frames, write):
+    bvh = read_bvh(write(ARM.replace("Frames: 2", f"Frames: {frames}")))
+    np.testing.assert_array_equal(bvh.values, read_bvh(write(ARM)).values)
+    assert bvh.note == f"Frames: says {frames}, but 2 follow, which were read"
+    assert read_bvh(write(ARM)).note == ""
+
+
+def test_a_name_with_a_number_sign_is_no_comment(write):
+    assert read_bvh(write(ARM.replace("JOINT Arm", "JOINT Arm #left"))).names[1] == "Arm #left"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "is a Git LFS pointer.*git lfs pull"),
+        (b"\n<!DOCTYPE html>\n<html>", "is a web page"),
+        (b"", "is empty"),
+    ],
+    ids=["pointer", "page", "empty"],
+)
+def test_what_a_download_left_in_place_of_a_file_is_told(content, said, write):
+    with pytest.raises(InputError, match=said):
+        read_bvh(write(content))
 
 
 def test_names_may_hold_spaces_and_words_of_the_format(write):
@@ -98,9 +132,7 @@ def test_a_rounded_frame_time_is_the_rate_that_it_stands_for(frame_time, rate, w
         ("nothing", "no BVH file"),
         (ARM.replace("HIERARCHY", "SKELETON"), "no BVH file: expected it to start with HIERARCHY"),
         (ARM[:-10], "says 2, but 1 frames of 7 channels and 4 numbers more follow: the file is cut short"),
-        (ARM.replace("Frames: 2", "Frames: 3"), "says 3, but 2 frames of 7 channels follow"),
-        (ARM.replace("Frames: 2", "Frames: 1"), "says 1, but 2 frames of 7 channels follow"),
-        (ARM.partition("1 0 0")[0].replace("Frames: 2", "Frames: 0"), "0 frames of 7 channels are no motion"),
+        (ARM.partition("1 0 0")[0], "says 2, but 0 frames of 7 channels follow"),
         (ARM.replace("90 90 0 90", "90 nan 0 90"), "NaN"),
         (ARM.replace("90 90 0 90", "90 1,5 0 90"), "below MOTION, number 12 is '1,5': .*decimals need a point"),
         (ARM.replace("OFFSET 0 2 0", "OFFSET 0 two 0"), "OFFSET of Arm"),
@@ -140,6 +172,17 @@ NAMES = {
     "J_Bip_L_Hand J_Bip_C_Head | J_Bip_C_Hips J_Bip_L_Shoulder J_Sec_Hair1_01 J_Sec_Hair2_01 J_Sec_L_Bust1",
     "DAZ Genesis": "lThighBend lShin lFoot lToe lShldrBend lForearmBend lHand head | lThighTwist lShldrTwist "
     "lForearmTwist lMetatarsals abdomenLower",
+    "SOMA": "LeftLeg LeftShin LeftFoot LeftToeBase LeftArm LeftForeArm LeftHand Head | LeftHandThumb1 Neck1",
+    "Advanced Skeleton": "Hip_L Knee_L Ankle_L Toes_L Shoulder_L Elbow_L Wrist_L Head_M | Root_M Scapula_L HipPart1_L "
+    "Chest_M HeadEnd_M ToesEnd_L ThumbFinger1_L",
+    "MikuMikuDance": "leg_L knee_L ankle_L toe_L arm_L elbow_L wrist_L head | shoulder_L upper lower",
+    "MikuMikuDance in Japanese": "左足 左ひざ 左足首 左つま先 左腕 左ひじ 左手首 頭 | 左肩 首 左足ＩＫ 左腕捩",
+    "Auto-Rig Pro": "thigh_stretch.l leg_stretch.l foot.l toes_01.l arm_stretch.l forearm_stretch.l hand.l head.x | "
+    "root.x spine_01.x shoulder.l thumb1.l",
+    "MotionBuilder among helpers": "Character1_LeftUpLeg Character1_LeftLeg Character1_LeftFoot Character1_LeftToeBase "
+    "Character1_LeftArm Character1_LeftForeArm Character1_LeftHand Character1_Head | Character1_LeftShoulder J_L_Hair "
+    "J_L_Hair_01 J_L_Skirt_00 J_L_Skirt_01 J_L_Skirt_02 J_R_Skirt_00 J_R_Skirt_01 J_R_Skirt_02 J_Mune J_L_Arm_Ribbon "
+    "J_L_Mune_01 J_L_Mune_02 J_L_Sode_00 J_L_Sode_01 J_L_Sode_02 J_L_Sode_03 J_L_Tail_00 J_L_Tail_01",
     "a suffix": "l_upleg_JNT l_leg_JNT l_foot_JNT l_toebase_JNT l_arm_JNT l_forearm_JNT l_hand_JNT head_JNT | "
     "hips_JNT l_shoulder_JNT l_handIndex1_JNT",
 }
@@ -182,6 +225,20 @@ def test_trunk_and_toes_follow_from_how_limbs_hang_together(write):
     assert [bvh.names[joint] for joint in roles.spine] == ["Tom", "Dick"]
     assert [bvh.names[joint] for joint in roles.foot] == ["left_ankle end", "right_ankle end"]
     assert roles.neck == roles.head and roles.collar == (None, None) and roles.body is None
+
+
+def test_a_head_that_is_not_called_so_is_the_end_of_the_branch_above_the_arms(write):
+    """Rigify's spine goes on to the head, on which a face hangs."""
+    text = figure({"pelvis": "spine", "spine": "spine.003", "head": "spine.005"}).partition("MOTION")[0]
+    end = "End Site\n{\nOFFSET 0 0 0.1\n}\n"
+    start = text.index("JOINT spine.005")
+    inside = end
+    for name in ("face", "spine.006"):
+        inside = f"JOINT {name}\n{{\nOFFSET 0 .1 0\nCHANNELS 3 Zrotation Xrotation Yrotation\n{inside}}}\n"
+    text = text[:start] + text[start:].replace(end, inside, 1)
+    text += f"MOTION\nFrames: 1\nFrame Time: 0.05\n{'0 ' * 3 * text.count('CHANNELS')}\n"
+    roles = find_roles(bvh := read_bvh(write(text)), {}, "file.bvh")
+    assert bvh.names[roles.head] == "spine.006"
 
 
 def test_missing_joints_are_listed_with_those_of_the_file_and_with_what_to_write(write):

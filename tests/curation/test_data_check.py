@@ -108,6 +108,9 @@ DAMAGE = {
     "a clip with NaN": (lambda f: change(f, with_nan), "error", "clips_not_finite", "000003 holds NaN"),
     "a clip with numbers of no body": (
         lambda f: change(f, lambda x: x * np.float32(1e12)), "error", "clips_impossible", "000003 holds values up to"),
+    "a clip of numbers that train to a loss of 1e14": (
+        lambda f: change(f, lambda x: x * np.float32(9e5 / np.abs(x).max())),
+        "error", "clips_impossible", "000003 holds values up to 9.0e.05"),
     "a clip of another width": (
         lambda f: np.save(vectors(f), np.zeros((60, 77))), "error", "clips_wrong_width", r"000003 has shape .60, 77"),
     "a clip without frames": (
@@ -204,6 +207,13 @@ def test_one_damage_is_one_finding_and_the_repaired_copy_has_no_errors(folder, t
     assert not after.of("warning")
     for split in ("train", "val", "test"):
         assert len(open_dataset(tmp_path / "repaired", split)) > 0
+
+
+def test_a_clip_that_can_hardly_be_a_person_is_named(folder):
+    change(folder, lambda x: (x - x.mean(0)) / (x.std(0) + np.float32(0.1)))
+    finding = found(check(folder), "clips_no_person")
+    assert finding.severity == "warning" and len(finding.where) == 1
+    assert re.search("000003 holds rotations .*: these look like normalised features", finding.where[0])
 
 
 def test_a_sound_folder_has_nothing_to_warn_of(folder, skeleton):

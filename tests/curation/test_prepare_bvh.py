@@ -13,6 +13,8 @@ from scipy.spatial.transform import Rotation
 from atm.apps.export import save_motion
 from atm.base.errors import InputError
 from atm.curation.prepare import prepare_bvh
+from atm.curation.prepare.bvh import first_frame, read_bvh
+from atm.curation.prepare.naming import find_roles
 from atm.motion import HUMANML3D, features_from_joints, joints_from_features
 from atm.motion.program import Action, Program
 from atm.scripted.motion.body import BONES
@@ -177,6 +179,44 @@ def test_a_first_frame_in_rest_is_left_out_and_seconds_still_count_from_it(tmp_p
     assert distance(part, stored(motion()[10:41])) < 0.005 + bent_elsewhere(*ELSEWHERE["cmu"])
 
 
+@pytest.mark.parametrize("count", [2, 3, 20])
+def test_all_frames_of_an_opening_in_rest_are_left_out(count, tmp_path):
+    """Some of CMU's files hold the T-pose for several frames."""
+    file = bvh_skeletons.save(tmp_path / "motion.bvh", motion(), replace(SKELETONS["cmu"](), opens_in_rest=count))
+    bvh = read_bvh(file)
+    assert first_frame(bvh, find_roles(bvh, {}, "motion.bvh").joints) == count
+    assert f"first {count} frames apart from the motion" in next(iter(prepare(tmp_path).assumed))
+    joints = np.load(tmp_path / "out" / "new_joints" / "motion.npy")
+    assert distance(joints, stored(motion())) < 0.005 + bent_elsewhere(*ELSEWHERE["cmu"])
+
+
+def test_frames_in_another_place_are_no_part_of_the_motion(tmp_path):
+    """The pose is nearly that of the motion, but the body stands in the origin, two metres off."""
+    bvh = read_bvh(bvh_skeletons.save(tmp_path / "motion.bvh", motion(), replace(SKELETONS["mixamo"](), fps=30)))
+    joints = find_roles(bvh, {}, "motion.bvh").joints
+    assert first_frame(bvh, joints) == 0
+    values = np.concatenate([bvh.values[:1], bvh.values[:1], bvh.values])
+    values[:2, [0, 2]] += 200.0
+    assert first_frame(replace(bvh, values=values), joints) == 2
+
+
+def test_somebody_who_stands_still_at_first_loses_no_frame(tmp_path):
+    still = np.concatenate([np.repeat(motion()[:1], 12, axis=0), motion()])
+    bvh = read_bvh(bvh_skeletons.save(tmp_path / "motion.bvh", still, replace(SKELETONS["mixamo"](), fps=20)))
+    assert first_frame(bvh, find_roles(bvh, {}, "motion.bvh").joints) == 0
+
+
+def test_the_captions_file_may_say_the_true_rate_of_a_file(tmp_path):
+    """Of CMU's trials 326 were captured at 60 frames per second and say 120."""
+    file = bvh_skeletons.save(tmp_path / "motion.bvh", motion(), replace(SKELETONS["mixamo"](), fps=60))
+    file.write_text(file.read_text().replace("Frame Time: 0.016667", "Frame Time: 0.008333"))
+    assert prepare(tmp_path, "file,caption,fps\nmotion,walks,60\n").clips == 1
+    joints = np.load(tmp_path / "out" / "new_joints" / "motion.npy")
+    assert distance(joints, stored(motion())) < 0.01
+    prepare(tmp_path, "file,caption,fps\nmotion,walks,\n")
+    assert len(np.load(tmp_path / "out" / "new_joints" / "motion.npy")) < 0.6 * len(joints)
+
+
 def test_feet_stay_where_they_stand_on_a_body_of_other_proportions(tmp_path):
     """Somebody with longer thighs and shorter shanks crouches: with the pelvis where it was, our legs would push the
     feet centimetres into the floor. They move as they did; the pelvis goes elsewhere instead."""
@@ -200,4 +240,72 @@ def test_swapped_sides_are_refused(tmp_path):
     """A left-handed file: x negated, so that left names are on the right of who walks forward."""
     bvh_skeletons.save(tmp_path / "motion.bvh", motion() * [-1, 1, 1], SKELETONS["mixamo"]())
     with pytest.raises(InputError, match="left and right are swapped"):
+        prepare(tmp_path)
+
+
+@pytest.mark.parametrize("turn", [(0, 90, 0), (0, 180, 0), (0, 30, 0), (60, 0, 0), (0, 0, 120)], ids=str)
+def test_a_trunk_whose_rotations_are_left_to_chance_is_solved_from_positions(turn, tmp_path):
+    """Programs that make files of positions turn the pelvis as they like; joints without length below it turn back, so
+    that every position is right. Counted by the pelvis' rotation, the person would walk sideways."""
+    cmu = replace(SKELETONS["cmu"](), opens_in_rest=0, fps=20)
+    (tmp_path / "plain").mkdir()
+    plain = prepared(tmp_path / "plain", cmu)
+    bvh_skeletons.save(
+        tmp_path / "motion.bvh", motion(), replace(cmu, loose={"Hips": Rotation.from_euler("XYZ", turn, degrees=True)})
+    )
+    summary = prepare(tmp_path)
+    assert "trunk solved from joint positions, since its rotations are not those of its" in next(iter(summary.assumed))
+    joints = np.load(tmp_path / "out" / "new_joints" / "motion.npy")
+    # The spine between pelvis and chest, whose turns are left to chance as well, bends in equal parts.
+    assert distance(joints, plain) < 0.005 + bent_elsewhere(*ELSEWHERE["cmu"])
+    assert np.linalg.norm(joints - plain, axis=-1)[:, [0, 1, 2, 4, 5, 7, 8, 10, 11]].max() < 0.001
+
+
+@pytest.mark.parametrize("name", SKELETONS)
+def test_rotations_that_are_a_bodys_own_are_trusted(name, tmp_path):
+    bvh_skeletons.save(tmp_path / "motion.bvh", motion(), replace(SKELETONS[name](), fps=20))
+    assert "trunk turned from" in next(iter(prepare(tmp_path).assumed))
+
+
+def kneeling(sits: bool) -> np.ndarray:
+    """Somebody on knees and insteps, thighs upright or, on the heels, nearly level; who bows a little: (T, 22, 3)."""
+    rest = bvh_skeletons.t_pose()
+    lean = np.radians(20) * np.sin(np.linspace(0, np.pi, 30))
+    joints = np.zeros((30, 22, 3))
+    for joint in (0, *HUMANML3D.outward):
+        bone = np.broadcast_to(rest[joint], (30, 3)).copy()
+        part = HUMANML3D.joint_names[joint].rpartition("_")[2]
+        if part == "knee":
+            bone[:] = BONES[joint] * np.array([0, -np.sin(0.3), np.cos(0.3)] if sits else [0, -1, 0])
+        elif part == "ankle":
+            bone[:] = -BONES[joint] * bvh_skeletons.FRONT
+        elif part == "foot":
+            bone[:] = BONES[joint] * np.array([0, -np.sin(0.3), -np.cos(0.3)])
+        elif part != "hip" and joint:
+            bone = Rotation.from_euler("X", lean[:, None]).apply(bone)
+        joints[:, joint] = joints[:, max(HUMANML3D.parents[joint], 0)] + bone
+    return joints - [0, joints[..., 1].min(), 0]
+
+
+@pytest.mark.parametrize("sits", [False, True], ids=["kneels", "sits on the heels"])
+def test_who_kneels_has_no_swapped_sides(sits, tmp_path):
+    """Insteps lie on the floor, and toes point backwards: but seen from the shanks, they are where toes are."""
+    skeleton = replace(SKELETONS["mixamo"](), fps=20)
+    joints = prepared(tmp_path, skeleton, kneeling(sits))
+    assert distance(joints, stored(kneeling(sits))) < 0.03  # a bow starts a little elsewhere; swapped: 20 cm
+    bvh_skeletons.save(tmp_path / "motion.bvh", kneeling(sits) * [-1, 1, 1], skeleton)
+    with pytest.raises(InputError, match="the feet and knees point backwards: left and right are swapped"):
+        prepare(tmp_path)
+
+
+def test_feet_without_toes_whose_end_is_straight_below_say_nothing_of_sides(tmp_path):
+    """As in Biovision's own sample. The knees, which bend to the front, say that left is left; if right is, too."""
+    skeleton = SKELETONS["biovision"]()
+    down = [replace(one, tip=(0, -0.08, 0)) if "Ankle" in one.name else one for one in skeleton.joints]
+    joints = prepared(tmp_path, replace(skeleton, joints=down, fps=20))
+    legs = [INDEX[f"{side}_{part}"] for side in ("left", "right") for part in ("hip", "knee", "ankle")]
+    aside = joints[:, legs] - stored(motion())[: len(joints), legs]
+    assert np.ptp(aside, axis=(0, 1)).max() < 0.03  # heights count from the toes, which are elsewhere
+    bvh_skeletons.save(tmp_path / "motion.bvh", motion() * [-1, 1, 1], replace(skeleton, joints=down, fps=20))
+    with pytest.raises(InputError, match="knees point backwards: left and right are swapped"):
         prepare(tmp_path)

@@ -22,11 +22,13 @@ from atm.evaluation import (
     published_protocol,
     table,
 )
+from atm.evaluation.folder import read_motion
 from atm.evaluation.presets import evaluator_small, trainable
 from atm.evaluation.replication import Measured
 from atm.evaluation.report import REAL, column_of
 from atm.evaluation.weights import frozen
 from atm.motion import HUMANML3D, Motion, joints_from_features
+from atm.motion.anatomy import UNITS
 from atm.motion.program import Action, Program
 from atm.scripted.oracles import Check, Verdict
 
@@ -286,6 +288,24 @@ def test_a_folder_may_hold_joints_and_texts(folder):
     np.savez(folder / f"{entry.id}.npz", joints=joints, text="something else")
     with pytest.raises(InputError, match="'something else' is no caption of this entry"):
         run_folder(folder)
+
+
+@pytest.mark.parametrize("unit", ["metres", "centimetres"])
+def test_joints_of_a_folder_are_read_by_the_size_of_the_body(folder, walk, unit):
+    """Taken for metres, a body in centimetres would be as large as a tower."""
+    np.save(folder / "000005.npy", walk)
+    plain = read_motion(folder / "000005.npy", HUMANML3D)
+    np.save(folder / "000005.npy", walk / UNITS[unit])
+    found = read_motion(folder / "000005.npy", HUMANML3D)
+    np.testing.assert_allclose(found.features, plain.features, atol=1e-3)
+    assert found.doubt == ("" if unit == "metres" else f"is in {unit}, as the size of the body says: taken so")
+
+
+def test_motions_that_can_hardly_be_a_persons_are_warned_of(folder):
+    np.save(folder / "000005.npy", np.random.default_rng(0).normal(size=(40, 263)).astype(np.float32))
+    with pytest.warns(UserWarning, match=r"of .* are doubtful: 00000\d (holds|has)"):
+        run_folder(folder)
+    assert "normalised features" in read_motion(folder / "000005.npy", HUMANML3D).doubt
 
 
 STANDING = HUMANML3D.target_offsets[1:].clone()

@@ -1,12 +1,16 @@
 """Motions into files and back."""
 
+import warnings
+
 import numpy as np
 import pytest
 
 from atm.apps.export import SUFFIXES, save_motion
 from atm.base.errors import InputError
-from atm.export import load_motion
+from atm.cli.app import run as atm
+from atm.export import load_motion, load_motions
 from atm.motion import HUMANML3D, KIT
+from atm.motion.anatomy import UNITS
 
 
 def test_npz_gives_back_what_was_saved(walk, tmp_path):
@@ -120,3 +124,74 @@ def test_a_missing_file_a_foreign_suffix_and_foreign_arrays_are_said(tmp_path):
     np.save(tmp_path / "wide.npy", np.zeros((4, 100)))
     with pytest.raises(InputError, match="got 100"):
         load_motion(tmp_path / "wide.npy")
+
+
+def results(walk, **changes) -> dict:
+    """What MDM's sampling writes: motions last by frame, texts, lengths."""
+    motion = np.stack([walk, walk[::-1]]).transpose(0, 2, 3, 1)
+    content = {"motion": motion, "text": ["walks", "walks back"], "lengths": np.array([len(walk), 9]), "num_samples": 2}
+    return content | changes
+
+
+def test_results_of_mdm_are_read_with_texts_and_lengths(walk, tmp_path):
+    np.save(tmp_path / "results.npy", results(walk))
+    first, second = load_motions(tmp_path / "results.npy")
+    np.testing.assert_array_equal(first.joints, walk)
+    np.testing.assert_array_equal(second.joints, walk[::-1][:9])
+    assert (first.text, second.text) == ("walks", "walks back")
+    with pytest.raises(InputError, match="holds 2 motions, expected one: `atm export"):
+        load_motion(tmp_path / "results.npy")
+    np.save(tmp_path / "results.npy", results(walk, motion=np.stack([walk] * 2), text=["a", "b"]))
+    np.testing.assert_array_equal(load_motions(tmp_path / "results.npy")[0].joints, walk)
+
+
+def test_results_of_mdm_are_exported_one_file_each(walk, tmp_path, monkeypatch, capsys):
+    np.save(tmp_path / "results.npy", results(walk))
+    monkeypatch.setattr("sys.argv", ["atm", "export", str(tmp_path / "results.npy"), str(tmp_path / "walk.npz")])
+    with pytest.raises(SystemExit) as ended:
+        atm()
+    assert not ended.value.code
+    assert capsys.readouterr().out.split() == [str(tmp_path / f"walk-{number}.npz") for number in (0, 1)]
+    assert load_motion(tmp_path / "walk-1.npz").text == "walks back"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"motion": np.zeros((2, 25, 6, 9))}, "holds motions of shape .*2, 25, 6, 9"),
+        ({"motion": "none"}, "expected MDM's results"),
+        ({"lengths": np.array([1, 900])}, r"lengths \[1, 900\]"),
+        ({"text": ["one"]}, "but 1 texts"),
+    ],
+)
+def test_results_that_are_none_are_said(walk, tmp_path, changes, said):
+    np.save(tmp_path / "results.npy", results(walk, **changes))
+    with pytest.raises(InputError, match=said):
+        load_motions(tmp_path / "results.npy")
+
+
+@pytest.mark.parametrize("unit", ["centimetres", "millimetres", "inches"])
+def test_joints_in_another_unit_are_read_by_the_size_of_the_body_and_said(walk, tmp_path, unit):
+    np.save(tmp_path / "walk.npy", walk / UNITS[unit])
+    with pytest.warns(UserWarning, match=f"is in {unit}, as the size of the body says"):
+        motion = load_motion(tmp_path / "walk.npy")
+    np.testing.assert_allclose(motion.joints, walk, atol=1e-5)
+
+
+def test_what_can_hardly_be_a_person_is_warned_of_in_every_kind_of_file(walk, tmp_path):
+    np.save(tmp_path / "z.npy", walk[..., [0, 2, 1]])
+    with pytest.warns(UserWarning, match="z.npy stands along z, not along y"):
+        load_motion(tmp_path / "z.npy")
+    np.save(tmp_path / "noise.npy", np.random.default_rng(0).normal(size=(20, 263)))
+    with pytest.warns(UserWarning, match="noise.npy holds rotations .* normalised features"):
+        load_motion(tmp_path / "noise.npy")
+    save_motion(tmp_path / "walk.npz", walk)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load_motion(tmp_path / "walk.npz")
+
+
+def test_a_git_lfs_pointer_is_told(tmp_path):
+    (tmp_path / "walk.npy").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+    with pytest.raises(InputError, match="is a Git LFS pointer.*git lfs pull"):
+        load_motion(tmp_path / "walk.npy")

@@ -55,7 +55,7 @@ def test_a_file_that_would_run_something_is_not_run_and_says_what(tmp_path, form
     assert made.is_dir()
 
 
-def test_scalars_of_numpy_and_configs_of_omegaconf_need_trust_and_are_read_with_it(tmp_path):
+def test_configs_of_omegaconf_need_trust_and_are_read_with_it(tmp_path):
     """As Lightning checkpoints of that time hold them, beside weights that need none."""
     content = {
         "state_dict": {"w": torch.ones(2)},
@@ -66,11 +66,60 @@ def test_scalars_of_numpy_and_configs_of_omegaconf_need_trust_and_are_read_with_
     with pytest.raises(InputError) as error:
         read_pickle(tmp_path / "file.ckpt")
     assert "omegaconf.dictconfig.DictConfig" in str(error.value)
-    assert "multiarray.scalar" in str(error.value)
+    assert "numpy" not in str(error.value)
     assert "_rebuild_tensor" not in str(error.value)
     found = read_pickle(tmp_path / "file.ckpt", trust=True)
     assert found["best"] == 0.41
     assert found["hyper_parameters"].model.width == 256
+
+
+@pytest.mark.parametrize("form", [{}, OLD], ids=["zip", "old"])
+def test_numbers_and_arrays_of_numpy_beside_the_weights_need_no_trust(tmp_path, form):
+    content = {"model": {"w": torch.ones(2)}, "step": np.int64(7), "best": np.float32(0.5), "mean": np.arange(3.0)}
+    torch.save(content, tmp_path / "file.pt", **form)
+    found = read_pickle(tmp_path / "file.pt")
+    assert found["step"] == 7 and found["best"] == 0.5
+    np.testing.assert_array_equal(found["mean"], [0, 1, 2])
+
+
+@pytest.mark.parametrize("core", ["core", "_core"])
+def test_numbers_are_read_by_the_names_of_older_numpy_too(tmp_path, core):
+    torch.save({"step": np.int64(7)}, tmp_path / "new.pt")
+    with zipfile.ZipFile(tmp_path / "new.pt") as whole:
+        program = next(whole.read(name) for name in whole.namelist() if name.endswith("data.pkl"))
+    assert b"numpy._core.multiarray" in program
+    old = archive(tmp_path / "old.pt", program.replace(b"numpy._core.", f"numpy.{core}.".encode()))
+    assert read_pickle(old) == {"step": 7}
+
+
+@pytest.mark.parametrize("wrapper", ["module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module."])
+def test_what_a_wrapper_puts_before_every_key_is_left_out(tmp_path, wrapper):
+    weights = {f"{wrapper}module.w": torch.ones(2), f"{wrapper}b": torch.zeros(1)}
+    torch.save({"model": weights, "step": 3}, tmp_path / "nested.pt")
+    torch.save(weights, tmp_path / "plain.pt")
+    assert list(read_pickle(tmp_path / "nested.pt")["model"]) == ["module.w", "b"]
+    assert list(read_pickle(tmp_path / "plain.pt")) == ["module.w", "b"]
+
+
+def test_a_beginning_of_some_keys_alone_stays(tmp_path):
+    torch.save({"module.w": torch.ones(2), "b": torch.zeros(1)}, tmp_path / "file.pt")
+    assert list(read_pickle(tmp_path / "file.pt")) == ["module.w", "b"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "is a Git LFS pointer.*git lfs pull"),
+        (b"<!DOCTYPE html><html><title>Google Drive</title>", "is a web page.*download the file itself"),
+        (b"", "is empty"),
+        (b"nothing of the kind", r"damaged, or another kind of file \(\S+"),
+    ],
+    ids=["pointer", "page", "empty", "other"],
+)
+def test_what_a_download_left_in_place_of_a_checkpoint_is_told(tmp_path, content, said):
+    (tmp_path / "model.pt").write_bytes(content)
+    with pytest.raises(InputError, match=said):
+        read_pickle(tmp_path / "model.pt")
 
 
 @pytest.mark.parametrize("form", [{}, OLD], ids=["zip", "old"])
@@ -128,7 +177,7 @@ def test_the_raw_reader_of_tensors_inside_tensors_is_not_taken_for_harmless(tmp_
         read_pickle(file)
 
 
-@pytest.mark.parametrize("content", [b"", b"no weights", b"\x80\x02junk", b"PK\x03\x04half", pickle.dumps({"a": 1})])
+@pytest.mark.parametrize("content", [b"no weights", b"\x80\x02junk", b"PK\x03\x04half", pickle.dumps({"a": 1})])
 def test_what_is_no_file_of_weights_is_said_to_be_so(tmp_path, content):
     file = tmp_path / "file.pt"
     file.write_bytes(content)

@@ -1,9 +1,10 @@
 import importlib.util
+import warnings
 
 import pytest
 
 from atm.base.errors import InputError
-from atm.text import tag_words
+from atm.text import check_sentence, tag_words
 
 
 @pytest.mark.parametrize(
@@ -61,3 +62,26 @@ def test_unknown_words_are_guessed_by_their_ending():
 def test_spacy_is_named_when_it_is_asked_for_and_absent():
     with pytest.raises(InputError, match="en_core_web_sm"):
         tag_words("a person walks", tagger="spacy")
+
+
+@pytest.mark.parametrize("sentence", ["人が歩く", "человек идёт", "!!! ???", "…", "'"])
+def test_a_sentence_without_a_word_that_can_be_read_is_refused(sentence):
+    with pytest.raises(InputError, match="has no word that text encoders read: expected a sentence in English"):
+        check_sentence(sentence)
+
+
+def test_an_empty_sentence_is_refused():
+    with pytest.raises(InputError, match="the sentence is empty"):
+        check_sentence(" ")
+
+
+def test_words_that_cannot_be_read_are_named():
+    with pytest.warns(UserWarning, match="not read in 'a person идёт forward': идёт;"):
+        check_sentence("a person идёт forward")
+
+
+@pytest.mark.parametrize("sentence", ["a person walks - 3 steps", "a café dancer's pirouette", "5 steps!"])
+def test_a_sentence_that_can_be_read_passes_in_silence(sentence):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_sentence(sentence)

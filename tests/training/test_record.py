@@ -2,8 +2,10 @@
 
 import json
 
+import pytest
 from toys import Bench
 
+from atm.base.errors import InputError
 from atm.training.record import RunFolder
 
 
@@ -66,3 +68,27 @@ def test_a_run_that_stopped_before_its_first_checkpoint_may_be_overwritten(tmp_p
     assert not run.holds_something()
     run.forget()
     assert not run.config.exists() and not run.record.exists()
+
+
+def test_a_run_knows_its_data_from_anywhere(tmp_path, monkeypatch):
+    run = folder_of(tmp_path / "project" / "runs" / "x")
+    data = tmp_path / "project" / "data"
+    data.mkdir()
+    run.write_record(started_in=str(tmp_path / "project"))
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "data").mkdir(parents=True)
+    monkeypatch.chdir(elsewhere)
+    assert run.data("data").samefile(data)
+    assert run.data(str(data)) == data
+
+
+def test_a_run_that_was_moved_with_its_data_finds_it_again_and_one_without_says_which_it_was(tmp_path, monkeypatch):
+    run = folder_of(tmp_path / "moved" / "runs" / "x")
+    (tmp_path / "moved" / "demo" / "data").mkdir(parents=True)
+    run.write_record(started_in=str(tmp_path / "gone"))
+    monkeypatch.chdir("/")
+    assert run.data("demo/data").samefile(tmp_path / "moved" / "demo" / "data")
+    with pytest.raises(
+        InputError, match="x was trained on other/data, which is not there: give its folder with --data"
+    ):
+        run.data("other/data")

@@ -260,6 +260,7 @@ def similarity(
     takes = [motions] if isinstance(motions, Take) else list(motions)
     if not texts or not takes:
         raise InputError(f"expected a sentence and a motion or more to compare, got {len(texts)} and {len(takes)}")
+    check_text(texts)
     measured = space if isinstance(space, Space) else load_space(space)
     said = F.normalize(measured.encode_text(texts), dim=-1)
     made = padded([take.features for take in takes]).to(said.device)

@@ -28,6 +28,7 @@ from atm.models import load_generator
 from atm.models.check import CheckResult, check_generator
 from atm.motion import HUMANML3D, Motion, Skeleton, skeleton_of_width
 from atm.motion.features import with_joints
+from atm.text import check_sentence
 from atm.text.encoders import check_unicode
 
 MIN_SECONDS = 0.5
@@ -240,11 +241,10 @@ def check_model(model: Path) -> list[CheckResult]:
 
 
 def check_text(text: list[str]) -> None:
-    """Refuse a prompt that holds no word."""
+    """Refuse a sentence that holds no word that can be read, and warn of words that cannot be."""
     for sentence in text:
-        if not sentence.strip():
-            raise InputError('the sentence is empty: expected words such as "a person walks forward and sits down"')
         check_unicode(sentence)
+        check_sentence(sentence)
 
 
 def row_seed(seed: int, sample: int) -> int:

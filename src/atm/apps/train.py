@@ -105,6 +105,8 @@ def resume(
             f"{out} is not a run folder: there is no {run.config.name} in it; `atm train PRESET --out {out}` starts one"
         )
     config = load(TrainConfig, run.config)
+    if config.data is not None:
+        config = config.model_copy(update={"data": str(run.found(config.data))})
     fabric = make_fabric(config.precision, devices=devices, machines=machines)
     with _alone(run, fabric):
         resumes, from_model = run.checkpoint.is_file(), None

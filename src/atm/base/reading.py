@@ -14,8 +14,13 @@ from typing import Any
 import numpy as np
 import yaml
 
+from atm.base.arrays import read_dictionary
 from atm.base.errors import InputError
 
+_HEAD = 1024
+"""Bytes of a file by which it is told what it really is."""
+_POINTER = b"version https://git-lfs"
+_PAGES = (b"<!doctype", b"<html", b"<head", b"<?xml")
 MOST_TEXT = 256 * 2**20
 """Bytes of the largest text that is read."""
 MOST_UNPACKED = 16 * 2**30
@@ -29,10 +34,10 @@ MOST_VALUES, DEEPEST = 1_000_000, 100
 
 
 def check_plain(path: Path) -> None:
-    """Refuse what is no plain file: a pipe or a device gives no end.
+    """Refuse what is no plain file, since a pipe or a device gives no end, and what a download left in its place.
 
     Raises:
-        InputError: nothing there, or no plain file; to stand behind the file's name.
+        InputError: nothing there, no plain file, or `mistaken`; to stand behind the file's name.
     """
     try:
         plain, there = path.is_file(), path.exists()
@@ -40,6 +45,26 @@ def check_plain(path: Path) -> None:
         raise InputError(f"cannot be read ({getattr(error, 'strerror', None) or error})") from None
     if not plain:
         raise InputError("cannot be read (it is a folder, a pipe or a device)" if there else "is not there")
+    if said := mistaken(path):
+        raise InputError(said)
+
+
+def mistaken(file: Path) -> str | None:
+    """Return what a file is in place of what its name says, and what to do; None: nothing strange at its beginning.
+
+    Told are what a download leaves behind: a Git LFS pointer, a web page, an empty file.
+    """
+    try:
+        with file.open("rb") as stream:
+            head = stream.read(_HEAD)
+    except OSError:
+        return None
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if start.startswith(_POINTER):
+        return "is a Git LFS pointer, not the file itself: fetch it with `git lfs pull`"
+    if start.startswith(_PAGES):
+        return "is a web page, such as the download page of a file host: download the file itself"
+    return "is empty and cannot be read: download or write it again" if not head else None
 
 
 def read_plain_text(path: Path) -> str:
@@ -116,6 +141,8 @@ _BRACKET = re.compile(r"[][{}]")
 def read_arrays(path: Path, *, mapped: bool = False) -> np.ndarray | dict[str, np.ndarray]:
     """Return the array of a `.npy` file, or those of a `.npz` archive by name.
 
+    A `.npy` file of a dictionary, as `np.save` writes one, is read without running anything, and comes back as such.
+
     Args:
         path: told apart by its content.
         mapped: only the shape of a `.npy` is wanted.
@@ -129,7 +156,8 @@ def read_arrays(path: Path, *, mapped: bool = False) -> np.ndarray | dict[str, n
             check_archive(path)
             with np.load(path, allow_pickle=False) as archive:
                 return {name: archive[name] for name in archive.files}
-        _check_header(path)
+        if _holds_objects(path):
+            return read_dictionary(path)
         array = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
     except InputError:
         raise
@@ -142,11 +170,12 @@ def read_arrays(path: Path, *, mapped: bool = False) -> np.ndarray | dict[str, n
     return array
 
 
-def _check_header(path: Path) -> None:
-    """Refuse an array whose header claims more than the file holds, before memory is taken for it."""
+def _holds_objects(path: Path) -> bool:
+    """Return whether an array file holds Python objects; refuse one whose header claims more than the file holds,
+    before memory is taken for it."""
     with path.open("rb") as file:
         if file.read(6) != b"\x93NUMPY":
-            return  # NumPy says what it is not
+            return False  # NumPy says what it is not
         file.seek(0)
         major, _ = np.lib.format.read_magic(file)
         read = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
@@ -154,6 +183,7 @@ def _check_header(path: Path) -> None:
         claimed, held = math.prod(shape) * dtype.itemsize, path.stat().st_size - file.tell()
     if any(size < 0 for size in shape) or (claimed > held and not dtype.hasobject):
         raise InputError(f"cannot be read (its header says {shape} of {dtype}, {claimed:,} bytes, but {held:,} follow)")
+    return dtype.hasobject
 
 
 def check_archive(path: Path) -> None:

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from atm.base.config import Config
 from atm.base.errors import InputError, OutputError
 from atm.base.packaged import NAMES, named
+from atm.base.reading import mistaken
 
 MODEL_FILE = "model.safetensors"
 """A run folder's model."""
@@ -87,6 +88,8 @@ def read_model(path: Path) -> StoredModel:
             metadata = file.metadata() or {}
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
     except (OSError, SafetensorError) as error:
+        if said := mistaken(path):
+            raise InputError(f"the model file {path} {said}") from None
         raise InputError(f"cannot read the model file {path}: {error}") from None
     if "atm" not in metadata or "config" not in metadata:
         raise InputError(f"{path} is a safetensors file, but not one that atm wrote: it carries no config")

@@ -76,10 +76,11 @@ def generate(
         "atm export motion.npz motion.bvh --names unreal --unit cm --fps 60 --up z",
         "atm export motion.npz motion.bvh --template --fix-feet",
         "atm export 000021.npy 000021.html",
+        "atm export results.npy motion.bvh",
     )
 )
 def export(
-    source: Annotated[Path, typer.Argument(help="Motion: .npz or .npy, joints or features.")],
+    source: Annotated[Path, typer.Argument(help="Motion: .npz or .npy, joints or features; MDM's results.npy.")],
     out: Annotated[Path, typer.Argument(help="File to write; its suffix says the format.")],
     text: Annotated[str, typer.Option(help="Caption, for formats that show one; default: the motion's own.")] = "",
     template: Annotated[bool, typer.Option("--template", help="BVH on one fixed body, as MoMask writes it.")] = False,
@@ -92,7 +93,7 @@ def export(
 ) -> None:
     """Turn a motion file into BVH, video, a page, or a film strip."""
     from atm.apps.export import save_motion
-    from atm.export import load_motion
+    from atm.export import load_motions
     from atm.export.names import FileStyle
 
     style = FileStyle(names, unit, fps, up)
@@ -100,15 +101,17 @@ def export(
         raise InputError("--fix-feet goes with --template: other files hold the motion as it is")
     if template and style != FileStyle():
         raise InputError("--template has names, unit, rate and axis of its own: leave --names, --unit, --fps, --up out")
-    motion = load_motion(source)
-    if template:
-        from atm.export.template import save_template_bvh
+    motions = load_motions(source)
+    for number, motion in enumerate(motions):
+        path = out if len(motions) == 1 else out.with_name(f"{out.stem}-{number}{out.suffix}")
+        if template:
+            from atm.export.template import save_template_bvh
 
-        print(save_template_bvh(out, motion.joints, motion.skeleton, fix_feet=fix_feet))
-        return
-    print(
-        save_motion(
-            out, motion.joints, skeleton=motion.skeleton, features=motion.features, text=text or motion.text,
-            provenance=motion.provenance, style=style,
-        )
-    )  # fmt: skip
+            print(save_template_bvh(path, motion.joints, motion.skeleton, fix_feet=fix_feet))
+            continue
+        print(
+            save_motion(
+                path, motion.joints, skeleton=motion.skeleton, features=motion.features, text=text or motion.text,
+                provenance=motion.provenance, style=style,
+            )
+        )  # fmt: skip

@@ -22,10 +22,10 @@ Out = Annotated[Path, typer.Argument(metavar="OUT", help="Data folder to write; 
     ),
 )
 def prepare_bvh_files(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the .bvh files lie.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the .bvh (or .amc and .asf) files lie.")],
     out: Out,
     captions: Annotated[
-        Path, typer.Option(metavar="FILE", help="CSV or JSON lines: file, caption [, start, end, split, take].")
+        Path, typer.Option(metavar="FILE", help="CSV or JSON lines: file, caption [, start, end, split, take, fps].")
     ],
     mapping: Annotated[
         Path | None, typer.Option(metavar="FILE", help="YAML, `left_knee: NAME`, for joints of unusual names.")
@@ -38,7 +38,7 @@ def prepare_bvh_files(
     jobs: Jobs = None,
     quiet: Quiet = False,
 ) -> None:
-    """Write BVH files of any skeleton in the HumanML3D layout, on HumanML3D's body."""
+    """Write BVH (or ASF/AMC) files of any skeleton in the HumanML3D layout, on HumanML3D's body."""
     from atm.curation.prepare import prepare_bvh
 
     summary = prepare_bvh(

@@ -1,5 +1,6 @@
 """A folder of motions that any program made, as the evaluation takes them."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,8 @@ from jaxtyping import Float
 
 from atm.base.errors import InputError
 from atm.base.reading import read_arrays
-from atm.motion import Skeleton, features_from_joints
+from atm.motion import Skeleton, features_from_joints, joints_from_features
+from atm.motion.anatomy import doubts, in_metres
 
 SUFFIXES = (".npz", ".npy")
 
@@ -23,13 +25,15 @@ class FolderMotion:
     """In published units."""
     text: str | None
     """The sentence that it was generated from, where the file says."""
+    doubt: str = ""
+    """Reason why it may be no motion of a person, to stand behind its name."""
 
 
 def read_folder(folder: Path, ids: Sequence[str], skeleton: Skeleton) -> tuple[dict[str, FolderMotion], list[str]]:
     """Return motions named `<id>.npz` or `<id>.npy`.
 
-    A `.npy` holds features (T, D) in published units or joint positions (T, J, 3) in the unit of the published
-    features (metres; KIT: millimetres). A `.npz` has them under `features` or `joints`, and may have `text`.
+    A `.npy` holds features (T, D) in published units or joint positions (T, J, 3), whose unit the size of the body
+    says. A `.npz` has them under `features` or `joints`, and may have `text`. What looks like no person is warned of.
 
     Returns:
         The motions by id, and the ids that the folder lacks.
@@ -47,6 +51,9 @@ def read_folder(folder: Path, ids: Sequence[str], skeleton: Skeleton) -> tuple[d
         raise InputError(
             f"{folder} holds no motion of this split: expected files named by id ({some}, ...) as .npy/.npz"
         )
+    if doubtful := [(name, motion.doubt) for name, motion in found.items() if motion.doubt]:
+        name, said = doubtful[0]
+        warnings.warn(f"{len(doubtful)} of {len(found)} motions of {folder} are doubtful: {name} {said}", stacklevel=2)
     return found, [name for name in ids if name not in files]
 
 
@@ -70,6 +77,15 @@ def read_motion(path: Path, skeleton: Skeleton) -> FolderMotion:
     if len(array) < 9:
         raise InputError(f"{path} has {len(array)} frames; the evaluator needs at least 9")
     if array.ndim == 3:
-        array = features_from_joints(torch.from_numpy(array.astype(np.float32)), skeleton).numpy()
+        joints, unit = in_metres(array.astype(np.float64), skeleton, str(path))
+        own = {1.0: "metres", 0.001: "millimetres"}[skeleton.metres_per_unit]
+        doubt = "" if unit == own else f"is in {unit}, as the size of the body says: taken so"
+        doubt = next(iter(doubts(joints, skeleton)), doubt)
+        rows = torch.from_numpy((joints / skeleton.metres_per_unit).astype(np.float32))
+        array = features_from_joints(rows, skeleton).numpy()
+    else:
+        rows = torch.from_numpy(array.astype(np.float32))
+        joints = joints_from_features(rows, skeleton).numpy() * skeleton.metres_per_unit
+        doubt = next(iter(doubts(joints, skeleton, array)), "")
     text = str(arrays["text"]) if "text" in arrays and str(arrays["text"]) else None
-    return FolderMotion(array.astype(np.float32), text)
+    return FolderMotion(array.astype(np.float32), text, doubt)

@@ -1,7 +1,8 @@
 """Motion as arrays: `.npz` with everything that is known of it, `.npy` with the joint positions alone."""
 
 import json
-from dataclasses import dataclass, field
+import warnings
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,7 @@ from atm.base.errors import InputError
 from atm.base.reading import parse_json, read_arrays
 from atm.base.storage import atomic
 from atm.motion import HUMANML3D, KIT, Skeleton, joints_from_features, skeleton_of_width
-
-GIANT = 10.0
-"""Height that no person reaches, in metres."""
+from atm.motion.anatomy import doubts, in_metres
 
 
 @dataclass(frozen=True)
@@ -52,22 +51,40 @@ def save_npz(path: Path, motion: MotionFile) -> None:
 def load_motion(path: Path | str) -> MotionFile:
     """Return one motion from a `.npz` of `save_motion`, or from a `.npy` of joint positions or of features.
 
-    Joint positions are taken in metres (in millimetres where the body would be a giant), y up, at the frame rate of
-    the skeleton with that number of joints; features are taken in published units.
+    Joint positions are taken in the unit that makes the body as large as a person, y up, at the frame rate of the
+    skeleton with that number of joints; features are taken in published units. What looks like no person is warned of.
 
     Raises:
-        InputError: no such file, not such a file, or arrays of no known shape.
+        InputError: no such file, not such a file, arrays of no known shape, or several motions.
     """
+    motions = load_motions(path)
+    if len(motions) > 1:
+        raise InputError(
+            f"{path} holds {len(motions)} motions, expected one: `atm export {path} motion.npz` writes a file of each"
+        )
+    return motions[0]
+
+
+def load_motions(path: Path | str) -> list[MotionFile]:
+    """Return all motions of a file: one, or those of a `results.npy` as MDM's sampling writes it, with their texts and
+    lengths; else as `load_motion`."""
     path = Path(path)
     if path.suffix not in (".npz", ".npy"):
         raise InputError(f"expected a motion as .npz or .npy, got {path}")
-    if not path.exists():
+    if not path.is_file():
         raise InputError(f"no such motion file: {path}")
     try:
         content = read_arrays(path)
     except InputError as error:
         raise InputError(f"{path} {error}") from None
-    return _from_array(path, content) if isinstance(content, np.ndarray) else _from_npz(path, content)
+    if isinstance(content, np.ndarray):
+        motions = [_from_array(path, content)]
+    elif path.suffix == ".npy" or ("motion" in content and "joints" not in content):
+        motions = _from_results(path, content)
+    else:
+        motions = [_from_npz(path, content)]
+    _warn_of_doubts(path, motions)
+    return motions
 
 
 def check_joints(joints: np.ndarray, skeleton: Skeleton, where: str) -> None:
@@ -92,7 +109,8 @@ def _refuse_not_finite(numbers: np.ndarray, where: str) -> None:
         )
 
 
-def _from_array(path: Path, array: np.ndarray) -> MotionFile:
+def _from_array(path: Path, array: np.ndarray, *, metres: bool = False) -> MotionFile:
+    """Return one motion; `metres`: its positions are known to be in metres."""
     if not np.issubdtype(array.dtype, np.number):
         raise InputError(f"{path}: expected an array of numbers, got {array.dtype}")
     if array.ndim == 2:
@@ -105,9 +123,48 @@ def _from_array(path: Path, array: np.ndarray) -> MotionFile:
         )
     skeleton = skeletons[array.shape[1]]
     check_joints(array, skeleton, str(path))
-    # KIT's own joint files are in millimetres, ours in metres, and a .npy cannot say which it is; a body can.
-    in_metres = np.ptp(array[0], axis=0).max() < GIANT
-    return MotionFile((array if in_metres else array / 1000).astype(np.float32), skeleton)
+    # A file of positions cannot say in which unit it is; a body can. KIT's own files are in millimetres.
+    joints, unit = (array, "metres") if metres else in_metres(array.astype(np.float64), skeleton, str(path))
+    if unit != "metres" and not (unit == "millimetres" and skeleton == KIT):
+        warnings.warn(f"{path} is in {unit}, as the size of the body says: taken so", stacklevel=2)
+    return MotionFile(joints.astype(np.float32), skeleton)
+
+
+def _from_results(path: Path, results: dict[str, Any]) -> list[MotionFile]:
+    """Return the motions of MDM's `results.npy`: `motion` (motions, joints, 3, frames), `text` and `lengths`."""
+    motion = results.get("motion")
+    if not isinstance(motion, np.ndarray) or motion.ndim != 4 or not np.issubdtype(motion.dtype, np.number):
+        raise InputError(
+            f"{path} holds a dictionary of {', '.join(results) or 'nothing'}: expected MDM's results, with 'motion' of "
+            "shape (motions, joints, 3, frames)"
+        )
+    # MDM's own order, and that of programs that follow it with frames first.
+    by_frames = motion.transpose(0, 3, 1, 2) if motion.shape[2] == 3 else motion
+    if by_frames.shape[2] not in (HUMANML3D.n_joints, KIT.n_joints) or by_frames.shape[3] != 3 or not len(motion):
+        raise InputError(
+            f"{path} holds motions of shape {motion.shape}, expected (motions, 22 or 21 joints, 3, frames): of other "
+            "bodies, or of rotations, no file can be made here"
+        )
+    count, frames = by_frames.shape[:2]
+    lengths = np.ravel(results.get("lengths", [frames] * count)).astype(int).tolist()
+    texts = [str(text) for text in np.ravel(np.asarray(results.get("text", [""] * count), dtype=object))]
+    if len(lengths) != count or len(texts) != count or not all(1 <= length <= frames for length in lengths):
+        raise InputError(
+            f"{path} holds {count} motions of {frames} frames, but {len(texts)} texts and lengths {lengths}: it is cut "
+            "short, or was put together of several files"
+        )
+    return [
+        replace(_from_array(path, joints[:length]), text=text, provenance={"source": path.name, "sample": number})
+        for number, (joints, length, text) in enumerate(zip(by_frames, lengths, texts, strict=True))
+    ]
+
+
+def _warn_of_doubts(path: Path, motions: list[MotionFile]) -> None:
+    """Give a warning of what can hardly be a person."""
+    found = [said[0] for motion in motions if (said := doubts(motion.joints, motion.skeleton, motion.features))]
+    if found:
+        among = f" ({len(found)} of {len(motions)} motions)" if len(motions) > 1 else ""
+        warnings.warn(f"{path}{among} {found[0]}", stacklevel=3)
 
 
 def _from_features(path: Path, features: np.ndarray) -> MotionFile:
@@ -125,7 +182,11 @@ def _from_npz(path: Path, arrays: dict[str, np.ndarray]) -> MotionFile:
         raise InputError(
             f"{path}: expected an array 'joints' or 'features', found {', '.join(sorted(arrays)) or 'none'}"
         )
-    motion = _from_array(path, arrays["joints"]) if "joints" in arrays else _from_features(path, arrays["features"])
+    own = "skeleton" in arrays  # written by `save_npz`
+    if "joints" in arrays:
+        motion = _from_array(path, arrays["joints"], metres=own)
+    else:
+        motion = _from_features(path, arrays["features"])
     return MotionFile(
         motion.joints,
         motion.skeleton,

@@ -114,7 +114,7 @@ def read_options(file: Path) -> dict[str, bool | int | float | str]:
     """Return the `key: value` lines of an `opt.txt`; other lines are decoration. Truth values and numbers are read as
     such, all else stays a word, `None` too."""
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
             f"cannot read {file}, which published weights of this kind have beside them: {error}"
@@ -140,10 +140,15 @@ def _read_statistics(*files: Path) -> Normaliser:
 
 
 def _row(file: Path) -> np.ndarray:
-    row = read_arrays(file)
-    if isinstance(row, dict):
-        raise InputError(f"{file.name} is an archive, expected one array")
-    return row
+    try:
+        content = read_arrays(file)
+    except InputError as error:
+        raise InputError(f"the statistics {file}: {error}") from None
+    if not isinstance(content, np.ndarray):
+        raise InputError(f"the statistics {file}: expected one row of numbers, got arrays {', '.join(content)}")
+    if not np.isfinite(content).all():
+        raise InputError(f"the statistics {file} hold NaN or infinite values: take those of the data set anew")
+    return content
 
 
 def _value(text: str) -> bool | int | float | str:

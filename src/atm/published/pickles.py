@@ -15,9 +15,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from torch.serialization import safe_globals
 
+from atm.base.arrays import encode_latin1
 from atm.base.errors import InputError
+from atm.base.reading import mistaken
 
 UNTOLD = "something that it makes up while it is read"
 """In the place of a name that the program of a pickle does not spell out."""
@@ -26,10 +30,22 @@ _WEIGHTS = re.compile(
     r"torch\.(storage\.)?\w+Storage|torch\._utils\._rebuild_(tensor|tensor_v2|parameter|parameter_with_state)"
     r"|torch\.(Size|device|Tensor|\w*int\d*|b?float\d*|bool|half|double)|torch\.nn\.parameter\.Parameter"
     r"|collections\.(OrderedDict|Counter)|torch\.serialization\._get_layout"
+    r"|numpy\.(_?core\.(multiarray\.(scalar|_reconstruct)|numeric\._frombuffer)|ndarray|dtype|dtypes\.\w+)"
+    r"|_codecs\.encode"
 )
 """Names of weights in a pickle. If a file is safe is up to PyTorch; this only keeps the plain names off the list."""
 _LARGEST_PROGRAM = 256 * 2**20
 """Bytes of the program of a pickle, without its numbers, that are read."""
+_NUMBERS = [
+    *((getattr(np._core.multiarray, name), f"numpy.{core}.multiarray.{name}")
+      for name in ("scalar", "_reconstruct") for core in ("core", "_core")),
+    *((np._core.numeric._frombuffer, f"numpy.{core}.numeric._frombuffer") for core in ("core", "_core")),
+    *(kind for name in np.dtypes.__all__ if isinstance(kind := getattr(np.dtypes, name), type)),
+    np.ndarray, np.dtype, (encode_latin1, "_codecs.encode"),
+]  # fmt: skip
+"""Parts of NumPy's numbers and arrays, such as a counter of steps beside the weights. They run nothing of the file."""
+_WRAPPERS = ("module.", "_orig_mod.")
+"""Beginnings that `DataParallel` and `torch.compile` put before every key."""
 _PICKLES_OF_AN_OLD_FILE = 5
 """Magic number, protocol, machine, content, keys; raw numbers follow."""
 
@@ -47,9 +63,12 @@ def read_pickle(file: Path, *, trust: bool = False) -> Any:
     """
     if not file.is_file():
         raise InputError(f"there is no file {file}")
+    if said := mistaken(file):
+        raise InputError(f"{file} {said}")
     try:
         _check_program(file)
-        return torch.load(file, map_location="cpu", weights_only=True)
+        with safe_globals(_NUMBERS):
+            return unwrapped(torch.load(file, map_location="cpu", weights_only=True))
     except Exception as error:  # a damaged file raises whatever zip, pickle or torch stumbles over first
         reason = _reason(error)
     names = names_in(file)
@@ -61,7 +80,8 @@ def read_pickle(file: Path, *, trust: bool = False) -> Any:
         )
     if names and trust:
         try:
-            return torch.load(file, map_location="cpu", weights_only=False, pickle_module=_module_for(frozenset(names)))
+            module = _module_for(frozenset(names))
+            return unwrapped(torch.load(file, map_location="cpu", weights_only=False, pickle_module=module))
         except Exception as error:  # code of the file's own choice
             reason = f"even trusting it: {_reason(error)}"
     raise InputError(f"cannot read {file} as PyTorch weights: it is damaged, or another kind of file ({reason})")
@@ -74,6 +94,16 @@ def _check_program(file: Path) -> None:
             largest = max((one.file_size for one in archive.infolist() if one.filename.endswith(".pkl")), default=0)
         if largest > _LARGEST_PROGRAM:
             raise ValueError(f"its pickle unpacks to {largest:,} bytes")
+
+
+def unwrapped(content: Any) -> Any:
+    """Return a file's content, its tables of weights without what wrappers of a model put before all their keys."""
+    if not isinstance(content, dict) or not content:
+        return content
+    for wrapper in _WRAPPERS * 2:
+        if all(isinstance(key, str) and key.startswith(wrapper) for key in content):
+            content = {key.removeprefix(wrapper): value for key, value in content.items()}
+    return {key: unwrapped(value) if isinstance(value, dict) else value for key, value in content.items()}
 
 
 def names_in(file: Path) -> list[str] | None:
@@ -184,7 +214,7 @@ class _Absent:
 
 def _reason(error: Exception) -> str:
     """Return the one line that says what was wrong; PyTorch puts advice around it."""
-    lines = (str(error) or type(error).__name__).splitlines()
+    lines = (str(error).strip() or type(error).__name__).splitlines()
     told = next((line for line in lines if _TOLD in line), lines[0])
     return told.rpartition(_TOLD)[2].strip()
 

@@ -2,6 +2,8 @@
 
 import functools
 import re
+import unicodedata
+import warnings
 from importlib import resources
 from typing import Literal
 
@@ -50,6 +52,25 @@ def tag_words(caption: str, tagger: Tagger = "lexicon") -> list[str]:
     text = caption.lower().replace("’", "'").replace("-", "")
     words = [part for match in _WORD.findall(text) for part in _spelled(match)]
     return _by_spacy(words) if tagger == "spacy" else _by_lexicon(words)
+
+
+def check_sentence(sentence: str) -> None:
+    """Refuse a sentence of which nothing can be read, and warn of words that cannot.
+
+    Raises:
+        InputError: it is empty, holds no word (punctuation alone), or none in Latin letters.
+    """
+    if not sentence.strip():
+        raise InputError('the sentence is empty: expected words such as "a person walks forward and sits down"')
+    if not tag_words(sentence):
+        raise InputError(f"{sentence!r} has no word that text encoders read: expected a sentence in English")
+    if lost := [word for word in sentence.split() if any(map(str.isalpha, word)) and not _WORD.search(_plain(word))]:
+        warnings.warn(f"not read in {sentence!r}: {' '.join(lost)}; expected a sentence in English", stacklevel=2)
+
+
+def _plain(word: str) -> str:
+    """Return a word in lower case, its letters without accents."""
+    return unicodedata.normalize("NFKD", word).lower()
 
 
 def _spelled(word: str) -> list[str]:

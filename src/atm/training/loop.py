@@ -108,7 +108,8 @@ def train(
             run.drop_metrics_after(state["step"])
     elif first:
         run.create()
-        run.write_record(seed=config.seed, data=config.data, processes=fabric.world_size, from_model=from_model)
+        facts = {"seed": config.seed, "data": config.data, "started_in": str(Path.cwd())}
+        run.write_record(**facts, processes=fabric.world_size, from_model=from_model)
         with atomic(run.config) as part:
             save(config, part)
 

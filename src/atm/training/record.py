@@ -81,6 +81,25 @@ class RunFolder:
             raise InputError(f"{self.record} is no record of a run: expected facts by name, got {type(facts).__name__}")
         return facts
 
+    def found(self, typed: str) -> Path:
+        """Return where a folder that the run's config names lies, wherever this is called: seen from where the run was
+        started, else from a folder that holds the run (both were moved together), else from here."""
+        record = self.read_record() if self.record.is_file() else {}
+        started = [Path(record["started_in"])] if "started_in" in record else []
+        from_there = (folder / typed for folder in (*started, *self.path.resolve().parents))
+        return next((path for path in from_there if path.exists()), Path(typed))
+
+    def data(self, typed: str) -> Path:
+        """Return the data folder that the run's config names, see `found`.
+
+        Raises:
+            InputError: it is not there any more; says which it was.
+        """
+        path = self.found(typed)
+        if not path.exists():
+            raise InputError(f"{self.path} was trained on {typed}, which is not there: give its folder with --data DIR")
+        return path
+
     def append_metrics(self, line: dict[str, Any]) -> None:
         with self.metrics.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")

@@ -272,3 +272,23 @@ def test_the_command_answers_bad_input_in_one_sentence_with_exit_code_2(tmp_path
         said = capsys.readouterr().err
         assert said.startswith("error: ") and len(said.splitlines()) == 1, said
     assert command(monkeypatch, "mdm", written.path, tmp_path / "run", *stats, "--trust") == 0
+
+
+def test_weights_that_are_nan_are_refused_at_the_import(tmp_path):
+    written = mdm(tmp_path / "theirs")
+    file = next(written.path.glob("model*.pt"))
+    weights = torch.load(file)
+    name = next(iter(weights))
+    torch.save(weights | {name: weights[name] * float("nan")}, file)
+    with pytest.raises(InputError, match=r"hold NaN or infinite values \(1 tables, the first is .*take an earlier one"):
+        imported("mdm", written, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_options_with_a_byte_order_mark_and_weights_of_a_wrapped_model_are_read(tmp_path):
+    written = mdm(tmp_path / "theirs")
+    options = written.path / "args.json"
+    options.write_bytes(b"\xef\xbb\xbf" + options.read_bytes())
+    file = next(written.path.glob("model*.pt"))
+    torch.save({f"module.{key}": value for key, value in torch.load(file).items()}, file)
+    assert imported("mdm", written, tmp_path / "run").path == tmp_path / "run"

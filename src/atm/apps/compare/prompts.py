@@ -8,6 +8,7 @@ from atm.base.errors import InputError, unknown
 from atm.base.reading import read_json, read_plain_text
 from atm.motion.program import Program
 from atm.scripted.asked import Asked, asked_of
+from atm.text import check_sentence
 
 SECONDS = 6.0
 """Length of a motion whose prompt names none."""
@@ -64,6 +65,10 @@ def _prompt(row, number: int, file: Path, seconds: float) -> Prompt:
     where = f"prompt {number} of {file}"
     if not isinstance(row, dict) or not isinstance(row.get("text"), str) or not row["text"].strip():
         raise InputError(f'{where} has no sentence: expected {{"text": "a person walks forward"}}, got {row!r}')
+    try:
+        check_sentence(row["text"])
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
     for key in row:
         if key not in _KEYS:
             raise unknown(f"key in {where}", key, _KEYS)

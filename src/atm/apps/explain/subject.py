@@ -17,7 +17,7 @@ from atm.apps.generate import row_seed, sample_rows
 from atm.apps.resources import device, open_space
 from atm.base.config import changed, load, validate
 from atm.base.errors import InputError
-from atm.base.packaged import packaged
+from atm.base.packaged import NAMES, packaged
 from atm.base.storage import find_model, load_state, read_model
 from atm.data.batches import MAX_FRAMES, UNIT, collate
 from atm.data.humanml3d import Item, MotionDataset, open_dataset
@@ -172,7 +172,8 @@ def open_subject(model: Path | None, *, data: Path | None, space: Path | None, s
     file = packaged("generator") if model is None else find_model(model)
     folder = RunFolder(file.parent)
     run = load(TrainConfig, folder.config) if folder.config.is_file() else None
-    data = data or (run and run.data)
+    if data is None and run is not None and run.data is not None:
+        data = folder.data(run.data)
     if data is None:
         raise InputError(f"{file} does not say what it was trained on: give --data DIR")
     dataset = open_dataset(data, split)
@@ -180,6 +181,8 @@ def open_subject(model: Path | None, *, data: Path | None, space: Path | None, s
     generator = _load(file, encoder_of).to(device())
     own = None if run is None else run.alignment
     width = dataset.skeleton.feature_width
+    if space is None and own is not None and own.space is not None and own.space not in NAMES:
+        space = folder.found(own.space)
     measured_in = open_space(space or (own and own.space), width=width, encoder_of=encoder_of)
     config, losses = _losses(own, measured_in.config)
     return Subject(

@@ -84,9 +84,21 @@ def _read(row: System, source: Path, stats: Path | None, given: dict[str, Path],
             commands = " or ".join(f"`atm import {name}`" for name in others)
             raise InputError(f"{source} is no checkpoint of {row.name}: it has keys that {commands} reads") from None
         raise error
+    _check_finite(model, source)
     if normaliser is not None and not torch.equal(model.normaliser.std, normaliser.std):
         raise InputError(f"{source} has statistics beside it, which differ from those in {stats}: leave out --stats")
     return model
+
+
+def _check_finite(model: nn.Module, source: Path) -> None:
+    """Refuse weights that are NaN, and parameters that are infinite: no motion can come of them."""
+    bad = [name for name, value in model.state_dict().items() if value.is_floating_point() and value.isnan().any()]
+    bad += [name for name, value in model.named_parameters() if value.isinf().any()]
+    if bad:
+        raise InputError(
+            f"the weights in {source} hold NaN or infinite values ({len(bad)} tables, the first is {bad[0]}): the "
+            "training of this checkpoint went wrong; take an earlier one"
+        )
 
 
 def _others(row: System, source: Path) -> list[str]:

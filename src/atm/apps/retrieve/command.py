@@ -19,6 +19,7 @@ from atm.export import MotionFile, load_motion
 from atm.motion import Motion, features_from_joints
 from atm.pages.page import Column, TableRow, page, paragraph, quoted, table
 from atm.pages.viewer import MotionView, Pane, viewer_html
+from atm.text import check_sentence
 
 MOST = 60
 """Results of a page, so that it stays below 5 MB."""
@@ -87,8 +88,7 @@ def retrieve(
 def _read(query: str) -> str | MotionFile:
     if query.lower().endswith(MOTIONS):
         return load_motion(query)
-    if not query.strip():
-        raise InputError('the sentence is empty: expected words such as "a person walks forward", or a motion file')
+    check_sentence(query)
     return query.strip()
 
 

@@ -13,6 +13,7 @@ from atm.base.errors import InputError
 from atm.curation.check.movement import Movement, movement_of
 from atm.data.store import Fault, read_array, read_clip
 from atm.motion import Skeleton, joints_from_features
+from atm.motion.anatomy import doubts
 
 POSE_GRID = 0.01
 """Poses are told apart by local joint positions on this grid, in metres."""
@@ -41,6 +42,8 @@ class Clip:
     movement: Movement | None = None
     strange: str | None = None
     """Columns that cannot hold what they should, in words."""
+    doubts: tuple[str, ...] = ()
+    """Reasons why it may be no motion of a person, in words."""
     joints: str | None = None
     """How the file in `new_joints` differs from the features; None: it does not, or there is none."""
 
@@ -61,6 +64,7 @@ def look_at(file: Path, joints_file: Path | None, skeleton: Skeleton) -> tuple[C
             poses=poses_of(features, skeleton),
             movement=movement_of(features, joints, skeleton),
             strange=_strange(features, skeleton),
+            doubts=tuple(doubts(joints.numpy(), skeleton, features)) if len(joints) else (),
             joints=None if joints_file is None else _compare(joints_file, joints, skeleton),
         )
     return clip, features

@@ -10,6 +10,7 @@ from atm.curation.check.findings import Finding
 from atm.curation.check.movement import Movement
 from atm.curation.check.scan import Scan
 from atm.data.humanml3d import FRAMES_LIMIT, MIN_FRAMES
+from atm.motion.anatomy import LEGS
 
 GRAVITY = 9.81
 _FALLS_OFF = 1.35
@@ -28,8 +29,6 @@ _TOP_SPEED = 20.0
 """m/s; the fastest joint of captured people, a fist or a foot, stays below 15."""
 _PACE_OFF = 0.1
 _LEG_OFF = 0.05
-_LEGS = (0.4, 1.3)
-"""Metres that two leg bones can measure."""
 _FLOOR = (-0.05, 0.25)
 """Metres between which the lowest joint of a clip is where the floor was set to 0; a part of a clip may be a jump."""
 _STILL = 1e-3
@@ -77,6 +76,7 @@ def motion_findings(scan: Scan) -> Iterator[Finding]:
     else:
         yield from _pace(scan, usable)
         yield from _body(scan, usable)
+        yield from _persons(usable)
     yield from _joints(usable)
 
 
@@ -238,7 +238,7 @@ def _frame_rate(scan: Scan, moving: dict[str, Movement]) -> Iterator[Finding]:
 def _unit(scan: Scan, usable: dict[str, Clip]) -> Finding | None:
     """Return whether bodies are as large as people."""
     legs = [clip.movement.leg for clip in usable.values()]
-    if not legs or _LEGS[0] < (typical := float(np.median(legs))) < _LEGS[1]:
+    if not legs or LEGS[0] < (typical := float(np.median(legs))) < LEGS[1]:
         return None
     unit = "metres" if scan.skeleton.metres_per_unit == 1 else "millimetres"
     return Finding(
@@ -273,6 +273,17 @@ def _body(scan: Scan, usable: dict[str, Clip]) -> Iterator[Finding]:
             f"clips of a body whose legs have not {target:.2f} m",
             "The published step that puts every motion on one body was left out: size becomes part of what is learnt.",
             tuple(other),
+        )
+
+
+def _persons(usable: dict[str, Clip]) -> Iterator[Finding]:
+    if found := [f"{clip_id} {clip.doubts[0]}" for clip_id, clip in usable.items() if clip.doubts]:
+        yield Finding(
+            "warning",
+            "clips_no_person",
+            "clips that may be no motion of a person",
+            "Normalised features, another upward axis, sides exchanged or limbs that stretch: look at some.",
+            tuple(found),
         )
 
 

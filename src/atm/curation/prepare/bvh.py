@@ -5,6 +5,7 @@ replaces its part of OFFSET, rotation channels apply from left to right, each in
 turned.
 """
 
+import codecs
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,19 +26,28 @@ _NEXT = re.compile(
     r"|OFFSET\s{1,99}(?P<offset>\S{1,99}\s{1,99}\S{1,99}\s{1,99}\S{1,99})|CHANNELS\s{1,99}(?P<count>\d{1,4})|(?P<close>\})",
     re.IGNORECASE,
 )
-_BLANKS, _WORD = re.compile(r"\s*"), re.compile(r"\s*(\S+)")
 _MOTION = re.compile(r"\bMOTION\s+Frames\s*:\s*(?P<frames>\d{1,9})\b\s+Frame\s*Time\s*:\s*(?P<time>\S+)", re.IGNORECASE)
+_COMMENT = re.compile(r"^[ \t]*(?:#|//).*$|(?:(?<=[\d.{}])|(?<=tion))[ \t]+(?:#|//).*$", re.MULTILINE)
+"""A line that starts with # or //, or what stands behind such a mark after a number, a brace or a channel: names of
+joints may hold any sign."""
 _CHANNEL = re.compile(r"([XYZ])(position|rotation)", re.IGNORECASE)
 
 _APART_DEGREES, _APART_RATIO = 5.0, 8.0
-"""A first frame that is this far from the second (mean over joints), and so many times as far as one frame usually is
-from the next, is no part of the motion."""
+"""A frame of the opening that is this far from the next (mean over joints), and so many times as far as one frame
+usually is from the next, is no part of the motion."""
+_APART_SIZE = 0.1
+"""The same for the place of the root, as a share of the size of the rest pose."""
+_STILL_DEGREES = 0.5
+"""Mean over joints by which frames that open a file may differ, to be one pose that is held."""
+_OPENING = 0.5
+"""Seconds at the beginning of a file in which such poses are looked for."""
 MOST_JOINTS, MOST_CHANNELS, MOST_BYTES = 2000, 12, 2**30
 """Most joints of a file, channels of a joint and bytes of a file; fingers, face and hair make a few hundred joints."""
 _MOST_HEAD = 16 * 2**20
 """Bytes of the longest hierarchy."""
 _FASTEST = 1e-5
 """Seconds of the shortest frame."""
+_BLANKS, _WORD = re.compile(r"\s*"), re.compile(r"\s*(\S+)")
 _SLOWEST = 1.0
 """Seconds of a frame; what is more was meant as frames per second or milliseconds."""
 
@@ -57,6 +67,8 @@ class Bvh:
     """Positions in the file's unit, rotations in degrees."""
     frame_time: float
     """Seconds."""
+    note: str = ""
+    """Something of the file that is not as it says, and what was made of it."""
 
     @property
     def seconds(self) -> float:
@@ -97,10 +109,10 @@ def read_bvh(path: Path) -> Bvh:
     """Return a BVH file, checked.
 
     Raises:
-        InputError: not a BVH file, cut short, or with numbers that are none.
+        InputError: not a BVH file, cut short within a frame, or with numbers that are none.
     """
     _check_size(path)
-    text = path.read_bytes().decode("utf-8", errors="replace").removeprefix("\ufeff")
+    text = _decoded(path.read_bytes())
     motion = _MOTION.search(text)
     if motion is None:
         raise InputError(f"{path.name} is no BVH file: expected HIERARCHY, then MOTION with Frames: and Frame Time:")
@@ -108,16 +120,17 @@ def read_bvh(path: Path) -> Bvh:
     frames, width = int(motion["frames"]), sum(map(len, channels))
     frame_time = _frame_time(motion["time"], path.name)
     values = _numbers(text[motion.end() :].split(), f"{path.name}: below MOTION")
-    if frames < 1 or width == 0:
-        raise InputError(f"{path.name}: {frames} frames of {width} channels are no motion")
-    if len(values) != frames * width:
-        whole, rest = divmod(len(values), width)
+    if width == 0:
+        raise InputError(f"{path.name}: no joint has a channel, which is no motion")
+    whole, rest = divmod(len(values), width)
+    if rest or not whole:
         more = f" and {rest} numbers more" if rest else ""
         raise InputError(
             f"{path.name}: Frames: says {frames}, but {whole} frames of {width} channels{more} follow: the file is cut "
             "short, or its header is not its own"
         )
-    return Bvh(names, parents, offsets, channels, values.reshape(frames, width), frame_time)
+    note = "" if whole == frames else f"Frames: says {frames}, but {whole} follow, which were read"
+    return Bvh(names, parents, offsets, channels, values.reshape(whole, width), frame_time, note)
 
 
 def _check_size(path: Path) -> None:
@@ -136,19 +149,33 @@ def joint_names(path: Path) -> tuple[str, ...]:
         head = b""
         while b"MOTION" not in head[-(1 << 17) :] and len(head) < _MOST_HEAD and (part := file.read(1 << 16)):
             head += part
-    hierarchy = head.partition(b"MOTION")[0].decode("utf-8", errors="replace")
+    hierarchy = _decoded(head).partition("MOTION")[0]
     return tuple(match["name"].strip() for match in _NEXT.finditer(hierarchy) if match["joint"])
 
 
 def first_frame(bvh: Bvh, joints: list[int]) -> int:
-    """Return 1 if the file opens with a pose outside the motion, such as the T-pose of CMU's files; else 0."""
+    """Return how many frames the file opens with that are outside the motion, such as the T-pose of CMU's files.
+
+    These are poses that stand still, or leap, until the last leap to the motion: of the joints' turns or of the body's
+    place, in a frame's time.
+    """
+    most = min(len(bvh.values), max(60, round(2 * _OPENING / bvh.frame_time)))
     if len(bvh.values) < 4:
         return 0
     needed = sorted({above for joint in joints for above in bvh.way_up(joint)})
-    turns, _ = _local(bvh, needed, np.arange(min(len(bvh.values), 60)))
+    turns, places = _local(bvh, needed, np.arange(most))
     steps = np.degrees(2 * np.arccos(np.abs((turns[1:] * turns[:-1]).sum(-1)).clip(max=1.0))).mean(axis=1)
-    usual = np.median(steps[1:])
-    return int(steps[0] > _APART_DEGREES and steps[0] > _APART_RATIO * usual)
+    ways = np.linalg.norm(np.diff(places[:, [bvh.parents[joint] < 0 for joint in needed]], axis=0), axis=-1).max(axis=1)
+    size = float(np.ptp(bvh.rest, axis=0).max())
+    leaps = (steps > _APART_DEGREES) & (steps > _APART_RATIO * np.median(steps[1:]))
+    leaps |= (ways > _APART_SIZE * size) & (ways > _APART_RATIO * np.median(ways[1:]))
+    first = 0
+    for frame in range(min(len(steps) - 2, max(1, round(_OPENING / bvh.frame_time)))):
+        if leaps[frame]:
+            first = frame + 1
+        elif steps[frame] > _STILL_DEGREES:
+            break
+    return first
 
 
 def sample(bvh: Bvh, joints: list[int], times: Float[np.ndarray, "N"]) -> Poses:
@@ -172,6 +199,22 @@ def sample(bvh: Bvh, joints: list[int], times: Float[np.ndarray, "N"]) -> Poses:
         turns, places = _local(bvh, needed, frames)
         turns, places = CubicSpline(frames, turns)(at), CubicSpline(frames, places)(at)
     return _forward(bvh, needed, turns, places)
+
+
+def _decoded(content: bytes) -> str:
+    """Return a file's text: UTF-8, UTF-16 or, as MikuMikuDance writes it, Shift-JIS; without what fills the end of
+    files (NUL, Ctrl-Z) and without comments."""
+    if content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        text = content.decode("utf-16", errors="replace")
+    elif content[1:2] == b"\0" or content[:1] == b"\0":
+        text = content.decode("utf-16-le" if content[1:2] == b"\0" else "utf-16-be", errors="replace")
+    else:
+        try:
+            text = content.decode("utf-8")
+        except UnicodeDecodeError:
+            text = content.decode("cp932", errors="replace")
+    text = text.removeprefix("\ufeff").rstrip("\0\x1a \t\r\n")
+    return _COMMENT.sub("", text) if "#" in text or "//" in text else text
 
 
 def _forward(bvh: Bvh, needed: list[int], turns: np.ndarray, places: np.ndarray) -> Poses:

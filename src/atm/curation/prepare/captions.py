@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from atm.base.errors import InputError, unknown
+from atm.base.reading import mistaken
 from atm.text import tag_words
 
-COLUMNS = ("file", "caption", "start", "end", "split", "take")
+COLUMNS = ("file", "caption", "start", "end", "split", "take", "fps")
 SPLITS = ("train", "val", "test")
 _DELIMITERS = (",", ";", "\t")
 """Between the fields of a line; spreadsheets write semicolons where the decimal mark is a comma."""
@@ -38,19 +39,23 @@ class Described:
     split: str | None
     take: str | None
     """Files of one take share a split."""
+    fps: float | None = None
+    """Frames per second of the file, where the file is wrong about them."""
 
 
 def read_captions_file(path: Path) -> list[Described]:
     """Return a CSV file with a header, or JSON lines, with the columns or keys `file` and `caption`, and where wanted
-    `start` and `end` (seconds of the file), `split` (train, val or test) and `take`.
+    `start` and `end` (seconds of the file), `split` (train, val or test), `take` and `fps` (frames per second of the
+    file, where its own Frame Time is wrong).
 
-    Several lines about the same file, with or without `.bvh`, and the same seconds are several captions of one clip.
+    Several lines about the same file, with or without `.bvh` or `.amc`, and the same seconds are several captions of
+    one clip.
 
     Raises:
         InputError: not such a file, or a line that cannot be; says which line and what was expected.
     """
     found: dict[str, dict[tuple[float, float | None], list[str]]] = {}
-    said: dict[str, tuple[str | None, str | None]] = {}
+    said: dict[str, tuple[str | None, str | None, float | None]] = {}
     split_of: dict[str, str] = {}
     spelled: dict[str, str] = {}
     for where, row in _rows(path):
@@ -64,12 +69,13 @@ def read_captions_file(path: Path) -> list[Described]:
                 f"{where}: {caption!r} has no word that text encoders read: expected a sentence in English"
             )
         file = PurePosixPath(file.replace("\\", "/")).as_posix()
-        file = spelled.setdefault(re.sub(r"\.bvh$", "", file, flags=re.IGNORECASE), file)
+        file = spelled.setdefault(without_suffix(file), file)
         split, take = _text(row, "split", where) or None, _text(row, "take", where) or None
         if split is not None and split not in SPLITS:
             raise unknown(f"split in {where}:", split, SPLITS)
-        if said.setdefault(file, (split, take)) != (split, take):
-            raise InputError(f"{where}: {file} had another split or take further up; all its lines need the same")
+        about = (split, take, _rate(row, where))
+        if said.setdefault(file, about) != about:
+            raise InputError(f"{where}: {file} had another split, take or fps further up; all its lines need the same")
         if take is not None and split is not None and split_of.setdefault(take, split) != split:
             raise InputError(
                 f"{where}: take {take!r} is in {split_of[take]} further up; a take cannot be in two splits"
@@ -85,6 +91,11 @@ def read_captions_file(path: Path) -> list[Described]:
     ]
 
 
+def without_suffix(file: str) -> str:
+    """Return a file's name without the suffix of a recording."""
+    return re.sub(r"\.(?:bvh|amc)$", "", file, flags=re.IGNORECASE)
+
+
 def _rows(path: Path) -> Iterator[tuple[str, dict]]:
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -94,6 +105,8 @@ def _rows(path: Path) -> Iterator[tuple[str, dict]]:
         raise InputError(
             f"cannot read the captions {path}: expected UTF-8; save it so (spreadsheets: CSV UTF-8)"
         ) from None
+    if said := mistaken(path):
+        raise InputError(f"the captions file {path} {said}")
     read = _json_rows if path.suffix.lower() in (".jsonl", ".ndjson", ".json") else _csv_rows
     for number, row in read(text, path):
         where = f"{path.name}, line {number}"
@@ -156,6 +169,19 @@ def _span(row: dict, where: str) -> tuple[float, float | None]:
     if end is not None and end <= start:
         raise InputError(f"{where}: end = {end:g} s is not after start = {start:g} s")
     return start, end
+
+
+def _rate(row: dict, where: str) -> float | None:
+    value = row.get("fps")
+    if value is None or value == "":
+        return None
+    try:
+        fps = float(value)
+    except (TypeError, ValueError):
+        fps = math.nan
+    if not 1 <= fps <= 1000:
+        raise InputError(f"{where}: fps is {value!r}, expected the file's frames per second, 1 to 1000, such as 60")
+    return fps
 
 
 def _seconds(row: dict, name: str, where: str) -> float | None:

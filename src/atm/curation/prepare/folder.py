@@ -36,8 +36,9 @@ from atm.data.humanml3d import MIN_FRAMES, TEST_SHARE, VAL_SHARE
 from atm.data.pool import cores, in_order
 from atm.data.statistics import Moments
 from atm.motion import HUMANML3D, features_from_joints, joints_from_features, mirror_joints
+from atm.motion.anatomy import doubts
 
-VERSION = 2
+VERSION = 3
 """Goes up whenever the same file gives other clips; what an older version made is made anew."""
 SKIPPED = "skipped.txt"
 _WORTH_A_PROCESS = 32
@@ -100,6 +101,8 @@ class Summary:
     """Clips made in this call."""
     seconds: float
     """That this call took to make them."""
+    doubtful: Sequence[Fault] = field(default_factory=tuple)
+    """Clips that may be no motion of a person, and why."""
     notes: Sequence[str] = field(default_factory=tuple)
 
     @property
@@ -115,6 +118,9 @@ class Summary:
         if self.short:
             lines.append(f"{self.short} clips are too short for training, which leaves them out")
         lines += self.notes
+        if self.doubtful:
+            first = self.doubtful[0]
+            lines.append(f"{len(self.doubtful)} clips are doubtful, look at them: {first.where} {first.why}")
         if self.faults:
             lines.append(f"{len(self.faults)} skipped, see skipped.txt:")
             lines += [f"  {fault.where}: {_shortened(fault.why)}" for fault in self.faults[:5]]
@@ -187,6 +193,7 @@ def write_folder(
             short=sum(entry.frames < least for entry in entries) * (1 + mirror),
             fresh=sum(len(outcome.entries) for outcome in outcomes if outcome.fresh) * (1 + mirror),
             seconds=seconds,
+            doubtful=[Fault(entry.id, entry.doubt) for entry in entries if entry.doubt],
         )
 
 
@@ -306,7 +313,8 @@ def _write_clip(out: Path, source: Source, clip: Clip, mirror: bool) -> tuple[Re
             part.write_text(text, encoding="utf-8")
         moments += Moments.of(rows.numpy())
     start, end = round(clip.start, 3), round(clip.end, 3)
-    return RecordEntry(clip.id, source.name, start, end, len(features), source.group, source.split), moments
+    doubt = next(iter(doubts(joints_from_features(features, HUMANML3D).numpy(), HUMANML3D, features.numpy())), "")
+    return RecordEntry(clip.id, source.name, start, end, len(features), source.group, source.split, doubt), moments
 
 
 def _write_splits(

@@ -224,7 +224,7 @@ def read_index(index: Path, texts: Path) -> dict[str, list[_Row]]:
 
 def _text(file: Path) -> str | None:
     try:
-        return file.read_text(encoding="utf-8") if file.is_file() else None
+        return file.read_text(encoding="utf-8-sig") if file.is_file() else None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read the text {file}: {error}") from None
 

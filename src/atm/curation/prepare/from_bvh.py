@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from atm.base.errors import InputError, unknown
+from atm.curation.prepare.amc import read_amc
 from atm.curation.prepare.bvh import Bvh, Poses, first_frame, joint_names, read_bvh, sample
-from atm.curation.prepare.captions import Described, Part, read_captions_file
+from atm.curation.prepare.captions import Described, Part, read_captions_file, without_suffix
 from atm.curation.prepare.folder import Clip, Source, SourceRead, Summary, drawn_splits, write_folder
 from atm.curation.prepare.naming import Roles, find_roles, read_mapping
 from atm.curation.prepare.records import MIRRORED, Fault
@@ -24,6 +25,7 @@ _SHORTEST = 1.0
 """Seconds; less is no clip."""
 _TRIMMED = 1.0
 """Seconds that may be left out at the end, where that saves a cut: 10.5 s are a clip of 10, not two of 5.25."""
+_SUFFIXES = (".bvh", ".BVH", ".amc", ".AMC")
 _LOOK_AT = 200
 """Frames that suffice to find out about a body."""
 
@@ -35,6 +37,8 @@ class _Wanted:
     base: str
     """Id of its clip, or what the ids of its clips begin with."""
     parts: tuple[Part, ...]
+    fps: float | None
+    """Frames per second of the file, where its Frame Time is wrong; None: what it says."""
 
 
 @dataclass(frozen=True)
@@ -59,12 +63,12 @@ def prepare_bvh(
     jobs: int | None = None,
     progress: bool = True,
 ) -> Summary:
-    """Write BVH files as a data folder in HumanML3D's layout, on HumanML3D's body.
+    """Write BVH files (and ASF/AMC, CMU's own) as a data folder in HumanML3D's layout, on HumanML3D's body.
 
     A second call goes on where the first one stopped, and makes anew what has changed since.
 
     Args:
-        folder: where the BVH files lie, in folders of any depth.
+        folder: where the BVH or AMC files lie, in folders of any depth; an ASF file beside its AMC files.
         out: the folder to make.
         captions: a CSV or JSON lines file, see `read_captions_file`.
         mapping: names of joints that the built-in table does not know, see `read_mapping`.
@@ -82,7 +86,7 @@ def prepare_bvh(
     """
     folder, out = Path(folder), Path(out)
     if not folder.is_dir():
-        raise InputError(f"no folder at {folder}: expected one with .bvh files")
+        raise InputError(f"no folder at {folder}: expected one with .bvh or .amc files")
     if not _SHORTEST <= window <= LONGEST:
         raise InputError(f"window = {window:g} s: expected {_SHORTEST:g} to {LONGEST:g}, as readers of the layout do")
     if not 1 <= fps <= 240:
@@ -97,7 +101,7 @@ def prepare_bvh(
         Source(
             name=described.file,
             file=file,
-            wanted=_Wanted(bases[described.file], described.parts),
+            wanted=_Wanted(bases[described.file], described.parts, described.fps),
             group=described.take or described.file,
             split=described.split,
         )
@@ -122,7 +126,9 @@ def prepare_bvh(
 def _read(options: _Options, source: Source) -> SourceRead:
     """Return the clips of one file."""
     wanted: _Wanted = source.wanted
-    bvh = read_bvh(source.file)
+    bvh = read_recording(source.file)
+    if wanted.fps is not None:
+        bvh = replace(bvh, frame_time=1 / wanted.fps)
     roles = find_roles(bvh, dict(options.mapping), source.name)
     first = first_frame(bvh, roles.joints)
     body = measure_body(_some_poses(bvh, roles, first), bvh, roles, options.up)
@@ -140,8 +146,11 @@ def _read(options: _Options, source: Source) -> SourceRead:
         joints = retarget(sample(bvh, roles.joints, times), body)
         clip = wanted.base if len(spans) == 1 else f"{wanted.base}_w{number:02d}"
         found.append(Clip(clip, joints, _text(part.captions), float(times[0]), float(times[-1])))
-    dropped = ", first frame apart from the motion and left out" if first else ""
-    return SourceRead(found, f"{1 / bvh.frame_time:.4g} frames per second, {body.assumed}{dropped}")
+    said = [f"{1 / bvh.frame_time:.4g} frames per second", body.assumed, bvh.note if wanted.fps is None else ""]
+    if first:
+        frames = "first frame" if first == 1 else f"first {first} frames"
+        said.append(f"{frames} apart from the motion and left out")
+    return SourceRead(found, ", ".join(part for part in said if part))
 
 
 def _times(bvh: Bvh, part: Part, first: int, options: _Options) -> np.ndarray:
@@ -170,8 +179,8 @@ def _some_poses(bvh: Bvh, roles: Roles, first: int) -> Poses:
 def _files_of(folder: Path, described: list[Described]) -> tuple[list[tuple[Described, Path]], list[Fault]]:
     found, missing = [], []
     for one in described:
-        stem = _without_suffix(one.file)
-        paths = [folder / name for name in (one.file, f"{stem}.bvh", f"{stem}.BVH")]
+        stem = without_suffix(one.file)
+        paths = [folder / name for name in (one.file, *(stem + suffix for suffix in _SUFFIXES))]
         path = next((path for path in paths if path.is_file()), None)
         if path is None:
             missing.append(Fault(one.file, f"no such file in {folder}"))
@@ -180,14 +189,14 @@ def _files_of(folder: Path, described: list[Described]) -> tuple[list[tuple[Desc
     if not found:
         raise InputError(
             f"none of the {len(described)} files of the captions file is in {folder}; the first is "
-            f"{described[0].file!r}, expected as a path from there, with or without .bvh"
+            f"{described[0].file!r}, expected as a path from there, with or without .bvh (or .amc)"
         )
     return found, missing
 
 
 def _bases(files: list[str], mirror: bool) -> dict[str, str]:
     """Return an id for each file, made of its name; not one of a hidden file."""
-    bases = {file: re.sub(r"[^\w.-]+", "_", _without_suffix(file)).lstrip(".") for file in files}
+    bases = {file: re.sub(r"[^\w.-]+", "_", without_suffix(file)).lstrip(".") for file in files}
     owners: dict[str, str] = {}
     for file, base in bases.items():
         if base in owners:
@@ -201,22 +210,28 @@ def _bases(files: list[str], mirror: bool) -> dict[str, str]:
     return bases
 
 
-def _without_suffix(file: str) -> str:
-    return re.sub(r"\.bvh$", "", file, flags=re.IGNORECASE)
-
-
 def _check_mapping(options: _Options, files: list[Path]) -> None:
     """Refuse a name that no file has, which is a mistake; one that only some files lack is meant for the others."""
-    known = {name for file in files for name in joint_names(file)} if options.mapping else set()
+    known = {name for file in files for name in _names_of(file)} if options.mapping else set()
     for _, theirs in options.mapping:
         if theirs not in known:
             raise unknown("joint in the mapping, no file has", theirs, known)
 
 
+def read_recording(file: Path) -> Bvh:
+    """Return a BVH file, or an AMC file with the ASF file beside it, as `read_bvh` does."""
+    return read_amc(file) if file.suffix.lower() == ".amc" else read_bvh(file)
+
+
+def _names_of(file: Path) -> tuple[str, ...]:
+    return read_amc(file).names if file.suffix.lower() == ".amc" else joint_names(file)
+
+
 def _notes(folder: Path, files: list[tuple[Described, Path]], fps: float) -> list[str]:
     used = {path for _, path in files}
-    unused = sum(path not in used for path in folder.rglob("*") if path.suffix.lower() == ".bvh")
-    notes = [f"{unused} more .bvh files have no caption and were left out"] if unused else []
+    unused = [path.suffix.lower() for path in folder.rglob("*") if path.suffix in _SUFFIXES and path not in used]
+    kinds = " and ".join(sorted(set(unused), reverse=True))
+    notes = [f"{len(unused)} more {kinds} files have no caption and were left out"] if unused else []
     if fps != HUMANML3D.fps:
         notes.append(f"written at {fps:g} frames per second; readers of the layout expect {HUMANML3D.fps:g}")
     return notes

@@ -18,7 +18,7 @@ from atm.curation.prepare.bvh import Bvh
 from atm.motion import HUMANML3D
 
 LIMBS = {
-    "hip": ("upleg", "upperleg", "thigh", "thighbend", "femur", "hip"),
+    "hip": ("upleg", "upperleg", "thigh", "thighbend", "femur", "hip", "leg"),
     "knee": ("knee", "lowleg", "lowerleg", "shin", "calf", "tibia", "leg"),
     "ankle": ("ankle", "foot"),
     "foot": ("toebase", "ball", "toes", "toe", "foot"),
@@ -27,14 +27,27 @@ LIMBS = {
     "wrist": ("wrist", "hand"),
 }
 """HumanML3D's name of a limb's joint -> names in files, the surest first: "shoulder" is the upper arm's joint where
-nothing is called arm, else the collar bone's, as in Mixamo; "leg" is the lower leg below an upleg; "foot" is the toes'
-joint below an ankle, as in SMPL."""
+nothing is called arm, else the collar bone's, as in Mixamo; "leg" is the lower leg below an upleg, and the upper
+one above a shin or knee, as in SOMA and MMD; "foot" is the toes' joint below an ankle, as in SMPL."""
 _KNOWN = {name for names in LIMBS.values() for name in names}
 _INNER = {"knee": "hip", "ankle": "knee", "foot": "ankle", "elbow": "shoulder", "wrist": "elbow"}
 _SIDES = ("left", "right")
-_MIDDLE = "c"
-"""Mark of a joint in the middle, at the place of L or R in other names, as in VRoid's `J_Bip_C_Head`."""
-_MARKS = (*_SIDES, *(side[0] for side in _SIDES), _MIDDLE)
+_MIDDLE = ("c", "m", "x")
+"""Marks of a joint in the middle, at the place of L or R in other names, as in VRoid's `J_Bip_C_Head`, Advanced
+Skeleton's `Head_M` and Auto-Rig Pro's `head.x`."""
+_MARKS = (*_SIDES, *(side[0] for side in _SIDES), *_MIDDLE)
+_NO_PART = ("stretch", "jnt", "bind", "def")
+"""Words that say what a joint is for the rig, not the body, as in Auto-Rig Pro's `thigh_stretch.l`."""
+_TRANSLATED = {
+    "左": " left ", "右": " right ", "足首": " ankle ", "足": " leg ", "ひざ": " knee ", "つま先": " toe ", 
+    "腕": " arm ", "ひじ": " elbow ", "手首": " wrist ", "肩": " collar ", "頭": " head ", "首": " neck ",
+}  # fmt: skip
+"""MikuMikuDance's names; what contains another stands before it."""
+_NECKS = ("neck", "spine", "chest", "cervical")
+"""Names of joints between the chest and the head, without numbers."""
+_ON_A_HEAD = ("face", "jaw", "eye", "nose", "mouth", "teeth", "tongue", "hair", "hat")
+_LONGEST_PREFIX = 3
+"""Words before the joint's own name, as in `Character1_LeftArm`: two."""
 _SAME_BODY = {name: "".join(part for part in name.split("_") if part not in _SIDES) for name in HUMANML3D.joint_names}
 
 
@@ -81,7 +94,7 @@ def find_roles(bvh: Bvh, mapping: dict[str, str], source: str) -> Roles:
         InputError: joints are missing, or do not hang together as a body; says which, and how to write a mapping.
     """
     mapped = {ours: bvh.names.index(theirs) for ours, theirs in mapping.items() if theirs in bvh.names}
-    named = by_name(bvh.names) | mapped
+    named = _head_by_branch(bvh, by_name(bvh.names) | mapped)
     for side in _SIDES:
         for outer, inner in (("foot", "ankle"), ("wrist", "elbow")):
             if f"{side}_{outer}" not in named and f"{side}_{inner}" in named:
@@ -129,15 +142,38 @@ def read_mapping(path: Path | None) -> dict[str, str]:
 
 
 def by_name(names: Sequence[str]) -> dict[str, int]:
-    """Return HumanML3D's names of limbs and head -> indices of the names that stand for them."""
+    """Return HumanML3D's names of limbs and head -> indices of the names that stand for them.
+
+    Where joints of one figure stand among many others (hair, skirts, controls), the names with the prefix that explains
+    most limbs are read alone.
+    """
+    found = _by_name(names, range(len(names)))
+    whole = 2 * len(LIMBS) + 1
+    if len(found) == whole:
+        return found
+    words = [_words(name) for name in names]
+    prefixes = {tuple(word[:k]): None for word in words for k in range(1, min(_LONGEST_PREFIX, len(word) - 1) + 1)}
+    for prefix in prefixes:
+        members = [
+            i for i, word in enumerate(words) if tuple(word[: len(prefix)]) == prefix and len(word) > len(prefix)
+        ]
+        if len(members) > len(found) and not set(prefix) & set(_MARKS):
+            own = _by_name(names, members)
+            found = own if len(own) > len(found) else found
+    return found
+
+
+def _by_name(names: Sequence[str], members: Sequence[int]) -> dict[str, int]:
     found: dict[tuple[str, str], int] = {}
-    for index, (side, part) in enumerate(_sides_and_parts(names)):
+    for index, (side, part) in zip(members, _sides_and_parts([names[i] for i in members]), strict=True):
         found.setdefault((side, part), index)
         found.setdefault((side, part.rstrip("0123456789")), index)
     named = {"head": found[("", "head")]} if ("", "head") in found else {}
     for side in _SIDES:
         for part, known in LIMBS.items():
-            taken = named.get(f"{side}_ankle") if part == "foot" else None
+            taken = named.get(f"{side}_{_INNER[part]}") if part in ("knee", "foot") else None
+            if part == "hip" and not any((side, name) in found for name in LIMBS["knee"] if name != "leg"):
+                known = known[:-1]
             matches = [found[(side, name)] for name in known if (side, name) in found]
             named |= {f"{side}_{part}": index for index in matches[:1] if index != taken}
     return named
@@ -160,12 +196,15 @@ def _in_most(words: list[list[str]], end: int) -> str | None:
 
 
 def _words(name: str) -> list[str]:
-    """Split `LeftUpLeg`, `UpperLeg_L`, `LThigh`, `Bip01 L Toe0` into lower-case words."""
-    words = re.findall(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+", name)
+    """Split `LeftUpLeg`, `UpperLeg_L`, `LThigh`, `Bip01 L Toe0`, `左足首` into lower-case words."""
+    for theirs, ours in _TRANSLATED.items():
+        name = name.replace(theirs, ours)
+    words = re.findall(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_a-zA-Z]+", name)
     return [word.lower() for word in words] or [name.lower()]
 
 
 def _side_and_part(words: list[str]) -> tuple[str, str]:
+    words = [word for word in words if word not in _NO_PART] or words
     whole = "".join(words)
     for side in _SIDES:
         for mark in (side, side[0]):
@@ -176,7 +215,7 @@ def _side_and_part(words: list[str]) -> tuple[str, str]:
         for known in (whole.removeprefix(side), whole.removeprefix(side[0]), whole.removesuffix(side[0])):
             if known != whole and known.rstrip("0123456789") in _KNOWN:
                 return side, known
-    return "", "".join(word for word in words if word != _MIDDLE)
+    return "", "".join(word for word in words if word not in _MIDDLE)
 
 
 def _same_body(names: Sequence[str]) -> tuple[int, ...] | None:
@@ -210,6 +249,31 @@ def _check_limbs(bvh: Bvh, named: dict[str, int], source: str) -> None:
                     f"{source}: took {bvh.names[joint]!r} for {side}_{outer} and {bvh.names[above]!r} for "
                     f"{side}_{inner}, but the first does not hang on the second; name the right ones with --mapping"
                 )
+
+
+def _head_by_branch(bvh: Bvh, named: dict[str, int]) -> dict[str, int]:
+    """Return the names with a head, where none is called so: the last joint of the one branch that goes up from where
+    the arms hang, as Rigify's `spine.006`. What hangs on a head (a face, a jaw) is not followed."""
+    arms = [named.get(f"{side}_shoulder") for side in _SIDES]
+    if "head" in named or None in arms:
+        return named
+    chest = next((joint for joint in bvh.way_up(arms[0]) if joint in bvh.way_up(arms[1])), None)
+    limbs = {joint for arm in arms for joint in bvh.way_up(arm)}
+    read = _sides_and_parts(bvh.names)
+    head = chest
+    while head is not None:
+        above = [
+            child for child in bvh.children(head) if bvh.channels[child] and child not in limbs and not read[child][0]
+        ]
+        necks = [child for child in above if read[child][1].startswith(_NECKS)]
+        others = [child for child in above if not read[child][1].startswith(_ON_A_HEAD)]
+        above = necks or (others if head != chest else [])
+        if len(above) != 1:
+            break
+        head = above[0]
+        if not necks:
+            break
+    return named if head in (None, chest) else named | {"head": head}
 
 
 def _common(bvh: Bvh, one: int, other: int, source: str) -> int:

@@ -37,6 +37,8 @@ class RecordEntry:
     frames: int
     group: str
     split: str | None
+    doubt: str = ""
+    """Reason why it may be no motion of a person, to stand behind its name."""
 
 
 @dataclass(frozen=True)

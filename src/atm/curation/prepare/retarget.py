@@ -1,7 +1,8 @@
 """From any captured skeleton to HumanML3D's: 22 joints, metres, y up.
 
 Legs and arms keep the captured directions of their bones. The trunk is laid out as in a standing body and turned with
-the captured rotations of pelvis, spine, chest, neck and collars, since every program cuts a spine into other joints.
+the captured rotations of pelvis, spine, chest, neck and collars, since every program cuts a spine into other joints;
+where these are not those of the joint positions, with what hips, shoulders and spine say (`trunk.py`).
 The pelvis goes where the feet come to stand as they stood.
 
 Source: our own; the field has no standard for this.
@@ -13,12 +14,13 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from scipy.spatial.transform import Rotation
 
 from atm.base.errors import InputError
 from atm.curation.prepare.bvh import Bvh, Poses
 from atm.curation.prepare.naming import Roles
+from atm.curation.prepare.trunk import Trunk, blend, disagreement, read_trunk, swing, turned_by_positions, unit
 from atm.motion import HUMANML3D
+from atm.motion.anatomy import FLOOR, UPRIGHT, front_of, unit_of_leg
 from atm.scripted.motion.body import (
     ANKLE,
     BONES,
@@ -38,8 +40,6 @@ from atm.scripted.motion.body import (
     WRIST,
 )
 
-UNITS = {"metres": 1.0, "centimetres": 0.01, "millimetres": 0.001, "inches": 0.0254, "CMU's units": 0.0254 / 0.45}
-"""Lengths that BVH files are written in, in metres."""
 UP_AXES = ("x", "y", "z", "-x", "-y", "-z")
 
 _LEG = float(np.mean([BONES[KNEE[i]] + BONES[ANKLE[i]] for i in (0, 1)]))
@@ -51,10 +51,6 @@ _HANGS = -0.8
 _LEAN, _UNEVEN = np.radians(15), np.radians(3)
 """Who draws a rest pose draws it upright, and the lean of its spine is anatomy; but it may face anywhere, as soon as it
 turns by more than left and right of a body differ."""
-_UPRIGHT = 0.8
-"""Length of the mean direction from feet to head, of 1, from which on a body stands most of the time."""
-_FLOOR = (-0.06, 0.12)
-"""Metres between which the lowest joint is when the floor is at 0."""
 _SUPPORT = 0.05
 """Metres by which a foot must be lower than the other to bear most of the weight."""
 
@@ -68,6 +64,8 @@ class RecordedBody(NamedTuple):
     """Metres of the target body for a unit of the file."""
     axes: dict[int, Float[np.ndarray, "3 3"]]
     """For each joint of the trunk the body's left, up and front (columns) in the joint's own axes."""
+    trunk: Trunk | None
+    """How the trunk turns by positions alone, where rotations and positions disagree; None: by the rotations."""
     collars: Float[np.ndarray, "2 3"]
     """Directions from collar to shoulder, left and right, in the axes of the chest while the body stands."""
     assumed: str
@@ -84,25 +82,36 @@ def measure_body(poses: Poses, bvh: Bvh, roles: Roles, up: str | None = None) ->
         up: the file's upward axis, one of `UP_AXES`; None: found out.
 
     Raises:
-        InputError: legs or spine have no length, or the feet point backwards: left and right are swapped.
+        InputError: legs or spine have no length, or left and right are swapped, as feet and knees say.
     """
     leg = _leg_length(poses.positions, roles)
     up = find_up(poses.positions * (_LEG / leg), bvh, roles) if up is None else up
     to_y_up = _rotation_to_y(up)
     positions, turns = poses.positions @ to_y_up.T, to_y_up @ poses.turns
+    _check_sides(positions, roles)
     collars = np.array([[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0]])
+    trunk, axes = None, {}
     if roles.body is not None:
-        axes, counted = {}, "positions as they are, SMPL's own joints"
-    elif (standing := _standing_rest(bvh.rest, roles)) is not None:
-        axes, counted = {joint: standing for joint in (*roles.spine, roles.neck)}, "trunk turned from the rest pose"
-        for i, (collar, shoulder) in enumerate(zip(roles.collar, roles.shoulder, strict=True)):
-            collars[i] = standing.T @ (bvh.rest[shoulder] - bvh.rest[collar]) if collar is not None else collars[i]
+        counted = "positions as they are, SMPL's own joints"
     else:
-        axes, counted = _own_axes(positions, turns, roles), "trunk turned from the joints' own axes"
-        collars = _hanging_collars(positions, turns[:, roles.spine[-1]] @ axes[roles.spine[-1]], roles, collars)
-    if axes:
-        _check_sides(positions, turns[:, roles.spine[0]] @ axes[roles.spine[0]], roles)
-    return RecordedBody(roles, to_y_up, _LEG / leg, axes, collars, f"{_unit_of(leg)}, {up} up, {counted}")
+        standing = _standing_rest(bvh.rest, roles)
+        axes = _own_axes(positions, turns, roles) if standing is None else _rest_axes(standing, roles)
+        by_rotations = {joint: turns[:, joint] @ own for joint, own in axes.items()}
+        trunk = read_trunk(positions, bvh, roles, standing)
+        wrong = disagreement(trunk, positions, by_rotations, bvh, roles, rest=standing is not None)
+        if wrong is not None:
+            counted = f"trunk solved from joint positions, since its rotations are not those of its {wrong}"
+            turned = turned_by_positions(trunk, positions, roles)
+        else:
+            counted = "trunk turned from " + ("the rest pose" if standing is not None else "the joints' own axes")
+            trunk, turned = None, by_rotations
+        if standing is None:
+            collars = _hanging_collars(positions, turned[roles.spine[-1]], roles, collars)
+        else:
+            for i, (collar, shoulder) in enumerate(zip(roles.collar, roles.shoulder, strict=True)):
+                if collar is not None:
+                    collars[i] = standing.T @ (bvh.rest[shoulder] - bvh.rest[collar])
+    return RecordedBody(roles, to_y_up, _LEG / leg, axes, trunk, collars, f"{_unit_of(leg)}, {up} up, {counted}")
 
 
 def retarget(poses: Poses, body: RecordedBody) -> Float[np.ndarray, "T 22 3"]:
@@ -116,7 +125,10 @@ def retarget(poses: Poses, body: RecordedBody) -> Float[np.ndarray, "T 22 3"]:
     positions, turns = poses.positions @ (body.scale * body.to_y_up.T), body.to_y_up @ poses.turns
     if roles.body is not None:
         return positions[:, roles.body]
-    trunk = {joint: turns[:, joint] @ axes for joint, axes in body.axes.items()}
+    if body.trunk is not None:
+        trunk = turned_by_positions(body.trunk, positions, roles)
+    else:
+        trunk = {joint: turns[:, joint] @ axes for joint, axes in body.axes.items()}
     joints = np.zeros((len(positions), HUMANML3D.n_joints, 3))
     _lay_out_trunk(joints, trunk, roles)
     for i in (0, 1):
@@ -141,10 +153,10 @@ def find_up(positions: Float[np.ndarray, "T J 3"], bvh: Bvh, roles: Roles) -> st
     """
     standing = _standing_rest(bvh.rest, roles)
     rest = None if standing is None else _axis_name(standing[:, 1])
-    stands = _unit(positions[:, roles.head] - positions[:, roles.ankle].mean(axis=1)).mean(axis=0)
-    along = _axis_name(stands) if np.abs(stands).max() > _UPRIGHT else None
+    stands = unit(positions[:, roles.head] - positions[:, roles.ankle].mean(axis=1)).mean(axis=0)
+    along = _axis_name(stands) if np.abs(stands).max() > UPRIGHT else None
     lowest = {up: np.quantile((positions[:, roles.joints] @ _rotation_to_y(up)[1]).min(axis=1), 0.02) for up in UP_AXES}
-    grounded = [up for up in UP_AXES if _FLOOR[0] < lowest[up] < _FLOOR[1]]
+    grounded = [up for up in UP_AXES if FLOOR[0] < lowest[up] < FLOOR[1]]
     likely = [up for up in grounded if up in ("y", "z")]
     if along is not None and (along == rest or along in grounded or not likely):
         return along
@@ -181,9 +193,12 @@ def _leg_length(positions: np.ndarray, roles: Roles) -> float:
 
 def _unit_of(leg: float) -> str:
     """Return the unit in which a leg is most nearly as long as the target's."""
-    name = min(UNITS, key=lambda unit: abs(np.log(leg * UNITS[unit] / _LEG)))
-    metres = leg * UNITS[name]
-    return name if 0.55 < metres / _LEG < 1.6 else f"none known (a leg is {leg:.4g} long), sized by the legs"
+    name = unit_of_leg(leg)
+    return name or f"none known (a leg is {leg:.4g} long), sized by the legs"
+
+
+def _rest_axes(standing: Float[np.ndarray, "3 3"], roles: Roles) -> dict[int, Float[np.ndarray, "3 3"]]:
+    return dict.fromkeys((*roles.spine, roles.neck), standing)
 
 
 def _own_axes(
@@ -206,7 +221,7 @@ def _own_axes(
         axes[joint] = _nearest_axes(across, upward - across * (upward @ across))
     ends = turns[:, pelvis] @ axes[pelvis], turns[:, chest] @ axes[chest]
     for k, joint in enumerate(roles.spine[1:-1], start=1):
-        reference = _blend(*ends, k / (len(roles.spine) - 1))
+        reference = blend(*ends, k / (len(roles.spine) - 1))
         axes[joint] = _axes_by_motion(positions, turns, joint, roles.spine[k + 1], reference)
     if roles.neck not in axes:
         tip = roles.head if roles.neck != roles.head else None
@@ -220,13 +235,13 @@ def _standing_rest(rest: Float[np.ndarray, "J 3"], roles: Roles) -> Float[np.nda
     chain = [middle, *(rest[joint] for joint in roles.spine[1:]), rest[roles.head]]
     length = sum(np.linalg.norm(b - a) for a, b in pairwise(chain))
     trunk = rest[roles.head] - middle
-    hips, shoulders = (_unit(rest[pair[0]] - rest[pair[1]]) for pair in (roles.hip, roles.shoulder))
-    left = _unit(hips + shoulders)
-    legs = _unit(rest[list(roles.ankle)] - rest[list(roles.hip)])
-    up = _unit(trunk - left * (trunk @ left))
+    hips, shoulders = (unit(rest[pair[0]] - rest[pair[1]]) for pair in (roles.hip, roles.shoulder))
+    left = unit(hips + shoulders)
+    legs = unit(rest[list(roles.ankle)] - rest[list(roles.hip)])
+    up = unit(trunk - left * (trunk @ left))
     stands = (
         np.linalg.norm(trunk) > _STANDS["straight"] * length
-        and _unit(trunk) @ up > _STANDS["level"]
+        and unit(trunk) @ up > _STANDS["level"]
         and (legs @ up < -_STANDS["legs"]).all()
         and hips @ shoulders > _STANDS["level"]
     )
@@ -235,7 +250,7 @@ def _standing_rest(rest: Float[np.ndarray, "J 3"], roles: Roles) -> Float[np.nda
     axes = _nearest_axes(left, up)
     if axes[:, 1] @ up > np.cos(_LEAN):
         up = axes[:, 1]
-        left = _unit(left - up * (left @ up))
+        left = unit(left - up * (left @ up))
         left = axes[:, 0] if axes[:, 0] @ left > np.cos(_UNEVEN) else left
     return np.stack([left, up, np.cross(left, up)], axis=-1)
 
@@ -252,7 +267,7 @@ def _axis_frames() -> Float[np.ndarray, "24 3 3"]:
 
 def _nearest_axes(left: Float[np.ndarray, "3"], up: Float[np.ndarray, "3"]) -> Float[np.ndarray, "3 3"]:
     frames = _axis_frames()
-    return frames[np.argmax(frames[:, :, 0] @ _unit(left) + frames[:, :, 1] @ _unit(up))]
+    return frames[np.argmax(frames[:, :, 0] @ unit(left) + frames[:, :, 1] @ unit(up))]
 
 
 def _axes_by_motion(
@@ -280,8 +295,8 @@ def _hanging_collars(
     collars = otherwise.copy()
     for i, (collar, shoulder, elbow) in enumerate(zip(roles.collar, roles.shoulder, roles.elbow, strict=True)):
         if collar is not None:
-            arm = np.einsum("tji,tj->ti", chest, _unit(positions[:, elbow] - positions[:, shoulder]))
-            bone = np.einsum("tji,tj->ti", chest, _unit(positions[:, shoulder] - positions[:, collar]))
+            arm = np.einsum("tji,tj->ti", chest, unit(positions[:, elbow] - positions[:, shoulder]))
+            bone = np.einsum("tji,tj->ti", chest, unit(positions[:, shoulder] - positions[:, collar]))
             if (hangs := arm[:, 1] < _HANGS).any():
                 collars[i] = np.median(bone[hangs], axis=0)
     return collars
@@ -298,13 +313,7 @@ def _bone_up(positions: np.ndarray, turn: np.ndarray, below: np.ndarray, above: 
 
 def _seen_from(turn: Float[np.ndarray, "T 3 3"], vectors: Float[np.ndarray, "T 3"]) -> Float[np.ndarray, "3"]:
     """Return the mean direction in a joint's own axes; zero where there is none."""
-    return _unit(np.einsum("tji,tj->ti", turn, vectors).mean(0))
-
-
-def _blend(start: Float[np.ndarray, "T 3 3"], end: Float[np.ndarray, "T 3 3"], share: float) -> np.ndarray:
-    """Turn a rotation by the given share of the shortest way to another one."""
-    way = Rotation.from_matrix(np.swapaxes(start, -1, -2) @ end).as_rotvec()
-    return start @ Rotation.from_rotvec(share * way).as_matrix()
+    return unit(np.einsum("tji,tj->ti", turn, vectors).mean(0))
 
 
 def _along_spine(trunk: dict[int, np.ndarray], roles: Roles, share: float) -> Float[np.ndarray, "T 3 3"]:
@@ -313,7 +322,7 @@ def _along_spine(trunk: dict[int, np.ndarray], roles: Roles, share: float) -> Fl
     below = min(int(place), max(len(roles.spine) - 2, 0))
     if place == below:
         return trunk[roles.spine[below]]
-    return _blend(trunk[roles.spine[below]], trunk[roles.spine[below + 1]], place - below)
+    return blend(trunk[roles.spine[below]], trunk[roles.spine[below + 1]], place - below)
 
 
 def _lay_out_trunk(joints: np.ndarray, trunk: dict[int, np.ndarray], roles: Roles) -> None:
@@ -335,23 +344,14 @@ def _shoulder(
     collar, shoulder = body.roles.collar[i], body.roles.shoulder[i]
     if collar is not None:
         bone = np.einsum("tji,tj->ti", chest, positions[:, shoulder] - positions[:, collar])
-        standing = _swing(np.broadcast_to(body.collars[i], bone.shape), bone).apply(standing)
+        standing = swing(np.broadcast_to(body.collars[i], bone.shape), bone).apply(standing)
     return np.einsum("tij,tj->ti", chest, standing)
-
-
-def _swing(before: Float[np.ndarray, "T 3"], after: Float[np.ndarray, "T 3"]) -> Rotation:
-    """Return the smallest rotation from each direction to the other; none where one has no length."""
-    u, v = _unit(before), _unit(after)
-    axis = np.cross(u, v)
-    sine = np.linalg.norm(axis, axis=-1, keepdims=True)
-    angle = np.arctan2(sine, (u * v).sum(-1, keepdims=True))
-    return Rotation.from_rotvec(axis / np.maximum(sine, 1e-12) * angle)
 
 
 def _follow(joints: np.ndarray, ours: tuple[int, ...], positions: np.ndarray, theirs: tuple[int, ...]) -> None:
     """Set a limb's joints from its first one: captured directions, the target's lengths."""
     for (inner, outer), (a, b) in zip(pairwise(ours), pairwise(theirs), strict=True):
-        joints[:, outer] = joints[:, inner] + _unit(positions[:, b] - positions[:, a]) * BONES[outer]
+        joints[:, outer] = joints[:, inner] + unit(positions[:, b] - positions[:, a]) * BONES[outer]
 
 
 def _place_by_feet(joints: Float[np.ndarray, "T 22 3"], ankles: Float[np.ndarray, "T 2 3"]) -> Float[np.ndarray, "T 3"]:
@@ -366,15 +366,12 @@ def _place_by_feet(joints: Float[np.ndarray, "T 22 3"], ankles: Float[np.ndarray
     return (weights[..., None] * (ankles - joints[:, ANKLE])).sum(axis=1)
 
 
-def _check_sides(positions: np.ndarray, pelvis: Float[np.ndarray, "T 3 3"], roles: Roles) -> None:
-    feet = _unit(positions[:, roles.foot] - positions[:, roles.ankle])
-    if np.einsum("tsj,tj->ts", feet, pelvis[:, :, 2]).mean() < -0.3:
+def _check_sides(positions: np.ndarray, roles: Roles) -> None:
+    pairs = (positions[:, pair] for pair in (roles.hip, roles.knee, roles.ankle, roles.foot))
+    front = front_of(*pairs)
+    if front.swapped:
+        seen = " and ".join(name for name, sign in zip(("feet", "knees"), front, strict=True) if sign)
         raise InputError(
-            "the feet point backwards: left and right are swapped, either the names (give a --mapping with sides "
+            f"the {seen} point backwards: left and right are swapped, either the names (give a --mapping with sides "
             "exchanged) or the axes (export the file with right-handed axes)"
         )
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return np.where(length > 1e-9, vectors / np.maximum(length, 1e-12), 0.0)
