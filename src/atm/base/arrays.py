@@ -41,7 +41,7 @@ def mistaken(file: Path) -> str | None:
     return "is empty and cannot be read: download or write it again" if not head else None
 
 
-def read_arrays(file: Path) -> np.ndarray | dict[str, np.ndarray]:
+def read_arrays(file: Path) -> np.ndarray | dict[str, Any]:
     """Return what a `.npy` file holds, or the arrays of a `.npz` file by name.
 
     A `.npy` file of a dictionary, as `np.save` writes one, is read without running anything, and comes back as such.
