@@ -138,7 +138,7 @@ def check_brackets(text: str) -> None:
 _BRACKET = re.compile(r"[][{}]")
 
 
-def read_arrays(path: Path, *, mapped: bool = False) -> np.ndarray | dict[str, np.ndarray]:
+def read_arrays(path: Path, *, mapped: bool = False) -> np.ndarray | dict[str, Any]:
     """Return the array of a `.npy` file, or those of a `.npz` archive by name.
 
     A `.npy` file of a dictionary, as `np.save` writes one, is read without running anything, and comes back as such.

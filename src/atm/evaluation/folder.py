@@ -66,8 +66,11 @@ def read_motion(path: Path, skeleton: Skeleton) -> FolderMotion:
     arrays = {"": loaded} if isinstance(loaded, np.ndarray) else loaded
     array = next((arrays[name] for name in ("", "features", "joints") if name in arrays), None)
     width, joints = skeleton.feature_width, skeleton.n_joints
-    if array is None or not ((array.ndim == 2 and array.shape[1] == width) or array.shape[1:] == (joints, 3)):
-        came = f"arrays {', '.join(arrays)}" if array is None else f"shape {array.shape}"
+    fits = isinstance(array, np.ndarray) and (
+        (array.ndim == 2 and array.shape[1] == width) or array.shape[1:] == (joints, 3)
+    )
+    if not fits:
+        came = f"shape {array.shape}" if isinstance(array, np.ndarray) else f"arrays {', '.join(arrays)}"
         raise InputError(
             f"{path}: expected {skeleton.name} features (frames, {width}) or joints (frames, {joints}, 3), got {came}. "
             "Evaluate the folder on the data set it was made for, or convert it first."

@@ -1,4 +1,4 @@
-"""What joint positions alone say of a body: which side is which, which way is up, how large, and if it is a person.
+"""Signs of a body in joint positions alone: which side is which, which way is up, how large, and if it is a person.
 
 Whatever comes in is asked the same: data folders by `atm data check`, recordings by `atm data prepare`, motion files by
 `atm export`, `atm retrieve` and `atm evaluate`.
