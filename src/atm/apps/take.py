@@ -108,25 +108,33 @@ class Take:
         names: str = "humanml3d",
         unit: str = "m",
         up: str = "y",
+        rig: str | Path | None = None,
     ) -> Path:
-        """Write the motion; the suffix says the format: .npz .npy .csv .bvh .glb .mp4 .gif .png .html.
+        """Write the motion; the suffix says the format, one of `atm.apps.export.SUFFIXES`.
 
         Args:
             path: folders on the way are made.
-            fps: frames per second of `.bvh` and `.glb`; None: the motion's own.
-            names: of the joints of `.bvh` and `.glb`: humanml3d, mixamo, smpl, unreal or vrm.
-            unit: of `.bvh`: m, cm or mm.
-            up: upward axis of `.bvh`: y or z.
+            fps: frames per second of skeleton files; None: the motion's own (Kimodo: 30).
+            names: of the joints of BVH, GLB, USD and FBX: humanml3d, mixamo, smpl, unreal or vrm.
+            unit: of BVH and USD: m, cm or mm.
+            up: upward axis of BVH, USD and FBX: y or z.
+            rig: a BVH or GLB file on whose skeleton the motion comes out; None: on its own.
 
         Returns:
             The path.
 
         Raises:
-            InputError: an unknown suffix or word, or one that the format has not.
+            InputError: an unknown suffix or word, one that the format has not, a rig that is none, or a library that is
+                missing.
         """
+        on = None
+        if rig is not None:
+            from atm.export.own_rig import open_rig  # brings the readers of recordings
+
+            on = open_rig(rig)
         return save_motion(
             path, self.joints, skeleton=self.skeleton, features=self.known_features, text=self.text,
-            provenance=self.provenance, style=FileStyle(names, unit, fps, up),
+            provenance=self.provenance, style=FileStyle(names, unit, fps, up), rig=on,
         )  # fmt: skip
 
     def show(self, path: str | Path | None = None) -> Path:

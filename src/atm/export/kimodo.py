@@ -247,4 +247,3 @@ def _contacts(rig: Rig) -> Bool[np.ndarray, "T 4"]:
     speed = rig.fps * np.linalg.norm(np.gradient(soles, axis=0), axis=-1)
     floor = np.quantile(soles[..., 1].min(axis=1), 0.1)
     return (speed < _SLOW) & (soles[..., 1] < floor + _LOW)
-

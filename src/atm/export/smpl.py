@@ -62,6 +62,6 @@ def fit_smpl(joints: Float[np.ndarray, "T J 3"], skeleton: Skeleton, *, fps: flo
     joints = np.asarray(joints, dtype=np.float64)
     rig = fit_rig(joints, skeleton, rest=REST)
     sunk = (joints[:, _SOLES, 1] - rig.joints[:, _SOLES, 1]).mean()
-    rig = replace(rig, root=rig.root + [0.0, sunk, 0.0])
+    rig = replace(rig, root=rig.root + np.array([0.0, sunk, 0.0]))
     off = np.linalg.norm(rig.joints - joints, axis=-1)
     return OnSmpl(rig.at(fps or skeleton.fps), float(off.mean()), float(off.max()))

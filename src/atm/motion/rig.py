@@ -104,7 +104,7 @@ def fit_rig(
             if below:
                 aimed = skeleton.joint_names[below[0]].endswith(_AIMED)
                 wanted = joints[:, below[0]] - reached[:, joint] if aimed else bones[:, below[0]]
-                guess = _swing(guess.apply(offsets[below[0]]), wanted) * guess
+                guess = swing(guess.apply(offsets[below[0]]), wanted) * guess
             turned[joint] = guess
         turn = turned[joint].as_matrix()
         for child in below:
@@ -185,7 +185,7 @@ def _best_rotation(rest: np.ndarray, bones: np.ndarray) -> Rotation:
     return Rotation.from_matrix((u * signs[:, None]) @ vt)
 
 
-def _swing(before: np.ndarray, after: np.ndarray) -> Rotation:
+def swing(before: np.ndarray, after: np.ndarray) -> Rotation:
     """Return the smallest rotation from each direction (T, 3) to the other; none where a bone has no length."""
     u, v = _unit(before), _unit(after)
     axis = np.cross(u, v)

@@ -93,7 +93,7 @@ def measure_body(poses: Poses, bvh: Bvh, roles: Roles, up: str | None = None) ->
     collars = np.array([[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0]])
     if roles.body is not None:
         axes, counted = {}, "positions as they are, SMPL's own joints"
-    elif (standing := _standing_rest(bvh.rest, roles)) is not None:
+    elif (standing := standing_axes(bvh.rest, roles)) is not None:
         axes, counted = {joint: standing for joint in (*roles.spine, roles.neck)}, "trunk turned from the rest pose"
         for i, (collar, shoulder) in enumerate(zip(roles.collar, roles.shoulder, strict=True)):
             collars[i] = standing.T @ (bvh.rest[shoulder] - bvh.rest[collar]) if collar is not None else collars[i]
@@ -139,7 +139,7 @@ def find_up(positions: Float[np.ndarray, "T J 3"], bvh: Bvh, roles: Roles) -> st
         bvh: the file, for its rest pose.
         roles: which joint is which.
     """
-    standing = _standing_rest(bvh.rest, roles)
+    standing = standing_axes(bvh.rest, roles)
     rest = None if standing is None else _axis_name(standing[:, 1])
     stands = _unit(positions[:, roles.head] - positions[:, roles.ankle].mean(axis=1)).mean(axis=0)
     along = _axis_name(stands) if np.abs(stands).max() > _UPRIGHT else None
@@ -214,7 +214,7 @@ def _own_axes(
     return axes
 
 
-def _standing_rest(rest: Float[np.ndarray, "J 3"], roles: Roles) -> Float[np.ndarray, "3 3"] | None:
+def standing_axes(rest: Float[np.ndarray, "J 3"], roles: Roles) -> Float[np.ndarray, "3 3"] | None:
     """Return left, up and front (columns) of a rest pose, if it stands upright on straight legs, else None."""
     middle = rest[list(roles.hip)].mean(0)
     chain = [middle, *(rest[joint] for joint in roles.spine[1:]), rest[roles.head]]
