@@ -93,7 +93,7 @@ def _on_a_body(
     bvh: Bvh, poses: Poses, fps: float, source: str, mapping: dict[str, str], up: str | None = None
 ) -> MotionFile:
     """Return the motion on its own skeleton where that is one of ours, else on HumanML3D's."""
-    rate = float(round(fps)) if abs(fps - round(fps)) < 1e-3 else fps
+    rate = round(fps, 3)  # times in a file are rounded
     if not mapping and (own := _our_joints(bvh, poses)) is not None:
         skeleton, joints = own
         return MotionFile(joints.astype(np.float32), replace(skeleton, fps=rate), provenance={"file": source})
