@@ -233,7 +233,7 @@ STYLED = {
 SUFFIXES = tuple(_WRITERS)
 """File name endings that `save_motion` can write."""
 FORMATS = {ending.split(".")[1]: ending for ending in SUFFIXES}
-"""What a format is called -> the ending of its files: `amass` -> `.amass.npz`."""
+"""Name of a format -> the ending of its files: `amass` -> `.amass.npz`."""
 
 
 def ending_of_format(name: str) -> str:

@@ -43,8 +43,8 @@ def blender_command() -> list[str]:
     if found := shutil.which("blender"):
         return _program(found)
     raise InputError(
-        f"FBX is written by Blender, which is not here: pip install 'atm[blender]', or set {PLACE} to the program, or "
-        "to a Python that has bpy"
+        "FBX is written by Blender, which is not here: pip install bpy into a Python environment of its own (it wants "
+        f"an older numpy), and set {PLACE} to that environment's python, or to Blender's program"
     )
 
 

@@ -94,7 +94,7 @@ _FILE = TypeAdapter(list[Constraint])
 
 
 class _Placed(NamedTuple):
-    """Where the root goes, as Kimodo has it."""
+    """Way of the root, as Kimodo has it."""
 
     smooth: Float[np.ndarray, "T 3"]
     heading: Float[np.ndarray, "T 2"]
