@@ -408,12 +408,12 @@ def test_a_body_that_is_none_is_one_sentence(waiting, content, headers, status, 
     ("asked", "status", "sentence"),
     [
         ({}, 422, "format: field required"),
-        ({"format": "fbx"}, 422, "unknown format 'fbx'"),
+        ({"format": "obj"}, 422, "unknown format 'obj'"),
         ({"format": "../npz"}, 422, "unknown format '../npz'"),
         ({"format": "bvh", "names": "nobody"}, 422, "nobody"),
         ({"format": "bvh", "fps": 0}, 422, "fps: input should be greater than 0"),
         ({"format": "bvh", "fps": "inf"}, 422, "fps: "),
-        ({"format": "csv", "fps": 30}, 422, "fps can be chosen for .bvh or .glb"),
+        ({"format": "csv", "fps": 30}, 422, "fps can be chosen for .bvh, .glb"),
     ],
 )
 def test_what_cannot_be_exported_is_one_sentence(studio, asked, status, sentence):
