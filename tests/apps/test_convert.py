@@ -35,6 +35,17 @@ def test_one_motion_becomes_several_formats_by_commas_or_repeated(motions, tmp_p
     assert written(tmp_path / "out") == {"one.bvh", "one.glb", "one.amass.npz"} == {path.name for path in made}
 
 
+def test_of_several_formats_each_takes_what_it_has_of_a_style(motions, tmp_path):
+    style = FileStyle(names="mixamo", unit="cm")
+    export_files(motions / "one.npz", tmp_path / "out", ExportOptions(("bvh,csv",), style))
+    assert (
+        "ROOT mixamorigHips" in (tmp_path / "out" / "one.bvh").read_text() and (tmp_path / "out" / "one.csv").exists()
+    )
+    with pytest.raises(InputError, match="unit can be chosen for .bvh, .* but the file is a .csv"):
+        export_files(motions / "one.npz", tmp_path / "none", ExportOptions(("csv,glb",), style))
+    assert not (tmp_path / "none").exists()
+
+
 def test_a_folder_keeps_its_folders(motions, tmp_path):
     export_files(motions, tmp_path / "out", ExportOptions(("glb", "kimodo"), FileStyle()))
     assert written(tmp_path / "out") == {"one.glb", "one.kimodo.npz", "deep/two.glb", "deep/two.kimodo.npz"}

@@ -1,12 +1,12 @@
 """Motion files of any kind into others: one, several formats at once, or whole folders."""
 
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from atm.apps.export import check_suffix, ending_of, ending_of_format, save_motion
+from atm.apps.export import STYLED, check_suffix, ending_of, ending_of_format, save_motion
 from atm.base.errors import InputError
 from atm.base.progress import progress
 from atm.export import MotionFile
@@ -49,8 +49,9 @@ def export_files(source: Path, out: Path, options: ExportOptions, *, show_progre
             files that cannot be read: the others are written first.
     """
     targets = _targets(source, out, options.formats)
-    for path in {ending_of(path): path for paths in targets.values() for path in paths}.values():
-        check_suffix(path, options.style)
+    styles = _styles({ending_of(path) for paths in targets.values() for path in paths}, options.style)
+    for ending, style in styles.items():
+        check_suffix(f"motion{ending}", style)
     rig = _rig(options, [path for paths in targets.values() for path in paths])
     made, faults = [], []
     for file in progress(list(targets), "exporting", show=show_progress and len(targets) > 1):
@@ -63,12 +64,23 @@ def export_files(source: Path, out: Path, options: ExportOptions, *, show_progre
             continue
         if read := motion.provenance.get("read"):
             _say(f"{file.name}: {read}")
-        made += [_saved(path, motion, options, rig) for path in targets[file]]
+        made += [_saved(path, motion, replace(options, style=styles[ending_of(path)]), rig) for path in targets[file]]
     if faults:
         raise InputError(
             f"{len(faults)} of {len(targets)} files could not be read, the others are written to {out}. The first: "
             f"{faults[0]}"
         )
+    return made
+
+
+def _styles(endings: Collection[str], style: FileStyle) -> dict[str, FileStyle]:
+    """Return the style of each format; of several, each takes what it has, and a choice that none has is refused."""
+    plain, made = FileStyle(), {}
+    chosen = {name for name in vars(plain) if getattr(style, name) != getattr(plain, name)}
+    taken = {name for ending in endings for name in STYLED.get(ending, ())}
+    for ending in sorted(endings):
+        known = {*STYLED.get(ending, ()), *(chosen - taken)}
+        made[ending] = FileStyle(**{name: getattr(style, name) for name in known})
     return made
 
 
