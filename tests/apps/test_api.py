@@ -125,8 +125,8 @@ def test_a_motion_is_saved_and_comes_back(model, tmp_path):
     np.testing.assert_allclose(again.features, take.features, atol=1e-6)
     bvh = take.save(tmp_path / "walk.bvh", names="mixamo", unit="cm", fps=30, up="z").read_text()
     assert "ROOT mixamorigHips" in bvh and "Frame Time: 0.03333333" in bvh
-    with pytest.raises(atm.InputError, match="unknown output suffix '.fbx'"):
-        take.save(tmp_path / "walk.fbx")
+    with pytest.raises(atm.InputError, match="unknown output suffix '.obj'"):
+        take.save(tmp_path / "walk.obj")
 
 
 def test_a_motion_opens_in_the_browser(kick, tmp_path, monkeypatch):

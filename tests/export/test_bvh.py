@@ -172,9 +172,13 @@ def test_a_style_that_is_none_is_refused(style, said):
 
 
 def test_a_style_that_a_format_has_not_is_refused_before_any_work(tmp_path):
-    with pytest.raises(InputError, match="unit can be chosen for .bvh, but the file is a .glb: leave it out"):
+    with pytest.raises(
+        InputError, match="unit can be chosen for .bvh, .usd, .usda, .usdc, but the file is a .glb: leave it out"
+    ):
         save_motion(tmp_path / "t.glb", np.stack([t_pose()] * 3), style=FileStyle(unit="cm"))
-    with pytest.raises(InputError, match="names can be chosen for .bvh or .glb, but the file is a .mp4"):
+    with pytest.raises(
+        InputError, match="names can be chosen for .bvh, .glb, .usd, .usda, .usdc, .fbx, but the file is a .mp4"
+    ):
         save_motion(tmp_path / "t.mp4", np.stack([t_pose()] * 3), style=FileStyle(names="smpl"))
 
 

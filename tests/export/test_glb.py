@@ -58,8 +58,9 @@ class Gltf:
         def place(node: int, above: np.ndarray) -> None:
             local = np.tile(np.eye(4), (frames, 1, 1))
             local[:, :3, 3] = moved.get((node, "translation"), nodes[node].get("translation", [0, 0, 0]))
-            if (node, "rotation") in moved:
-                local[:, :3, :3] = Rotation.from_quat(moved[node, "rotation"]).as_matrix()
+            turns = moved.get((node, "rotation"), [nodes[node].get("rotation", [0, 0, 0, 1])])
+            scale = np.array(nodes[node].get("scale", [1, 1, 1]))
+            local[:, :3, :3] = Rotation.from_quat(turns).as_matrix() * scale
             world[:, node] = above @ local
             for child in nodes[node].get("children", []):
                 place(child, world[:, node])

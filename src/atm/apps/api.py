@@ -24,7 +24,6 @@ from atm.apps.take import Take
 from atm.base.errors import InputError
 from atm.base.storage import MODEL_FILE, appearing, find_model
 from atm.evaluation.report import Report
-from atm.export import load_motion as read_motion
 from atm.models import save_generator
 from atm.motion import padded
 from atm.space import Space
@@ -222,11 +221,13 @@ def load(model: PathLike = "generator") -> TextToMotion:
 
 
 def load_motion(path: PathLike) -> Take:
-    """Load a motion file: `.npz` of `atm generate`, or `.npy` of joints or features.
+    """Load a motion file: `.npz`, `.npy` of joints or features, BVH, GLB, VRMA, AMASS or Kimodo's npz.
 
     Raises:
-        InputError: no such file, or arrays of no known shape.
+        InputError: no such file, arrays of no known shape, or a body that is none.
     """
+    from atm.export.recordings import read_motion  # brings the readers of recordings, which models do not need
+
     return Take.of(read_motion(Path(path)))
 
 

@@ -13,12 +13,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from atm.apps.best_of import CHOOSER, BestOf, best_of
-from atm.apps.export import SUFFIXES, check_suffix, save_motion
+from atm.apps.export import check_suffix, ending_of, ending_of_format, save_motion
 from atm.apps.options import SampleOptions
 from atm.apps.reading import AsRead, as_read
 from atm.apps.resources import Opened, open_generator
 from atm.apps.untaught import untaught
-from atm.base.errors import InputError, unknown
+from atm.base.errors import InputError
 from atm.base.outputs import check_output
 from atm.base.storage import find_model
 from atm.export.names import FileStyle
@@ -77,7 +77,7 @@ def generate_files(
     ):
         save_motion(
             path, motion.joints, skeleton=motion.skeleton, features=motion.features, text=motion.text,
-            provenance=motion.provenance, style=style,
+            provenance=motion.provenance, style=style, say=lambda line: print(line, file=sys.stderr),
         )  # fmt: skip
         if show_progress and (verdict := motion.provenance.get("verdict")):
             print(f"{motion.text}: {verdict}", file=sys.stderr)
@@ -277,21 +277,19 @@ def frames_of(generator: Generator, seconds: float) -> int:
 
 
 def _paths(text: list[str], samples: int, out: Path, suffix: str | None) -> list[Path]:
-    ending = "." + (suffix or "npz").lstrip(".")
-    if ending not in SUFFIXES:
-        raise unknown("output format", suffix or "", [known.lstrip(".") for known in SUFFIXES])
     if out.suffix:
-        if out.suffix.lower() not in SUFFIXES:
-            raise unknown("output suffix", out.suffix, SUFFIXES)
-        if suffix is not None and ending != out.suffix.lower():
-            raise InputError(f"--out names a {out.suffix} file, but --format says {suffix}: give one of them")
+        ending = ending_of(out)
+        if suffix is not None and ending_of_format(suffix) != ending:
+            raise InputError(f"--out names a {ending} file, but --format says {suffix}: give one of them")
         if len(text) * samples == 1:
             return [out]
+        stem, ending = out.name[: -len(ending)], out.name[-len(ending) :]
         return [
-            out.with_name(f"{out.stem}-{i}-{k}{out.suffix}" if samples > 1 else f"{out.stem}-{i}{out.suffix}")
+            out.with_name(f"{stem}-{i}-{k}{ending}" if samples > 1 else f"{stem}-{i}{ending}")
             for i in range(len(text))
             for k in range(samples)
         ]
+    ending = ending_of_format(suffix or "npz")
     names = [f"{i}-{_slug(sentence)}" for i, sentence in enumerate(text)]
     return [
         out / (f"{name}-{k}{ending}" if samples > 1 else f"{name}{ending}") for name in names for k in range(samples)

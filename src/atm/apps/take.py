@@ -109,27 +109,34 @@ class Take:
         unit: str = "m",
         up: str = "y",
         force: bool = False,
+        rig: str | Path | None = None,
     ) -> Path:
-        """Write the motion; the suffix says the format: .npz .npy .csv .bvh .glb .mp4 .gif .png .html.
+        """Write the motion; the suffix says the format, one of `atm.apps.export.SUFFIXES`.
 
         Args:
             path: folders on the way are made.
-            fps: frames per second of `.bvh` and `.glb`; None: the motion's own.
-            names: of the joints of `.bvh` and `.glb`: humanml3d, mixamo, smpl, unreal or vrm.
-            unit: of `.bvh`: m, cm or mm.
-            up: upward axis of `.bvh`: y or z.
+            fps: frames per second of skeleton files; None: the motion's own (Kimodo: 30).
+            names: of the joints of BVH, GLB, USD and FBX: humanml3d, mixamo, smpl, unreal or vrm.
+            unit: of BVH and USD: m, cm or mm.
+            up: upward axis of BVH, USD and FBX: y or z.
+            rig: a BVH or GLB file on whose skeleton the motion comes out; None: on its own.
             force: replace a file that atm did not write.
 
         Returns:
             The path.
 
         Raises:
-            InputError: an unknown suffix or word, or one that the format has not; or a file stands there that atm did
-                not write.
+            InputError: an unknown suffix or word, one that the format has not, a rig that is none, a library that is
+                missing, or a file stands there that atm did not write.
         """
+        on = None
+        if rig is not None:
+            from atm.export.own_rig import open_rig  # brings the readers of recordings
+
+            on = open_rig(rig)
         return save_motion(
             path, self.joints, skeleton=self.skeleton, features=self.known_features, text=self.text,
-            provenance=self.provenance, style=FileStyle(names, unit, fps, up), force=force,
+            provenance=self.provenance, style=FileStyle(names, unit, fps, up), rig=on, force=force,
         )  # fmt: skip
 
     def show(self, path: str | Path | None = None) -> Path:

@@ -43,10 +43,12 @@ Force = Annotated[
     bool, typer.Option("--force", help="Replace files that atm did not write.", callback=_allow_replacing)
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.", callback=_allow_bars)]
-Names = Annotated[str, typer.Option(help="Joint names of BVH and GLB: humanml3d mixamo smpl unreal vrm.")]
-Unit = Annotated[str, typer.Option(help="Unit of length of BVH: m cm mm.")]
-Rate = Annotated[float | None, typer.Option("--fps", help="Frames per second of BVH and GLB; default: the motion's.")]
-Up = Annotated[str, typer.Option(help="Upward axis of BVH: y z.")]
+Names = Annotated[str, typer.Option(help="Joint names of BVH, GLB, USD, FBX: humanml3d mixamo smpl unreal vrm.")]
+Unit = Annotated[str, typer.Option(help="Unit of length of BVH and USD: m cm mm.")]
+Rate = Annotated[
+    float | None, typer.Option("--fps", help="Frames per second of skeleton files; default: the motion's.")
+]
+Up = Annotated[str, typer.Option(help="Upward axis of BVH, USD, FBX: y z.")]
 
 
 def examples(*lines: str) -> str:

@@ -1,11 +1,10 @@
-"""Commands that make and convert motions."""
+"""Commands that make motions."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from atm.base.errors import InputError
 from atm.cli.app import Force, Names, Quiet, Rate, Seed, Unit, Up, app, examples
 
 
@@ -45,7 +44,9 @@ def generate(
     guidance: Annotated[float | None, typer.Option(help="Guidance scale; default: the model's.")] = None,
     best_of: Annotated[int, typer.Option(min=1, help="Make so many, keep the nearest to its sentence.")] = 1,
     space: Annotated[Path | None, typer.Option(help="Space that chooses; default: the packaged one.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder or file: npz csv bvh glb mp4 gif html png.")] = Path("motion.npz"),
+    out: Annotated[Path, typer.Option(help="Folder or file; its suffix is one of those of `atm export`.")] = Path(
+        "motion.npz"
+    ),
     suffix: Annotated[
         str | None, typer.Option("--format", help="Format of the files when --out is a folder; default: npz.")
     ] = None,
@@ -68,50 +69,3 @@ def generate(
         show_progress=not quiet,
     ):  # fmt: skip
         print(path)
-
-
-@app.command(
-    epilog=examples(
-        "atm export motion.npz motion.bvh",
-        "atm export motion.npz motion.bvh --names unreal --unit cm --fps 60 --up z",
-        "atm export motion.npz motion.bvh --template --fix-feet",
-        "atm export 000021.npy 000021.html",
-        "atm export results.npy motion.bvh",
-    )
-)
-def export(
-    source: Annotated[Path, typer.Argument(help="Motion: .npz or .npy, joints or features; MDM's results.npy.")],
-    out: Annotated[Path, typer.Argument(help="File to write; its suffix says the format.")],
-    text: Annotated[str, typer.Option(help="Caption, for formats that show one; default: the motion's own.")] = "",
-    template: Annotated[bool, typer.Option("--template", help="BVH on one fixed body, as MoMask writes it.")] = False,
-    fix_feet: Annotated[bool, typer.Option("--fix-feet", help="Hold feet that nearly stand; for --template.")] = False,
-    names: Names = "humanml3d",
-    unit: Unit = "m",
-    fps: Rate = None,
-    up: Up = "y",
-    force: Force = False,
-) -> None:
-    """Turn a motion file into BVH, video, a page, or a film strip."""
-    from atm.apps.export import save_motion
-    from atm.export import load_motions
-    from atm.export.names import FileStyle
-
-    style = FileStyle(names, unit, fps, up)
-    if fix_feet and not template:
-        raise InputError("--fix-feet goes with --template: other files hold the motion as it is")
-    if template and style != FileStyle():
-        raise InputError("--template has names, unit, rate and axis of its own: leave --names, --unit, --fps, --up out")
-    motions = load_motions(source)
-    for number, motion in enumerate(motions):
-        path = out if len(motions) == 1 else out.with_name(f"{out.stem}-{number}{out.suffix}")
-        if template:
-            from atm.export.template import save_template_bvh
-
-            print(save_template_bvh(path, motion.joints, motion.skeleton, fix_feet=fix_feet))
-            continue
-        print(
-            save_motion(
-                path, motion.joints, skeleton=motion.skeleton, features=motion.features, text=text or motion.text,
-                provenance=motion.provenance, style=style,
-            )
-        )  # fmt: skip

@@ -20,7 +20,7 @@ from atm.motion.rig import Rig, children_of, fit_rig, outward, rest_direction
 
 _END_SITES = {"head": 0.18, "foot": 0.06, "wrist": 0.17}
 """Metres from the last joint of a limb to its tip."""
-_Z_UP = np.array([[1.0, 0, 0], [0, 0, -1.0], [0, 1.0, 0]])
+Z_UP = np.array([[1.0, 0, 0], [0, 0, -1.0], [0, 1.0, 0]])
 """Turns y upward into z upward."""
 _Z_UP_AXES = str.maketrans("YZ", "ZY")
 
@@ -68,9 +68,9 @@ def save_bvh(
     tips = {joint: rest_direction(name) * _END_SITES[name.rpartition("_")[2]] for joint, name in ends.items()}
     if style.up == "z":
         rig = replace(
-            rig, offsets=rig.offsets @ _Z_UP.T, root=rig.root @ _Z_UP.T, rotations=_Z_UP @ rig.rotations @ _Z_UP.T
+            rig, offsets=rig.offsets @ Z_UP.T, root=rig.root @ Z_UP.T, rotations=Z_UP @ rig.rotations @ Z_UP.T
         )
-        tips = {joint: _Z_UP @ tip for joint, tip in tips.items()}
+        tips = {joint: Z_UP @ tip for joint, tip in tips.items()}
         orders = tuple(order.translate(_Z_UP_AXES) for order in orders)
     scale = UNITS[style.unit]
     rig = replace(rig, offsets=scale * rig.offsets, root=scale * rig.root)

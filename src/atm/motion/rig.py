@@ -38,15 +38,23 @@ class Rig:
     @property
     def joints(self) -> Float[np.ndarray, "T J 3"]:
         """Joint positions, by forward kinematics."""
-        places, turns = np.empty(self.rotations.shape[:3]), np.empty(self.rotations.shape)
+        places, turns = np.empty(self.rotations.shape[:3]), self.turns
         for joint in outward(self.parents):
             above = self.parents[joint]
             if above < 0:
-                places[:, joint], turns[:, joint] = self.root, self.rotations[:, joint]
+                places[:, joint] = self.root
             else:
                 places[:, joint] = places[:, above] + turns[:, above] @ self.offsets[joint]
-                turns[:, joint] = turns[:, above] @ self.rotations[:, joint]
         return places
+
+    @property
+    def turns(self) -> Float[np.ndarray, "T J 3 3"]:
+        """Rotation of each joint from the rest pose, in the axes of the world."""
+        turns = self.rotations.copy()
+        for joint in outward(self.parents):
+            if self.parents[joint] >= 0:
+                turns[:, joint] = turns[:, self.parents[joint]] @ self.rotations[:, joint]
+        return turns
 
     def at(self, fps: float) -> "Rig":
         """Return the same motion at another frame rate: rotations by the shortest way, the root in straight lines."""
@@ -64,7 +72,11 @@ class Rig:
 
 
 def fit_rig(
-    joints: Float[np.ndarray, "T J 3"], skeleton: Skeleton, *, lengths: Float[np.ndarray, "J"] | None = None
+    joints: Float[np.ndarray, "T J 3"],
+    skeleton: Skeleton,
+    *,
+    lengths: Float[np.ndarray, "J"] | None = None,
+    rest: Float[np.ndarray, "J 3"] | None = None,
 ) -> Rig:
     """Return the rig that comes nearest to joint positions, from the root outwards (inverse kinematics in closed form).
 
@@ -72,17 +84,13 @@ def fit_rig(
         joints: in metres, y up; bones may change their length.
         skeleton: whose joints these are.
         lengths: of the bone that ends at each joint, in metres; None: the mean lengths of this motion.
+        rest: each joint from its parent in a rest pose of one's own, in metres, which looks along +z; None: a T-pose
+            with bones of `lengths`.
     """
     parents = list(skeleton.parents)
     children = children_of(parents)
     bones = joints - joints[:, parents]  # the root's own row is never read
-    if lengths is None:
-        lengths = np.linalg.norm(bones, axis=-1).mean(0)
-    offsets = np.zeros((skeleton.n_joints, 3))
-    for below in children.values():
-        if below:
-            rest = _rest_directions(bones[:, below], [skeleton.joint_names[child] for child in below])
-            offsets[below] = rest * lengths[below, None]
+    offsets = _t_pose(bones, skeleton, lengths) if rest is None else np.array(rest, dtype=np.float64)
 
     turned: dict[int, Rotation] = {
         joint: _best_rotation(offsets[below], bones[:, below]) for joint, below in children.items() if len(below) > 1
@@ -96,7 +104,7 @@ def fit_rig(
             if below:
                 aimed = skeleton.joint_names[below[0]].endswith(_AIMED)
                 wanted = joints[:, below[0]] - reached[:, joint] if aimed else bones[:, below[0]]
-                guess = _swing(guess.apply(offsets[below[0]]), wanted) * guess
+                guess = swing(guess.apply(offsets[below[0]]), wanted) * guess
             turned[joint] = guess
         turn = turned[joint].as_matrix()
         for child in below:
@@ -106,6 +114,20 @@ def fit_rig(
     local = rotations.copy()
     local[:, 1:] = np.swapaxes(rotations[:, parents[1:]], -1, -2) @ rotations[:, 1:]
     return Rig(skeleton.parents, offsets, joints[:, 0], local, skeleton.fps)
+
+
+def _t_pose(
+    bones: Float[np.ndarray, "T J 3"], skeleton: Skeleton, lengths: Float[np.ndarray, "J"] | None
+) -> Float[np.ndarray, "J 3"]:
+    """Return each joint from its parent in a T-pose with bones of these lengths; None: their mean lengths."""
+    if lengths is None:
+        lengths = np.linalg.norm(bones, axis=-1).mean(0)
+    offsets = np.zeros((skeleton.n_joints, 3))
+    for below in children_of(skeleton.parents).values():
+        if below:
+            rest = _rest_directions(bones[:, below], [skeleton.joint_names[child] for child in below])
+            offsets[below] = rest * lengths[below, None]
+    return offsets
 
 
 def children_of(parents: Sequence[int]) -> dict[int, list[int]]:
@@ -163,7 +185,7 @@ def _best_rotation(rest: np.ndarray, bones: np.ndarray) -> Rotation:
     return Rotation.from_matrix((u * signs[:, None]) @ vt)
 
 
-def _swing(before: np.ndarray, after: np.ndarray) -> Rotation:
+def swing(before: np.ndarray, after: np.ndarray) -> Rotation:
     """Return the smallest rotation from each direction (T, 3) to the other; none where a bone has no length."""
     u, v = _unit(before), _unit(after)
     axis = np.cross(u, v)

@@ -20,7 +20,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from atm.apps.api import load, load_space
 from atm.apps.best_of import CHOOSER
-from atm.apps.export import SUFFIXES
+from atm.apps.export import FORMATS, STYLED
 from atm.apps.studio.guard import LARGEST_BODY, Guard, problem
 from atm.apps.studio.jobs import MOST_WAITING, Job, QueueFull, Workshop
 from atm.apps.studio.made import Judge, Made
@@ -40,9 +40,9 @@ from atm.pages.page import viewer_script, viewer_style
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
 """Names of this machine; the studio asks for no token where it listens to it alone."""
-FORMATS = tuple(suffix.lstrip(".") for suffix in SUFFIXES)
 _KINDS = {
-    "csv": "text/csv", "bvh": "text/plain", "glb": "model/gltf-binary", "mp4": "video/mp4", "gif": "image/gif",
+    "csv": "text/csv", "bvh": "text/plain", "glb": "model/gltf-binary", "vrma": "model/gltf-binary",
+    "constraints": "application/json", "mp4": "video/mp4", "gif": "image/gif",
     "png": "image/png", "html": "text/html",
 }  # fmt: skip
 
@@ -163,14 +163,15 @@ def create_app(
 
     @app.get("/api/models")
     def list_models() -> dict[str, Any]:
-        """List the models with what they can do, the formats of files, and the limits."""
+        """List the models with what they can do, the formats with what can be chosen of each, and the limits."""
         limits = {
             "sentence": LONGEST_SENTENCE, "samples": MOST_SAMPLES, "best_of": MOST_CANDIDATES, "parts": MOST_PARTS,
             "body": LARGEST_BODY, "waiting": workshop.most_waiting,
         }  # fmt: skip
         return {
             "models": [model.facts for model in models],
-            "formats": FORMATS,
+            "formats": tuple(FORMATS),
+            "styles": {name: STYLED.get(ending, ()) for name, ending in FORMATS.items()},
             "limits": limits,
         }
 
@@ -209,7 +210,7 @@ def create_app(
     @app.get("/api/motions/{name}/export")
     def export(
         name: str,
-        format: Annotated[str, Query(max_length=8)],
+        format: Annotated[str, Query(max_length=16)],
         names: Annotated[str, Query(max_length=16)] = "humanml3d",
         unit: Annotated[str, Query(max_length=4)] = "m",
         fps: Annotated[float | None, Query(gt=0, le=240, allow_inf_nan=False)] = None,
@@ -221,9 +222,10 @@ def create_app(
             raise unknown("format", format, FORMATS)
         # No word of a client is part of this path.
         with exporting, tempfile.TemporaryDirectory(prefix="atm-") as folder:
-            content = take.save(Path(folder) / f"motion.{format}", names=names, unit=unit, fps=fps, up=up).read_bytes()
+            kept = Path(folder) / f"motion{FORMATS[format]}"
+            content = take.save(kept, names=names, unit=unit, fps=fps, up=up).read_bytes()
         file = re.sub("[^a-z0-9]+", "-", take.text.lower()).strip("-")[:48] or "motion"
-        headers = {"content-disposition": f'attachment; filename="{file}.{format}"'}
+        headers = {"content-disposition": f'attachment; filename="{file}{FORMATS[format]}"'}
         return Response(content, media_type=_KINDS.get(format, "application/octet-stream"), headers=headers)
 
     @app.get("/", include_in_schema=False)

@@ -94,7 +94,7 @@ def measure_body(poses: Poses, bvh: Bvh, roles: Roles, up: str | None = None) ->
     if roles.body is not None:
         counted = "positions as they are, SMPL's own joints"
     else:
-        standing = _standing_rest(bvh.rest, roles)
+        standing = standing_axes(bvh.rest, roles)
         axes = _own_axes(positions, turns, roles) if standing is None else _rest_axes(standing, roles)
         by_rotations = {joint: turns[:, joint] @ own for joint, own in axes.items()}
         trunk = read_trunk(positions, bvh, roles, standing)
@@ -151,7 +151,7 @@ def find_up(positions: Float[np.ndarray, "T J 3"], bvh: Bvh, roles: Roles) -> st
         bvh: the file, for its rest pose.
         roles: which joint is which.
     """
-    standing = _standing_rest(bvh.rest, roles)
+    standing = standing_axes(bvh.rest, roles)
     rest = None if standing is None else _axis_name(standing[:, 1])
     stands = unit(positions[:, roles.head] - positions[:, roles.ankle].mean(axis=1)).mean(axis=0)
     along = _axis_name(stands) if np.abs(stands).max() > UPRIGHT else None
@@ -229,7 +229,7 @@ def _own_axes(
     return axes
 
 
-def _standing_rest(rest: Float[np.ndarray, "J 3"], roles: Roles) -> Float[np.ndarray, "3 3"] | None:
+def standing_axes(rest: Float[np.ndarray, "J 3"], roles: Roles) -> Float[np.ndarray, "3 3"] | None:
     """Return left, up and front (columns) of a rest pose, if it stands upright on straight legs, else None."""
     middle = rest[list(roles.hip)].mean(0)
     chain = [middle, *(rest[joint] for joint in roles.spine[1:]), rest[roles.head]]

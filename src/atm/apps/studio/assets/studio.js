@@ -53,7 +53,7 @@
 
   const blank = () => ({ version: VERSION, model: null, parts: [{ text: "", seconds: null }], seed: 0, locked: false, samples: 1, guidance: null, best_of: 1 });
   let project = blank(), selected = 0, past = [], typing = false;
-  let models = [], formats = [], job = null, motions = [], view = null;
+  let models = [], formats = [], styles = {}, job = null, motions = [], view = null;
 
   const model = () => models.find((one) => one.name === project.model) || models[0];
   const part = () => project.parts[selected];
@@ -405,9 +405,8 @@
     () => say(text),
   );
   async function exportAs(format) {
-    const styled = { bvh: ["names", "unit", "up", "fps"], glb: ["names", "fps"] }[format] || [];
     const query = new URLSearchParams({ format });
-    for (const name of styled) if ($(name).value) query.set(name, $(name).value);
+    for (const name of styles[format] || []) if ($(name).value) query.set(name, $(name).value);
     say(`Writing ${format}.`);
     try {
       const answer = await ask(`motions/${motions[+$("which").value || 0].id}/export?${query}`, { raw: true });
@@ -495,7 +494,7 @@
     draw();
     follow();
     try {
-      ({ models, formats } = await ask("models"));
+      ({ models, formats, styles } = await ask("models"));
       $("model").replaceChildren(...models.map((one) => element("option", { value: one.name }, `${one.name} (${one.kind})`)));
       if (!models.some((one) => one.name === project.model)) project.model = models[0].name;
       $("formats").replaceChildren(...formats.map((format) => element("button", { onclick: () => exportAs(format) }, format)));
