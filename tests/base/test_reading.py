@@ -49,7 +49,7 @@ def test_a_flipped_bit_an_object_and_a_cut_are_each_one_sentence(tmp_path):
     objects = io.BytesIO()
     np.save(objects, np.array([None], object), allow_pickle=True)
     for name, content in {"a.npz": bytes(flipped), "b.npy": objects.getvalue(), "c.npz": whole[:500]}.items():
-        with pytest.raises(InputError, match="cannot be read") as caught:
+        with pytest.raises(InputError, match="cannot be read|holds Python objects") as caught:
             read_arrays(put(tmp_path, name, content))
         assert "\n" not in str(caught.value)
 

@@ -82,7 +82,7 @@ def test_a_folder_that_is_not_there_is_said(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"not a model at all", b"\xff" * 4096])
 def test_a_random_file_is_no_model(tmp_path, content):
     (tmp_path / "m.safetensors").write_bytes(content)
-    with pytest.raises(InputError, match="cannot read the model file"):
+    with pytest.raises(InputError, match="cannot read the model file|the model file .* is empty"):
         read_model(tmp_path / "m.safetensors")
 
 

@@ -51,8 +51,8 @@ def save_motion(
 
     Raises:
         InputError: an unknown suffix, a style that this kind of file has not, a library that is not installed, a motion
-            that is not finite or not of this skeleton, a path that cannot be written to, or where a file stands that atm
-            did not write.
+            that is not finite or not of this skeleton, a path that cannot be written to, or one where a file stands
+            that atm did not write.
     """
     path, style = Path(path), style or FileStyle()
     check_suffix(path, style)

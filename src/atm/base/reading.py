@@ -34,7 +34,7 @@ MOST_VALUES, DEEPEST = 1_000_000, 100
 
 
 def check_plain(path: Path) -> None:
-    """Refuse what is no plain file, since a pipe or a device gives no end, and what a download left in its place.
+    """Refuse what is no plain file, since a pipe or a device gives no end, and a page or a pointer in its place.
 
     Raises:
         InputError: nothing there, no plain file, or `mistaken`; to stand behind the file's name.
@@ -45,7 +45,7 @@ def check_plain(path: Path) -> None:
         raise InputError(f"cannot be read ({getattr(error, 'strerror', None) or error})") from None
     if not plain:
         raise InputError("cannot be read (it is a folder, a pipe or a device)" if there else "is not there")
-    if said := mistaken(path):
+    if path.stat().st_size and (said := mistaken(path)):
         raise InputError(said)
 
 
@@ -151,6 +151,8 @@ def read_arrays(path: Path, *, mapped: bool = False) -> np.ndarray | dict[str, A
         InputError: what is wrong with it, to stand behind the file's name.
     """
     check_plain(path)
+    if said := mistaken(path):
+        raise InputError(said)  # empty
     try:
         if zipfile.is_zipfile(path):
             check_archive(path)
@@ -175,7 +177,7 @@ def _holds_objects(path: Path) -> bool:
     before memory is taken for it."""
     with path.open("rb") as file:
         if file.read(6) != b"\x93NUMPY":
-            return False  # NumPy says what it is not
+            raise InputError("cannot be read (it is no file of NumPy's arrays)")
         file.seek(0)
         major, _ = np.lib.format.read_magic(file)
         read = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0

@@ -15,13 +15,14 @@ from atm.base.errors import InputError
 from atm.base.reading import read_arrays
 from atm.curation.prepare.bvh import Bvh, Poses, first_frame, read_bvh, sample
 from atm.curation.prepare.naming import find_roles
-from atm.curation.prepare.retarget import UNITS, measure_body, retarget
+from atm.curation.prepare.retarget import measure_body, retarget
 from atm.export.amass import is_amass, motion_of_amass
 from atm.export.gltf_skeleton import read_glb
 from atm.export.kimodo import FPS, is_kimodo, motion_of_kimodo
 from atm.export.names import NAMINGS, joint_name
 from atm.export.npz import MotionFile, load_motion, load_motions
 from atm.motion import HUMANML3D, KIT, Skeleton
+from atm.motion.anatomy import UNITS
 
 READ = (".npz", ".npy", ".bvh", ".glb", ".vrma")
 """Endings of files that are read."""

@@ -1,5 +1,6 @@
 """`atm import`: a tiny published checkpoint of every system becomes a run folder that the other commands take."""
 
+import argparse
 import hashlib
 import json
 import sys
@@ -194,21 +195,21 @@ def test_a_truncated_checkpoint_is_said_to_be_damaged_for_every_system(tmp_path,
         imported(system, written, tmp_path / "run")
 
 
-def with_scalar(system: str, folder: Path) -> Written:
-    """A checkpoint that holds a number of numpy's, as old ones do, in each of its files."""
+def with_options(system: str, folder: Path) -> Written:
+    """A checkpoint that holds the options of its training as an object, in each of its files."""
     written = WRITERS[system](folder)
     for file in find_system(system).release.weight_files(written.path):
         content = torch.load(file)
         table = {"model": content} if all(isinstance(value, torch.Tensor) for value in content.values()) else content
-        torch.save(table | {"best": np.float64(0.4)}, file)
+        torch.save(table | {"options": argparse.Namespace(lr=0.4)}, file)
     return written
 
 
 @pytest.mark.parametrize("system", [name for name in WRITERS if name != "tmr"])
 def test_a_checkpoint_that_asks_for_more_than_weights_is_read_when_it_is_trusted(tmp_path, system):
     """Every system hands the trust on to every file that it reads."""
-    written = with_scalar(system, tmp_path / "theirs")
-    with pytest.raises(InputError, match=r"run numpy\._core\.multiarray\.scalar, .*Nothing was run\. .*--trust"):
+    written = with_options(system, tmp_path / "theirs")
+    with pytest.raises(InputError, match=r"run argparse\.Namespace\. Nothing was run\. .*--trust"):
         imported(system, written, tmp_path / "run")
     imported(system, written, tmp_path / "run", trust=True)
 
@@ -265,7 +266,7 @@ def test_the_command_prints_what_it_recognised_and_last_the_path(tmp_path, monke
 
 
 def test_the_command_answers_bad_input_in_one_sentence_with_exit_code_2(tmp_path, monkeypatch, capsys):
-    written = with_scalar("mdm", tmp_path / "theirs")
+    written = with_options("mdm", tmp_path / "theirs")
     stats = ("--stats", written.options["stats"], "-q")
     for words in ((), ("mdm",), ("mdm", written.path, tmp_path / "run", *stats), ("mdn", written.path, tmp_path / "r")):
         assert command(monkeypatch, *words) == 2
