@@ -3,14 +3,19 @@
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
-from atm.apps.best_of import BestOf, best_of, candidate_seed
+import atm.apps.best_of as module
+from atm.apps.best_of import BestOf, best_of, candidate_seed, share_done
+from atm.apps.options import SampleOptions
 from atm.base.errors import InputError
 from atm.base.packaged import packaged
 from atm.interface import Capabilities
-from atm.motion import Motion
+from atm.motion import HUMANML3D, Motion, features_from_joints
+from atm.motion.program import Action, Program
+from atm.scripted.motion.perform import perform
 
 TEXT = ["a person walks", "a person sits down", "a person waves"]
 LENGTHS = torch.tensor([5, 3, 4])
@@ -90,3 +95,29 @@ def test_the_packaged_generator_has_a_space_that_chooses():
 def test_what_cannot_choose_is_refused(count, space, said):
     with pytest.raises(InputError, match=said):
         best_of(Toy(), count, space=space, model=Path("mine.safetensors"))
+
+
+def test_by_verdict_what_is_done_counts_before_what_is_near(monkeypatch):
+    """The space's favourite is kept only among those that do most of what is asked."""
+    made = [Toy().sample(TEXT, LENGTHS, seeds=[candidate_seed(s, k) for s in SEEDS]) for k in range(4)]
+    done = {float(one.features[row, 0, 0]): float(k in (1, 2)) for k, one in enumerate(made) for row in range(3)}
+    monkeypatch.setattr(module, "share_done", lambda motion, sentence: done[float(motion.features[0, 0, 0])])
+    kept = BestOf(Toy(), FirstFrame(), 4, by_verdict=True).sample(TEXT, LENGTHS, seeds=SEEDS)
+    nearest = torch.stack([cosines(one) for one in made[1:3]]).max(dim=0).values
+    assert torch.equal(cosines(kept), nearest)
+
+
+def test_the_share_that_is_done_is_that_of_the_oracles_checks():
+    program = Program((Action("wave", 2, "left"), Action("bow", 1)))
+    joints = torch.from_numpy(perform(program, np.random.default_rng(0)))
+    motion = Motion(features_from_joints(joints, HUMANML3D)[None], torch.tensor([len(joints) - 1]))
+    assert share_done(motion, "a person waves twice with the left hand and then bows once") == 1.0
+    assert 0 < share_done(motion, "a person waves four times with the left hand and then bows once") < 1
+    assert share_done(motion, "a person dances") == 0.0
+
+
+def test_a_way_to_choose_that_there_is_not_is_refused():
+    with pytest.raises(InputError, match="unknown way to choose 'taste'"):
+        SampleOptions(best_by="taste")
+    with pytest.raises(InputError, match="--by verdict chooses among several"):
+        best_of(Toy(), 1, space=None, model=packaged("generator"), by_verdict=True)

@@ -54,6 +54,7 @@ class TextToMotion:
         samples: int = 1,
         guidance: float | None = None,
         best_of: int = 1,
+        best_by: str = "space",
         space: PathLike | None = None,
         raw: bool = False,
         progress: bool = False,
@@ -66,7 +67,9 @@ class TextToMotion:
             seed: the same seed gives the same motion, whatever else is asked for.
             samples: motions of each sentence.
             guidance: scale of classifier-free guidance; None: the model's own.
-            best_of: so many are made for each motion, and the one nearest to its sentence is kept.
+            best_of: so many are made for each motion, and the best one is kept.
+            best_by: "space": the one nearest to its sentence is the best; "verdict": first counts what the oracles find
+                done of what was asked.
             space: what measures that; None: the packaged one, for packaged generators.
             raw: as the network gave it; False: bones keep their lengths, and planted feet stay where they are.
             progress: show a bar.
@@ -79,7 +82,7 @@ class TextToMotion:
         """
         sentences = [text] if isinstance(text, str) else list(text)
         options = SampleOptions(
-            samples=samples, seed=seed, guidance_scale=guidance, candidates=best_of,
+            samples=samples, seed=seed, guidance_scale=guidance, candidates=best_of, best_by=best_by,
             space=None if space is None else Path(space),
         )  # fmt: skip
         if not sentences:

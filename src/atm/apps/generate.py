@@ -111,9 +111,11 @@ def make_motions(
         if said := untaught(sentence, opened.file, opened.generator.text_encoder):
             warnings.warn(said, stacklevel=2)
     samples, count, space = options.samples, options.candidates, options.space
-    chosen = {} if count == 1 else {"best_of": count, "space": str(space or CHOOSER)}
+    chosen = {} if count == 1 else {"best_of": count, "best_by": options.best_by, "space": str(space or CHOOSER)}
     motions = sample_rows(
-        best_of(as_read(opened.generator), count, space=space, model=opened.file),
+        best_of(
+            as_read(opened.generator), count, space=space, model=opened.file, by_verdict=options.best_by == "verdict"
+        ),
         [sentence for sentence in text for _ in range(samples)],
         None if lengths is None else lengths.repeat_interleave(samples),
         seeds=[row_seed(options.seed, k) for _ in text for k in range(samples)],

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from atm.base.errors import InputError
+from atm.base.errors import InputError, unknown
 from atm.evaluation.evaluator import Tail
 from atm.evaluation.published import check_rules
 from atm.evaluation.report import REPEATS
 
+CHOICES = ("space", "verdict")
 TAILS: tuple[Tail, ...] = ("zero", "published")
 
 
@@ -31,8 +32,12 @@ class SampleOptions:
     """So many motions are made for each one that is asked for, and the one nearest to its sentence is kept."""
     space: Path | None = None
     """Space that measures what is nearest, see `best_of`."""
+    best_by: str = "space"
+    """What chooses among candidates: `space`, or `verdict`: first what the oracles find done."""
 
     def __post_init__(self) -> None:
+        if self.best_by not in CHOICES:
+            raise unknown("way to choose", self.best_by, CHOICES)
         if self.samples < 1:
             raise InputError(f"samples must be at least 1, got {self.samples}")
         if self.guidance_scale is not None and not 0 <= self.guidance_scale < float("inf"):

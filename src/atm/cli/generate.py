@@ -42,7 +42,8 @@ def generate(
     samples: Annotated[int, typer.Option(min=1, help="Motions per sentence.")] = 1,
     seed: Seed = 0,
     guidance: Annotated[float | None, typer.Option(help="Guidance scale; default: the model's.")] = None,
-    best_of: Annotated[int, typer.Option(min=1, help="Make so many, keep the nearest to its sentence.")] = 1,
+    best_of: Annotated[int, typer.Option(min=1, help="Make so many, keep the best.")] = 1,
+    by: Annotated[str, typer.Option(help="The best is the nearest in a space, or as asked: space verdict.")] = "space",
     space: Annotated[Path | None, typer.Option(help="Space that chooses; default: the packaged one.")] = None,
     out: Annotated[Path, typer.Option(help="Folder or file; its suffix is one of those of `atm export`.")] = Path(
         "motion.npz"
@@ -63,7 +64,9 @@ def generate(
     from atm.apps.options import SampleOptions
     from atm.export.names import FileStyle
 
-    options = SampleOptions(seconds, samples, seed, guidance_scale=guidance, candidates=best_of, space=space)
+    options = SampleOptions(
+        seconds, samples, seed, guidance_scale=guidance, candidates=best_of, space=space, best_by=by
+    )
     for path in generate_files(
         text, model=model, options=options, out=out, suffix=suffix, style=FileStyle(names, unit, fps, up), raw=raw,
         show_progress=not quiet,
