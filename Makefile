@@ -37,17 +37,19 @@ lint: .venv/.ready
 clean:
 	rm -rf .venv build dist demo demo-full
 
-# The weights that come with the package, about four hours on two cores; how the shipped ones were made stands in
+# The weights that come with the package, about six hours on two cores; how the shipped ones were made stands in
 # src/atm/weights/README.md. CAPTURED is a data folder of captured motion that is trained on beside the scripted one.
 WEIGHTS := build/weights
 TAUGHT := $(WEIGHTS)/$(if $(CAPTURED),together,scripted)
 weights: .venv/.ready
-	$(BIN)/atm data scripted $(WEIGHTS)/scripted --clips 20000 --seed 1
+	$(BIN)/atm data scripted $(WEIGHTS)/scripted --clips 24000 --seed 1
 	test -z "$(CAPTURED)" || test -d $(TAUGHT) || $(BIN)/atm data join $(WEIGHTS)/scripted $(CAPTURED):2 $(TAUGHT)
 	$(BIN)/atm train evaluator_scripted data=$(TAUGHT) steps=1800 validate_every=150 --out $(WEIGHTS)/evaluator
 	$(BIN)/atm train space_scripted data=$(TAUGHT) steps=1600 learning_rate=4e-4 cosine_to=0.05 --out $(WEIGHTS)/space
 	$(BIN)/atm train causal_flow_tiny data=$(TAUGHT) steps=600 cosine_to=none ema=0.99 --out $(WEIGHTS)/early
-	$(BIN)/atm train causal_flow_small data=$(TAUGHT) --out $(WEIGHTS)/generator
+	$(BIN)/atm train causal_flow_small data=$(TAUGHT) model.learn=plan batch_size=64 steps=6000 learning_rate=1e-3 \
+		--out $(WEIGHTS)/planner
+	$(BIN)/atm train causal_flow_small data=$(TAUGHT) model.learn=all --from $(WEIGHTS)/planner --out $(WEIGHTS)/generator
 	$(BIN)/atm pack $(WEIGHTS)/evaluator src/atm/weights/evaluator_scripted.safetensors
 	$(BIN)/atm pack $(WEIGHTS)/space src/atm/weights/space_scripted.safetensors
 	$(BIN)/atm pack $(WEIGHTS)/early src/atm/weights/causal_flow_tiny.safetensors
