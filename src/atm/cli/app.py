@@ -15,7 +15,6 @@ app = typer.Typer(
     help="Text-to-motion whose motion says what the sentence says.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 data_app = typer.Typer(help="Make and look at data sets in the HumanML3D layout.", no_args_is_help=True)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from atm.base.errors import InputError
+from atm.cli.aliases import SamplingCommand
 from atm.cli.app import Names, Quiet, Rate, Seed, Unit, Up, app, examples
 
 
@@ -27,12 +28,13 @@ def demo(
 
 
 @app.command(
+    cls=SamplingCommand,
     epilog=examples(
         'atm generate "a person walks forward and sits down" --seconds 6 --out walk.html',
         'atm generate "a person jumps twice" "someone waves" --samples 3 --out motions --format bvh',
         'atm generate "a person bows" --model runs/mdm_small_atm-7 --seed 3 --out bow.mp4',
         'atm generate "a person kicks" --out kick.bvh --names mixamo --unit cm --fps 30 --up z',
-    )
+    ),
 )
 def generate(
     text: Annotated[list[str], typer.Argument(help="One sentence, or several.")],
