@@ -16,7 +16,7 @@ from atm.apps.studio.models import StudioModel
 from atm.motion.program import Action, Program
 from atm.scripted.motion.perform import perform
 
-mcp = pytest.importorskip("mcp", reason="atm[mcp] is not installed")
+mcp = pytest.importorskip("mcp", reason="atm-motion[mcp] is not installed")
 
 from atm.apps.mcp.server import create_server, run_server  # noqa: E402
 
@@ -242,7 +242,7 @@ def test_without_the_library_the_command_names_the_extra(monkeypatch, capsys, tm
     with pytest.raises(SystemExit) as ended:
         cli.main()
     assert ended.value.code == 2
-    assert capsys.readouterr().err.splitlines()[-1] == "error: atm mcp needs mcp: pip install 'atm[mcp]'"
+    assert capsys.readouterr().err.splitlines()[-1] == "error: atm mcp needs mcp: pip install 'atm-motion[mcp]'"
 
 
 @pytest.mark.slow

@@ -85,9 +85,9 @@ def _show_warning(message, category, filename, lineno, file=None, line=None) -> 
 
 def _print_version(asked: bool) -> bool:
     if asked:
-        from importlib import metadata
+        import atm as package
 
-        print(metadata.version("atm"))
+        print(package.__version__)
         raise typer.Exit
     return asked
 

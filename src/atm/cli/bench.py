@@ -87,7 +87,7 @@ def bench_served(
     except ModuleNotFoundError as error:
         if not (error.name or "").startswith(("fastapi", "starlette", "uvicorn")):
             raise
-        raise InputError(f"atm bench serve needs {error.name}: pip install 'atm[studio]'") from None
+        raise InputError(f"atm bench serve needs {error.name}: pip install 'atm-motion[studio]'") from None
     _print_machine()
     _report(bench_serve(quick=quick, show=not quiet, model=model, clients=clients), quick, json, compare, margin)
 

@@ -22,5 +22,5 @@ def mcp(
     except ModuleNotFoundError as error:
         if not (error.name or "").startswith("mcp"):
             raise
-        raise InputError(f"atm mcp needs {error.name}: pip install 'atm[mcp]'") from None
+        raise InputError(f"atm mcp needs {error.name}: pip install 'atm-motion[mcp]'") from None
     run_server(folder, model=model, space=space, most_files=files)

@@ -1,7 +1,7 @@
 """Throughput and latency of the studio's HTTP API, with requests made in batches and one by one.
 
 Both servers answer on this machine, in this process, with the same model; clients are threads of it that wait for a
-motion as the page does. Needs `atm[studio]`.
+motion as the page does. Needs `atm-motion[studio]`.
 """
 
 import contextlib

@@ -3,7 +3,6 @@
 import json
 import logging
 from functools import partial
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from mcp import types
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 
+import atm
 from atm.apps.api import load
 from atm.apps.mcp.tools import MOST_FILES, Tools
 from atm.apps.studio.models import StudioModel
@@ -87,7 +87,7 @@ def create_server(tools: Tools) -> Server[Any]:
 
     return Server(
         "atm",
-        version=metadata.version("atm"),
+        version=atm.__version__,
         instructions=_ABOUT,
         on_list_tools=list_tools,
         on_call_tool=call_tool,
