@@ -83,7 +83,7 @@ def test_a_motion_that_could_not_be_made_ends_the_measurement(model, judge):
 def test_both_sides_are_measured_at_every_number_of_clients(model, tmp_path):
     report = BenchReport(bench_serve(quick=True, show=False, model=model.file), quick=True)
     assert [one.what for one in report.comparisons] == [
-        "clients at once: 1, each a motion of 0.5 s", "clients at once: 3, each a motion of 0.5 s",
+        "1 at once, motions of 0.5 s", "3 at once, motions of 0.5 s",
     ]  # fmt: skip
     for one, clients in zip(report.comparisons, (1, 3), strict=True):
         assert list(one.times) == [ONE_BY_ONE, TOGETHER]

@@ -2,17 +2,20 @@
 
 import builtins
 import json
+import re
 import sys
 from pathlib import Path
 
 import anyio
 import numpy as np
 import pytest
+import typer
 
 import atm
 from atm.apps.export import SUFFIXES
 from atm.apps.mcp.tools import Tools
 from atm.apps.studio.models import StudioModel
+from atm.cli.app import app
 from atm.motion.program import Action, Program
 from atm.scripted.motion.perform import perform
 
@@ -243,6 +246,15 @@ def test_without_the_library_the_command_names_the_extra(monkeypatch, capsys, tm
         cli.main()
     assert ended.value.code == 2
     assert capsys.readouterr().err.splitlines()[-1] == "error: atm mcp needs mcp: pip install 'atm-motion[mcp]'"
+
+
+def test_the_configuration_of_the_page_starts_the_command():
+    page = (Path(__file__).parents[2] / "docs" / "mcp.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```json\n(.*?)```", page, flags=re.DOTALL)
+    server = json.loads(block)["mcpServers"]["atm"]
+    assert (server["command"], server["args"][0]) == ("atm", "mcp")
+    context = typer.main.get_command(app).commands["mcp"].make_context("mcp", server["args"][1:])
+    assert context.params["folder"] == Path("/home/me/motions")
 
 
 @pytest.mark.slow

@@ -29,7 +29,9 @@ from atm.base.errors import InputError
 from atm.base.packaged import packaged
 
 CLIENTS, QUICK_CLIENTS = (1, 2, 4, 8, 16, 24), (1, 3)
-ROUNDS, QUICK_ROUNDS = 2, 1
+ROUNDS = 1
+REQUESTS, QUICK_REQUESTS = 12, 1
+"""Requests of all clients in a round, at least: a lone client asks so often, one after the other."""
 SECONDS, QUICK_SECONDS = 4.0, 0.5
 POLL = 0.1
 """Seconds between two questions of a client whether its motion is done."""
@@ -94,16 +96,21 @@ def serving(model: StudioModel, workshop: Workshop) -> Iterator[int]:
 
 def _compare(clients: int, ports: Mapping[str, int], quick: bool, show: bool) -> Comparison:
     seconds = QUICK_SECONDS if quick else SECONDS
+    times_each = -(-(QUICK_REQUESTS if quick else REQUESTS) // clients)
     answered: dict[str, list[Answered]] = {side: [] for side in ports}
 
+    def one_client(side: str, client: int, times: int) -> list[Answered]:
+        return [ask(ports[side], _request(client + clients * turn, seconds)) for turn in range(times)]
+
     def work(side: str, number: int) -> None:
+        times = times_each if number else 1  # the first round does not count, and warms up
         with ThreadPoolExecutor(clients) as pool:
-            told = pool.map(lambda client: ask(ports[side], _request(client, number, seconds)), range(clients))
-            answered[side] += list(told) if number else []  # the first round does not count
+            told = list(pool.map(lambda client: one_client(side, client, times), range(clients)))
+            answered[side] += [one for client in told for one in client] if number else []
 
     sides = {side: lambda number, side=side: work(side, number) for side in ports}
-    what = f"clients at once: {clients}, each a motion of {seconds:g} s"
-    compared = measure(what, sides, rounds=QUICK_ROUNDS if quick else ROUNDS, show=show)
+    what = f"{clients} at once, motions of {seconds:g} s"
+    compared = measure(what, sides, rounds=ROUNDS, show=show)
     times = {
         side: replace(one, latency=[a.latency for a in answered[side]], refused=sum(a.refused for a in answered[side]))
         for side, one in compared.times.items()
@@ -111,8 +118,8 @@ def _compare(clients: int, ports: Mapping[str, int], quick: bool, show: bool) ->
     return Comparison(what, times)
 
 
-def _request(client: int, number: int, seconds: float) -> dict[str, Any]:
-    return {"text": _TEXTS[client % len(_TEXTS)], "seconds": seconds, "seed": 1000 * number + client}
+def _request(number: int, seconds: float) -> dict[str, Any]:
+    return {"text": _TEXTS[number % len(_TEXTS)], "seconds": seconds, "seed": number}
 
 
 def ask(port: int, request: Mapping[str, Any]) -> Answered:
@@ -122,27 +129,28 @@ def ask(port: int, request: Mapping[str, Any]) -> Answered:
         InputError: it could not be made.
     """
     begun, refused = time.perf_counter(), 0
-    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)) as line:
-        while time.perf_counter() - begun < PATIENCE:
-            status, headers, job = _call(line, "POST", "/api/generate", request)
-            if status != 429:
-                break
-            refused += 1
-            time.sleep(float(headers["retry-after"]))
-        while status in (200, 202) and job["state"] in ("queued", "running"):
-            time.sleep(POLL)
-            status, _, job = _call(line, "GET", f"/api/jobs/{job['id']}")
-        if status not in (200, 202) or job["state"] != "done":
-            raise InputError(f"a motion of the measurement was not made: {job.get('error') or job.get('detail')}")
-        _call(line, "GET", f"/api/motions/{job['motions'][0]}")
+    while time.perf_counter() - begun < PATIENCE:
+        status, headers, job = _call(port, "POST", "/api/generate", request)
+        if status != 429:
+            break
+        refused += 1
+        time.sleep(float(headers["retry-after"]))
+    while status in (200, 202) and job["state"] in ("queued", "running"):
+        time.sleep(POLL)
+        status, _, job = _call(port, "GET", f"/api/jobs/{job['id']}")
+    if status not in (200, 202) or job["state"] != "done":
+        raise InputError(f"a motion of the measurement was not made: {job.get('error') or job.get('detail')}")
+    _call(port, "GET", f"/api/motions/{job['motions'][0]}")
     return Answered(time.perf_counter() - begun, refused)
 
 
 def _call(
-    line: http.client.HTTPConnection, method: str, path: str, body: Mapping[str, Any] | None = None
+    port: int, method: str, path: str, body: Mapping[str, Any] | None = None
 ) -> tuple[int, Mapping[str, str], dict[str, Any]]:
+    """Ask on a connection of its own: a server closes one that waits as long as it told a client to wait."""
     sent = None if body is None else json.dumps(body)
-    line.request(method, path, sent, {"content-type": "application/json"})
-    answer = line.getresponse()
-    headers = {name.lower(): value for name, value in answer.getheaders()}
-    return answer.status, headers, json.loads(answer.read())
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)) as line:
+        line.request(method, path, sent, {"content-type": "application/json"})
+        answer = line.getresponse()
+        headers = {name.lower(): value for name, value in answer.getheaders()}
+        return answer.status, headers, json.loads(answer.read())
