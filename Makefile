@@ -1,4 +1,4 @@
-# make demo | make demo-full | make test | make test-slow | make mutants | make lint | make weights
+# make demo | make demo-full | make test | make test-slow | make mutants | make lint | make docs | make weights
 # Everything sets up its own environment in .venv, with the versions pinned in constraints.txt.
 
 # The first Python that is new enough.
@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	if "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then echo "$$p"; break; fi; done)
 BIN := .venv/bin
 
-.PHONY: demo demo-full test test-slow mutants lint weights clean
+.PHONY: demo demo-full test test-slow mutants lint docs weights clean
 
 .venv/.ready: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "atm needs Python 3.11 or newer; set PYTHON=/path/to/python3"; exit 1; }
@@ -31,8 +31,13 @@ mutants: .venv/.ready
 	$(BIN)/python tests/mutants.py
 
 lint: .venv/.ready
-	$(BIN)/ruff check src tests examples
-	$(BIN)/ruff format --check src tests examples
+	$(BIN)/ruff check src tests examples docs/hooks.py
+	$(BIN)/ruff format --check src tests examples docs/hooks.py
+
+# The pages of docs/ as a site that opens from its folder; it loads nothing from elsewhere.
+docs: .venv/.ready
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@echo build/site/index.html
 
 clean:
 	rm -rf .venv build dist demo demo-full

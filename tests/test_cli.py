@@ -442,4 +442,4 @@ def test_the_version_is_that_of_the_package():
     from importlib import metadata
 
     done = subprocess.run([sys.executable, "-m", "atm", "--version"], capture_output=True, text=True, timeout=120)
-    assert (done.returncode, done.stdout.strip()) == (0, metadata.version("atm"))
+    assert (done.returncode, done.stdout.strip()) == (0, metadata.version("atm-motion"))

@@ -77,9 +77,10 @@ def test_every_make_target_of_the_readme_exists():
 
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
-def test_every_command_of_the_readme_runs(tmp_path):
+@pytest.mark.parametrize("page", ["README.md", "docs/tutorial.md"])
+def test_every_command_of_a_page_to_follow_runs(tmp_path, page):
     environment = os.environ | {"ATM_CACHE": str(tmp_path / "cache")}
-    for command in commands(ROOT / "README.md"):
+    for command in commands(ROOT / page):
         words = scaled_down(command)
         done = subprocess.run(
             [sys.executable, "-m", *words], cwd=tmp_path, env=environment, capture_output=True, text=True

@@ -29,6 +29,8 @@ __all__ = [
     "similarity",
 ]
 
+_DISTRIBUTION = "atm-motion"
+"""Name of the package on the index, where `atm` is another project's."""
 _HOMES = {"InputError": "atm.base.errors", "Take": "atm.apps.take"}
 """Modules of names; all others are in `atm.apps.api`."""
 
@@ -37,7 +39,7 @@ def __getattr__(name: str) -> Any:
     if name == "__version__":
         from importlib import metadata
 
-        return metadata.version("atm")
+        return metadata.version(_DISTRIBUTION)
     if name not in __all__:
         raise AttributeError(f"module 'atm' has no attribute {name!r}: it has {', '.join(__all__)}")
     return getattr(import_module(_HOMES.get(name, "atm.apps.api")), name)

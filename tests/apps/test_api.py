@@ -1,7 +1,6 @@
 """The project in Python: `import atm`, a model, a motion, and what can be done with it."""
 
 import html
-import json
 import re
 import subprocess
 import sys
@@ -143,29 +142,6 @@ def test_a_notebook_gets_the_page_in_a_frame_and_no_sentence_breaks_out_of_it(ki
     assert re.fullmatch(r'<iframe srcdoc="[^"<]*" style="[^"]*"></iframe>', frame)
     page = html.unescape(re.search(r'srcdoc="([^"]*)"', frame).group(1))
     assert page.startswith("<!doctype html>") and "<script>alert" not in page
-
-
-def test_a_model_is_kept_in_a_folder_and_comes_back(model, tmp_path):
-    folder = model.save_pretrained(tmp_path / "kept")
-    assert sorted(path.name for path in folder.iterdir()) == ["config.json", "manifest.json", "model.safetensors"]
-    assert json.loads((folder / "config.json").read_text())["width"] == 16
-    for again in (atm.TextToMotion.from_pretrained(folder), atm.load(folder)):
-        np.testing.assert_array_equal(again.generate(WALK, seconds=1).joints, model.generate(WALK, seconds=1).joints)
-    with pytest.raises(atm.InputError, match="is there already"):
-        model.save_pretrained(folder)
-
-
-@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
-def test_a_folder_whose_files_are_not_those_of_its_manifest_is_refused(model, tmp_path, name):
-    folder = model.save_pretrained(tmp_path / "kept")
-    content = bytearray((folder / name).read_bytes())
-    content[-1] ^= 1
-    (folder / name).write_bytes(content)
-    with pytest.raises(atm.InputError, match=f"{name} is not what manifest.json says"):
-        atm.load(folder)
-    (folder / name).unlink()
-    with pytest.raises(atm.InputError, match="is no folder of save_pretrained"):
-        atm.load(folder)
 
 
 def test_nothing_is_loaded_from_nowhere(tmp_path):

@@ -1,7 +1,5 @@
 """`import atm` in Python: models by name or path, motions from sentences, scores, evaluations."""
 
-import hashlib
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,14 +20,14 @@ from atm.apps.resources import Opened, device, open_generator
 from atm.apps.sequence import sequence_of
 from atm.apps.take import Take
 from atm.base.errors import InputError
+from atm.base.pretrained import CARD_FILE, CONFIG_FILE, check_manifest, on_hub, write_manifest
 from atm.base.storage import MODEL_FILE, appearing, find_model
 from atm.evaluation.report import Report
 from atm.models import save_generator
-from atm.motion import padded
+from atm.motion import padded, skeleton_of_width
 from atm.space import Space
 from atm.space import load_space as read_space
 
-CONFIG_FILE, MANIFEST_FILE = "config.json", "manifest.json"
 PathLike = str | os.PathLike[str]
 
 
@@ -171,7 +169,8 @@ class TextToMotion:
             frames_of(self.generator, seconds)
 
     def save_pretrained(self, folder: PathLike) -> Path:
-        """Write the model as a folder: weights, config.json, and a manifest with the SHA-256 of both.
+        """Write the model as a folder in the layout of a model hub: weights with their statistics (safetensors),
+        config.json, a card for people (README.md), and manifest.json with the SHA-256 of all.
 
         Raises:
             InputError: the folder is there already, or cannot be written.
@@ -181,28 +180,35 @@ class TextToMotion:
             raise InputError(f"{folder} is there already: name a new folder")
         with appearing(folder) as made:
             save_generator(made / MODEL_FILE, self.generator)
-            (made / CONFIG_FILE).write_text(self.generator.config.model_dump_json(indent=2))
-            digests = {name: _sha256(made / name) for name in (MODEL_FILE, CONFIG_FILE)}
-            (made / MANIFEST_FILE).write_text(json.dumps(digests, indent=2))
+            (made / CONFIG_FILE).write_text(self.generator.config.model_dump_json(indent=2) + "\n")
+            (made / CARD_FILE).write_text(self._card(), encoding="utf-8")
+            write_manifest(made, [MODEL_FILE, CONFIG_FILE, CARD_FILE])
         return folder
+
+    def _card(self) -> str:
+        """Return the card of a hub: what the model is, and how it is loaded."""
+        skeleton = skeleton_of_width(len(self.generator.normaliser.mean))
+        seconds = self.generator.config.max_frames / skeleton.fps
+        return (
+            "---\nlibrary_name: atm\ntags:\n- text-to-motion\n---\n\n"
+            f"# {self.name}\n\nMakes motions of up to {seconds:g} s from English sentences, on the skeleton of "
+            f"{skeleton.name} ({skeleton.n_joints} joints, {skeleton.fps:g} frames per second). The weights hold the "
+            "statistics that motions are normalised with, and manifest.json the SHA-256 of every file.\n\n"
+            "```python\nimport atm\n\n"
+            'model = atm.load("hf://OWNER/NAME")  # or the path of this folder\n'
+            'motion = model.generate("a person walks forward")\n```\n'
+        )
 
     @staticmethod
     def from_pretrained(folder: PathLike) -> "TextToMotion":
-        """Load a folder that `save_pretrained` wrote.
+        """Load a folder that `save_pretrained` wrote, or `hf://OWNER/NAME`; its files are held against the manifest.
 
         Raises:
             InputError: no such folder, or a file in it that is not what the manifest says.
         """
-        folder = Path(folder)
-        try:
-            digests = json.loads((folder / MANIFEST_FILE).read_text())
-            broken = [name for name, digest in digests.items() if _sha256(folder / name) != digest]
-        except (OSError, ValueError, AttributeError) as error:
-            raise InputError(f"{folder} is no folder of save_pretrained: {error}") from None
-        if broken or MODEL_FILE not in digests:
-            named = broken[0] if broken else MODEL_FILE
-            raise InputError(f"{folder / named} is not what {MANIFEST_FILE} says: copy the folder again")
-        return TextToMotion(open_generator(folder))
+        if not on_hub(folder):
+            check_manifest(Path(folder), needed=MODEL_FILE)
+        return TextToMotion(open_generator(Path(folder)))
 
     def __repr__(self) -> str:
         return f"<TextToMotion {self.name} of {self.file}>"
@@ -212,14 +218,12 @@ def load(model: PathLike = "generator") -> TextToMotion:
     """Load a generator, on the GPU where there is one.
 
     Args:
-        model: name of a packaged model ("generator", "early"), a run folder, a model file, or a folder of
-            `save_pretrained`, whose files are then checked.
+        model: name of a packaged model ("generator", "early"), a run folder, a model file, a folder of
+            `save_pretrained`, or one of them on the hub, `hf://OWNER/NAME`; files are held against its manifest.
 
     Raises:
         InputError: nothing there, no generator, or a damaged file.
     """
-    if (Path(model) / MANIFEST_FILE).is_file():
-        return TextToMotion.from_pretrained(model)
     return TextToMotion(open_generator(Path(model)))
 
 
@@ -305,7 +309,3 @@ def evaluate(
         show_progress=progress,
     )
     return report
-
-
-def _sha256(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()

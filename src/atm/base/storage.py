@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from atm.base.config import Config
 from atm.base.errors import InputError, OutputError
 from atm.base.packaged import NAMES, named
+from atm.base.pretrained import MANIFEST_FILE, check_manifest, downloaded, on_hub
 from atm.base.reading import mistaken
 
 MODEL_FILE = "model.safetensors"
@@ -125,21 +126,26 @@ def load_state(module: nn.Module, state: dict[str, Tensor], *, source: str) -> N
 
 
 def find_model(path: str | Path) -> Path:
-    """Return the model file of a run folder, the file itself, or the packaged model of this name.
+    """Return the model file of a run folder, the file itself, the packaged model of this name, or that of a folder of
+    `save_pretrained`, here or on the hub (`hf://OWNER/NAME`), whose files are held against its manifest.
 
     Raises:
-        InputError: there is nothing, or a folder that is no finished run.
+        InputError: there is nothing, a folder that is no finished run, or a file that is not what the manifest says.
     """
-    path = named(Path(path))
+    path = downloaded(path) if (hub := on_hub(path)) else named(Path(path))
     if path.is_file():
         return path
+    if hub or (path / MANIFEST_FILE).is_file():
+        check_manifest(path, needed=MODEL_FILE)
     if (path / MODEL_FILE).is_file():
         return path / MODEL_FILE
     if (path / RUN_CONFIG).is_file():
         raise InputError(f"{path} is a run without a model yet: go on with `atm train --resume {path}`")
     if path.is_dir():
         raise InputError(f"{path} is not a run folder: expected model.safetensors in it")
-    raise InputError(f"no model at {path}: expected a run folder, a .safetensors file or one of {', '.join(NAMES)}")
+    raise InputError(
+        f"no model at {path}: expected a run folder, a .safetensors file, hf://OWNER/NAME or one of {', '.join(NAMES)}"
+    )
 
 
 @contextmanager

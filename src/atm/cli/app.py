@@ -16,7 +16,6 @@ app = typer.Typer(
     help="Text-to-motion whose motion says what the sentence says.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 data_app = typer.Typer(help="Make and look at data sets in the HumanML3D layout.", no_args_is_help=True)
@@ -100,9 +99,9 @@ def _show_warning(message, category, filename, lineno, file=None, line=None) -> 
 
 def _print_version(asked: bool) -> bool:
     if asked:
-        from importlib import metadata
+        import atm as package
 
-        print(metadata.version("atm"))
+        print(package.__version__)
         raise typer.Exit
     return asked
 

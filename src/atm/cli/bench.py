@@ -42,7 +42,7 @@ def bench_all(
     force: Force = False,
     quiet: Quiet = False,
 ) -> None:
-    """Measure everything, or what the next word names: half an hour on two cores, a minute with --quick."""
+    """Measure everything but serve, or what the next word names: half an hour on two cores, a minute with --quick."""
     if context.invoked_subcommand is None:
         _bench(ALL, data, quick, json, compare, margin, quiet)
 
@@ -69,6 +69,29 @@ _one("losses", "Measure training steps with both losses beside the baseline's: t
 _one("sample", "Measure a guided denoising step beside the published form's two passes, and a motion of 6 s.")
 _one("evaluate", "Measure R-Precision and FID of a test split beside the usual NumPy forms.")
 _one("start", "Measure a first motion from the shell, and the help, beside a process that imports torch.")
+
+
+@bench_app.command("serve", epilog=examples("atm bench serve --json serve.json", "atm bench serve --clients 4"))
+def bench_served(
+    model: Annotated[Path | None, typer.Option(help="Run folder or model file; default: the packaged model.")] = None,
+    clients: Annotated[int, typer.Option(min=1, help="Clients at once, at most; they are 1 2 4 8 16 24.")] = 24,
+    quick: Quick = False,
+    json: Json = None,
+    compare: Compare = None,
+    margin: Margin = 0.15,
+    quiet: Quiet = False,
+) -> None:
+    """Measure requests per second and seconds until the answer of the HTTP API, in batches and one by one."""
+    from atm.base.errors import InputError
+
+    try:
+        from atm.apps.bench.serve import bench_serve
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith(("fastapi", "starlette", "uvicorn")):
+            raise
+        raise InputError(f"atm bench serve needs {error.name}: pip install 'atm-motion[studio]'") from None
+    _print_machine()
+    _report(bench_serve(quick=quick, show=not quiet, model=model, clients=clients), quick, json, compare, margin)
 
 
 @bench_app.command("data", epilog=examples("atm bench data scripted", "atm bench data HumanML3D --build"))
@@ -108,13 +131,7 @@ def _bench(
 ) -> None:
     import tempfile
 
-    from rich.console import Console
-
-    from atm.apps.bench.measure import BenchReport, machine_line
-    from atm.apps.bench.measure import compare as worse_than
-    from atm.base.errors import InputError
-
-    print(machine_line())
+    _print_machine()
     with tempfile.TemporaryDirectory() as temporary:
         if data is None and {"train", "losses", "sample", "data"} & set(names):
             from atm.scripted.write import write_scripted
@@ -123,6 +140,23 @@ def _bench(
             write_scripted(data, clips=QUICK_CLIPS if quick else CLIPS, seed=0, jobs=1, progress=not quiet)
         sides = _sides(data, quick=quick, show=not quiet)
         found = [comparison for name in names for comparison in sides[name]()]
+    _report(found, quick, json, compare, margin)
+
+
+def _print_machine() -> None:
+    from atm.apps.bench.measure import machine_line
+
+    print(machine_line())
+
+
+def _report(found: "list[Comparison]", quick: bool, json: Path | None, compare: Path | None, margin: float) -> None:
+    """Print what was measured, write it, and compare it with an earlier report."""
+    from rich.console import Console
+
+    from atm.apps.bench.measure import BenchReport
+    from atm.apps.bench.measure import compare as worse_than
+    from atm.base.errors import InputError
+
     report = BenchReport(found, quick)
     for table in report.tables():
         Console().print(table)

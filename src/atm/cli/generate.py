@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from atm.cli.aliases import SamplingCommand
 from atm.cli.app import Force, Names, Quiet, Rate, Seed, Unit, Up, app, examples
 
 
@@ -26,12 +27,13 @@ def demo(
 
 
 @app.command(
+    cls=SamplingCommand,
     epilog=examples(
         'atm generate "a person walks forward and sits down" --seconds 6 --out walk.html',
         'atm generate "a person jumps twice" "someone waves" --samples 3 --out motions --format bvh',
         'atm generate "a person bows" --model runs/mdm_small_atm-7 --seed 3 --out bow.mp4',
         'atm generate "a person kicks" --out kick.bvh --names mixamo --unit cm --fps 30 --up z',
-    )
+    ),
 )
 def generate(
     text: Annotated[list[str], typer.Argument(help="One sentence, or several.")],

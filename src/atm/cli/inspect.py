@@ -5,14 +5,16 @@ from typing import Annotated
 
 import typer
 
+from atm.cli.aliases import SamplingCommand
 from atm.cli.app import Force, Quiet, Seed, app, examples, positive
 
 
 @app.command(
+    cls=SamplingCommand,
     epilog=examples(
         "atm compare runs/mdm_small-0 runs/mdm_small_atm-0",
         "atm compare runs/mdm_small-0 runs/mdm_small_atm-0 --prompts mine.txt --samples 3 --out mine.html",
-    )
+    ),
 )
 def compare(
     models: Annotated[list[Path] | None, typer.Argument(help="Run folders or files; default: the packaged.")] = None,

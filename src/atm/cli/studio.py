@@ -35,5 +35,5 @@ def studio(
     except ModuleNotFoundError as error:
         if not (error.name or "").startswith(("fastapi", "starlette", "uvicorn")):
             raise
-        raise InputError(f"atm studio needs {error.name}: pip install 'atm[studio]'") from None
+        raise InputError(f"atm studio needs {error.name}: pip install 'atm-motion[studio]'") from None
     run_studio(models or [], host=host, port=port, token=token, space=space, queue=queue, browser=browser)

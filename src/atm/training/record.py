@@ -133,12 +133,13 @@ def provenance(diff_file: Path | None = None) -> dict[str, Any]:
     if diff and diff_file is not None:
         with atomic(diff_file) as part:
             part.write_text(diff + "\n", encoding="utf-8")
-    packages = ("atm", "torch", "numpy", "diffusers", "lightning", "transformers")
+    versions = {"python": platform.python_version(), "atm": _version("atm-motion")}
+    packages = ("torch", "numpy", "diffusers", "lightning", "transformers")
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": commit,
         "changed_since_commit": bool(diff),
-        "versions": {"python": platform.python_version(), **{name: _version(name) for name in packages}},
+        "versions": versions | {name: _version(name) for name in packages},
         "machine": machine_class(),
     }
 

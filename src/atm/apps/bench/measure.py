@@ -7,10 +7,11 @@ import json
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from rich.table import Table
 
@@ -34,6 +35,24 @@ class Times:
     wall: list[float]
     cpu: list[float]
     """Processor time of all threads."""
+    latency: list[float] = field(default_factory=list)
+    """Seconds of each request of all rounds, of sides that answer requests."""
+    refused: int = 0
+    """Requests that were told to come again."""
+
+    @property
+    def per_second(self) -> float:
+        """Requests that were answered in a second."""
+        return len(self.latency) / sum(self.wall)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all of it as plain values."""
+        told: dict[str, Any] = {"wall": self.wall, "cpu": self.cpu}
+        if self.latency:
+            median, late = np.quantile(self.latency, [0.5, 0.95]).tolist()
+            told |= {"per_second": self.per_second, "latency": {"median": median, "p95": late, "all": self.latency}}
+            told |= {"refused": self.refused}
+        return told
 
 
 @dataclass(frozen=True)
@@ -89,7 +108,8 @@ class BenchReport:
 
     def tables(self) -> list[Table]:
         """Return a table of each comparison: medians of both times, ratios with the middle half of the rounds."""
-        return [_table(one) for one in self.comparisons]
+        served = [one for one in self.comparisons if any(times.latency for times in one.times.values())]
+        return [_table(one) for one in self.comparisons] + ([_answers(served)] if served else [])
 
     def as_json(self) -> dict[str, Any]:
         """Return all of it as plain values; times in seconds."""
@@ -103,7 +123,7 @@ class BenchReport:
                 {
                     "what": one.what,
                     "sides": {
-                        name: {"wall": times.wall, "cpu": times.cpu, "ratio": statistics.median(one.ratios(name))}
+                        name: times.as_json() | {"ratio": statistics.median(one.ratios(name))}
                         for name, times in one.times.items()
                     },
                 }
@@ -164,6 +184,20 @@ def _table(one: Comparison) -> Table:
         table.add_row(
             name, _ms(times.cpu), _ms(times.wall), f"{statistics.median(ratios):.2f}", f"{low:.2f} to {high:.2f}"
         )
+    return table
+
+
+def _answers(served: Sequence[Comparison]) -> Table:
+    """Return a table of how many requests were answered in a second, and how long each took."""
+    table = Table(title="requests: in a second, and seconds until the answer")
+    for column in ("", "a second", "median", "95 %", "told to come again"):
+        table.add_column(column, justify="right" if column else "left")
+    for one in served:
+        for name, times in one.times.items():
+            median, late = np.quantile(times.latency, [0.5, 0.95])
+            table.add_row(
+                f"{one.what}, {name}", f"{times.per_second:.2f}", f"{median:.2f}", f"{late:.2f}", str(times.refused)
+            )
     return table
 
 

@@ -206,7 +206,7 @@ class Cluster:
         try:
             import submitit
         except ImportError:
-            raise InputError("rows as cluster jobs need submitit: pip install 'atm[slurm]'") from None
+            raise InputError("rows as cluster jobs need submitit: pip install 'atm-motion[slurm]'") from None
         self.runner = runner
         try:
             self.executor = submitit.AutoExecutor(folder=folder, cluster=cluster, slurm_max_num_timeout=REQUEUED)

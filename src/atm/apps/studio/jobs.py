@@ -74,9 +74,9 @@ class Job:
 class Workshop:
     """Takes requests, and makes them one batch after the other in a thread of its own."""
 
-    def __init__(self, judge: Judge, *, most_waiting: int = MOST_WAITING, kept: int = KEPT):
-        """Open an empty queue; nothing is made before `start`."""
-        self.judge, self.most_waiting, self.kept = judge, most_waiting, kept
+    def __init__(self, judge: Judge, *, most_waiting: int = MOST_WAITING, kept: int = KEPT, batch: int = BATCH):
+        """Open an empty queue; nothing is made before `start`. `batch`: motions that are made at once, at most."""
+        self.judge, self.most_waiting, self.kept, self.batch = judge, most_waiting, kept, batch
         self._waiting: deque[Job] = deque()
         self._running: list[Job] = []
         self._all: OrderedDict[str, Job] = OrderedDict()
@@ -188,7 +188,7 @@ class Workshop:
             batch, rows, key = [first], first.request.samples, first.model.together(first.request)
             for job in list(self._waiting):
                 alike = key is not None and job.model.together(job.request) == key
-                if alike and rows + job.request.samples <= BATCH:
+                if alike and rows + job.request.samples <= self.batch:
                     self._waiting.remove(job)
                     batch.append(job)
                     rows += job.request.samples

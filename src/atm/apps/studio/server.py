@@ -9,7 +9,7 @@ import threading
 import webbrowser
 from collections.abc import AsyncIterator, Collection, Sequence
 from functools import cache
-from importlib import metadata, resources
+from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +18,7 @@ from fastapi import FastAPI, HTTPException, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
+import atm
 from atm.apps.api import load, load_space
 from atm.apps.best_of import CHOOSER
 from atm.apps.export import FORMATS, STYLED
@@ -115,7 +116,7 @@ def create_app(
         yield
         workshop.stop()
 
-    version = metadata.version("atm")
+    version = atm.__version__
     app = FastAPI(
         title="atm studio", version=version, lifespan=lifespan, openapi_url="/api/openapi.json", docs_url=None,
         redoc_url=None,
