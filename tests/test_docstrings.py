@@ -17,8 +17,9 @@ VERBS = """
 add allow append apply ask attend average begin bow bring build change check choose clap classify compare compute
 convert copy count crouch cut darken denoise do draw embed encode estimate evaluate explain find fit forget freeze
 gather get give go guess hold hop integrate jump keep kick lead lean let lift link list load make measure mine move
-name open penalise place pose print pull punch put quantise raise read refuse remove repeat retrieve return run sample
-say search set show sit split stand start step sway swing tag take tell tip train turn update wait walk wrap write
+name offer open penalise place pose print pull punch put quantise raise read refuse remove repeat retrieve return run
+sample say search serve set show sit split stand start step sway swing tag take tell tip train turn update wait
+walk wrap write
 """
 """Imperatives that functions' docstrings begin with; a new one is added here, in its place in the alphabet."""
 
