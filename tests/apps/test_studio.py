@@ -166,7 +166,7 @@ def test_what_is_understood_is_told_and_what_was_not_taught(studio, going_on):
     assert "no action" in generate(studio, text="asdf qwer")["warnings"][0]
 
 
-EXTRA = {**dict.fromkeys(("usd", "usda", "usdc"), "pip install 'atm[usd]'"), "fbx": "pip install bpy"}
+EXTRA = {**dict.fromkeys(("usd", "usda", "usdc"), "pip install 'atm-motion[usd]'"), "fbx": "pip install bpy"}
 """Formats that a library writes which may not be here -> how to get it."""
 
 

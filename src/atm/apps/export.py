@@ -93,7 +93,9 @@ def check_suffix(path: Path | str, style: FileStyle | None = None) -> None:
         wanted = ", ".join(ending for ending, styles in STYLED.items() if extra[0] in styles)
         raise InputError(f"{extra[0]} can be chosen for {wanted}, but the file is a {suffix}: leave it out")
     if suffix in _USD and not find_spec("pxr"):
-        raise InputError(f"{suffix} is written by the library usd-core, which is not installed: pip install 'atm[usd]'")
+        raise InputError(
+            f"{suffix} is written by the library usd-core, which is not installed: pip install 'atm-motion[usd]'"
+        )
     if suffix == ".fbx":
         from atm.export.fbx import blender_command
 

@@ -1,7 +1,7 @@
 """A motion as a USD file (UsdSkel): a skeleton with its animation, and the figure that hangs on it.
 
 The rotations are those of the BVH and GLB files (`atm.motion.rig`): the figure of the rest pose stands in a T. `.usda`
-is text, `.usd` and `.usdc` are binary. Written by Pixar's library, which is no part of the package (`atm[usd]`).
+is text, `.usd` and `.usdc` are binary. Written by Pixar's library, which is no part of the package (`atm-motion[usd]`).
 """
 
 import tempfile
