@@ -126,5 +126,5 @@ def test_blender_that_fails_is_said_and_leaves_nothing(walk, tmp_path, monkeypat
 
 def test_usd_without_its_library_names_the_extra(walk, tmp_path, monkeypatch):
     monkeypatch.setattr("atm.apps.export.find_spec", lambda _: None)
-    with pytest.raises(InputError, match=r"written by the library usd-core, .* pip install 'atm\[usd\]'"):
+    with pytest.raises(InputError, match=r"written by the library usd-core, .* pip install 'atm-motion\[usd\]'"):
         save_motion(tmp_path / "walk.usd", walk)
