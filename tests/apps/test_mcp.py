@@ -170,7 +170,7 @@ def test_no_name_leads_out_of_the_folder(refused, folder, tmp_path, kick):
         ("generate_motion", {"text": WALK, "out": "/etc/x"}, "out = '/etc/x': Extra inputs are not permitted"),
         ("generate_motion", {"text": WALK, "best_of": 2}, "give --space RUN"),
         ("export_motion", {"motion": "kick.npz", "format": "fbxx"}, "unknown format 'fbxx'"),
-        ("export_motion", {"motion": "kick.npz", "format": "mp4", "fps": 30}, "fps can be chosen for .bvh or .glb"),
+        ("export_motion", {"motion": "kick.npz", "format": "mp4", "fps": 30}, "fps can be chosen for .bvh, .glb"),
         ("explain", {}, "explain needs a text, a motion or both, got neither"),
         ("explian", {}, "unknown tool 'explian': did you mean 'explain' or"),
     ],

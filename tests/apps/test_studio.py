@@ -540,7 +540,7 @@ def test_a_library_that_is_missing_is_one_sentence_with_the_extra(monkeypatch):
 
     monkeypatch.delitem(sys.modules, "atm.apps.studio.server")
     monkeypatch.setitem(sys.modules, "fastapi", None)
-    with pytest.raises(atm.InputError, match=r"atm studio needs fastapi: pip install 'atm\[studio\]'"):
+    with pytest.raises(atm.InputError, match=r"atm studio needs fastapi: pip install 'atm-motion\[studio\]'"):
         studio()
 
 

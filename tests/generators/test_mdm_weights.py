@@ -158,7 +158,7 @@ def test_keys_that_do_not_fit_are_named(tmp_path):
 def test_a_random_checkpoint_is_said_to_be_unreadable(tmp_path, content):
     (tmp_path / "args.json").write_text("{}")
     (tmp_path / "model000000100.pt").write_bytes(content)
-    with pytest.raises(InputError, match="cannot read"):
+    with pytest.raises(InputError, match="cannot (be )?read"):
         read_published(tmp_path)
 
 

@@ -193,7 +193,7 @@ def test_keys_that_do_not_fit_are_named(tmp_path):
 def test_a_random_file_is_said_to_be_unreadable(tmp_path, content):
     file = tmp_path / "model.ckpt"
     file.write_bytes(content)
-    with pytest.raises(InputError, match="cannot read"):
+    with pytest.raises(InputError, match="cannot (be )?read"):
         read_published(file)
 
 

@@ -256,7 +256,7 @@ def test_the_key_map_is_a_prefix():
 def test_a_random_file_is_said_to_be_unreadable(tmp_path, content):
     folder = write(tmp_path, published_tables(small_model()))
     (folder / "tres_small" / "model" / "net_best_fid.tar").write_bytes(content)
-    with pytest.raises(InputError, match="cannot read"):
+    with pytest.raises(InputError, match="cannot (be )?read"):
         read_published(folder)
 
 

@@ -33,7 +33,7 @@ class SampleOptions:
     space: Path | None = None
     """Space that measures what is nearest, see `best_of`."""
     best_by: str = "space"
-    """What chooses among candidates: `space`, or `verdict`: first what the oracles find done."""
+    """Way to choose among candidates: `space`, or `verdict`, where what the oracles find done comes first."""
 
     def __post_init__(self) -> None:
         if self.best_by not in CHOICES:

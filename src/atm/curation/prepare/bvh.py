@@ -18,7 +18,7 @@ from scipy.interpolate import CubicSpline
 from scipy.spatial.transform import Rotation
 
 from atm.base.errors import InputError
-from atm.base.reading import check_plain
+from atm.base.reading import check_plain, mistaken
 
 # What may stand between two words is bounded: a search that looks ahead without end takes time by the square of a file.
 _NEXT = re.compile(
@@ -139,6 +139,8 @@ def _check_size(path: Path) -> None:
         size = path.stat().st_size
     except InputError as error:
         raise InputError(f"{path.name} {error}") from None
+    if said := mistaken(path):
+        raise InputError(f"{path.name} {said}")  # empty
     if size > MOST_BYTES:
         raise InputError(f"{path.name} has {size:,} bytes, at most {MOST_BYTES:,} are read: cut the recording")
 
