@@ -27,6 +27,15 @@ def offsets_of(skeleton: Skeleton) -> Tensor:
     return lengths * torch.tensor(skeleton.raw_directions)
 
 
+def person_of(skeleton: Skeleton) -> Tensor:
+    """Offsets of a body whose feet point to its front; KIT's published directions have them point behind it."""
+    offsets = offsets_of(skeleton).clone()
+    if skeleton.target_offsets is None:
+        feet = [skeleton.index(f"{side}_{part}") for side in ("left", "right") for part in ("midfoot", "foot")]
+        offsets[feet, 2] *= -1
+    return offsets
+
+
 def moving(skeleton: Skeleton, height: Tensor, seed: int) -> Tensor:
     """(T, J, 3) joints of a body that swings its elbows, with its pelvis at `height` (T), in metres."""
     frames = len(height)
@@ -42,7 +51,7 @@ def moving(skeleton: Skeleton, height: Tensor, seed: int) -> Tensor:
     # Facing neither way exactly: the reference pose of KIT faces -z, where features are undefined.
     local[:, 0] = matrix_from_quaternion(about_y(torch.tensor(2.0)))
     root = torch.stack([torch.zeros(frames), height, torch.zeros(frames)], dim=-1) / skeleton.metres_per_unit
-    return forward_kinematics(local, root, offsets_of(skeleton), skeleton)
+    return forward_kinematics(local, root, person_of(skeleton), skeleton)
 
 
 def walking(skeleton: Skeleton, frames: int, seed: int, *, fps: float | None = None) -> Tensor:
@@ -53,7 +62,9 @@ def walking(skeleton: Skeleton, frames: int, seed: int, *, fps: float | None = N
     front = joints.new_tensor([0.0, 0.0, 1.0])
     joints[:, :, 2] += (1.2 * t / skeleton.metres_per_unit)[:, None]
     for side, sign in (("left", 1.0), ("right", -1.0)):
-        for part, share in (("knee", 0.5), ("ankle", 1.0), ("foot", 1.0)):
+        for part, share in (("knee", 0.5), ("ankle", 1.0), ("midfoot", 1.0), ("foot", 1.0)):
+            if f"{side}_{part}" not in skeleton.joint_names:
+                continue
             joints[:, skeleton.index(f"{side}_{part}")] += share * sign * swing[:, None] * front
     return joints
 

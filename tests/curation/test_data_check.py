@@ -109,8 +109,8 @@ DAMAGE = {
     "a clip with numbers of no body": (
         lambda f: change(f, lambda x: x * np.float32(1e12)), "error", "clips_impossible", "000003 holds values up to"),
     "a clip of numbers that train to a loss of 1e14": (
-        lambda f: change(f, lambda x: x * np.float32(9e5 / np.abs(x).max())),
-        "error", "clips_impossible", "000003 holds values up to 9.0e.05"),
+        lambda f: change(f, lambda x: x * np.float32(9e6 / np.abs(x).max())),
+        "error", "clips_impossible", "000003 holds values up to 9.0e.06"),
     "a clip of another width": (
         lambda f: np.save(vectors(f), np.zeros((60, 77))), "error", "clips_wrong_width", r"000003 has shape .60, 77"),
     "a clip without frames": (
