@@ -1,5 +1,6 @@
 """Options and checks of the whole test suite."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -67,3 +68,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(f"golden file {file} has no {', '.join(sorted(keys))}: not compared")
     for fault in _golden_faults(config):
         terminalreporter.write_line(f"FAILED: {fault}", red=True)
+
+
+@pytest.fixture
+def signals_as_usual():
+    """Signals that end a process, as a shell leaves them; one that starts the tests with nohup ignores some."""
+    usual = {"SIGINT": signal.default_int_handler} | dict.fromkeys(("SIGTERM", "SIGHUP", "SIGUSR1"), signal.SIG_DFL)
+    before = {number: signal.getsignal(number) for name in usual if (number := getattr(signal, name, None))}
+    for name, handler in usual.items():
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), handler)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)

@@ -7,6 +7,7 @@ import pytest
 
 from atm.base.signals import end_on_signals, stop_on_signals
 
+pytestmark = pytest.mark.usefixtures("signals_as_usual")
 HERE = [name for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1") if hasattr(signal, name)]
 
 
