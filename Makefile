@@ -42,7 +42,7 @@ docs: .venv/.ready
 clean:
 	rm -rf .venv build dist demo demo-full
 
-# The weights that come with the package, about six hours on two cores; how the shipped ones were made stands in
+# The weights that come with the package, some six hours on two cores (not run through); how the shipped ones were made stands in
 # src/atm/weights/README.md. CAPTURED is a data folder of captured motion that is trained on beside the scripted one.
 WEIGHTS := build/weights
 TAUGHT := $(WEIGHTS)/$(if $(CAPTURED),together,scripted)

@@ -20,7 +20,6 @@ from atm.base.packaged import packaged
 from atm.interface import Generator, TextMotionSpace
 from atm.motion import HUMANML3D, Motion, skeleton_of_width
 from atm.scripted.asked import asked_of
-from atm.scripted.examine import examine
 
 CHOOSER = "space"
 """The packaged space that chooses where none is given."""
@@ -76,6 +75,8 @@ class BestOf:
 def share_done(motion: Motion, sentence: str) -> float:
     """Return the share of what a sentence asks that a batch of one does, as the oracles see it; 0 where they cannot
     judge the sentence."""
+    from atm.scripted.examine import examine  # the oracles: only choosing by verdict waits for them
+
     frames = int(motion.lengths[0])
     examined = examine(motion.joints[0, :frames].cpu().numpy(), asked_of(sentence))
     checks = examined.verdict.checks if examined else ()
