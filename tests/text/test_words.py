@@ -43,6 +43,11 @@ def test_digits_read_as_number_words():
     assert tag_words("turns 90 degrees") == tag_words("turns ninety degrees")
 
 
+def test_a_number_of_thousands_of_digits_is_left_out_like_any_that_has_no_word():
+    assert tag_words(f"takes {'9' * 5000} steps") == tag_words("takes 77 steps") == tag_words("takes steps")
+    assert tag_words("takes 05 steps") == tag_words("takes five steps")
+
+
 def test_left_is_never_the_past_of_leave():
     assert [word.split("/")[0] for word in tag_words("his left hand, the left, turns left")].count("left") == 3
 

@@ -29,7 +29,9 @@ _ADVERBS = {"once": ["twice"], "twice": ["once", "three times"], "thrice": ["twi
 _DEGREES = {45: 90, 90: 180, 135: 45, 180: 90, 270: 90, 360: 180}
 _MOST = 20
 _NUMBER_WORDS = {value: word for word, value in NUMBERS.items() if value <= _MOST}
-_COUNTED = re.compile(rf"\b(\d+|{'|'.join(w for w, n in NUMBERS.items() if n <= _MOST)})\b(?: ([a-z]+))?(?: ([a-z]+))?")
+_COUNTED = re.compile(
+    rf"\b(\d{{1,9}}|{'|'.join(w for w, n in NUMBERS.items() if n <= _MOST)})\b(?: ([a-z]+))?(?: ([a-z]+))?"
+)
 _TIMES = re.compile(r"\b(once|twice|thrice)\b")
 
 

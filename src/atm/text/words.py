@@ -16,8 +16,11 @@ _SMALL_NUMBERS = [
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
     "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty",
 ]  # fmt: skip
-_LARGE_NUMBERS = {45: "forty five", 90: "ninety", 135: "one hundred thirty five", 180: "one hundred eighty",
-                  270: "two hundred seventy", 360: "three hundred sixty"}  # fmt: skip
+_NUMBERS = dict(enumerate(_SMALL_NUMBERS)) | {
+    45: "forty five", 90: "ninety", 135: "one hundred thirty five", 180: "one hundred eighty",
+    270: "two hundred seventy", 360: "three hundred sixty",
+}  # fmt: skip
+_SPELLED = {str(number): words.split() for number, words in _NUMBERS.items()}
 _IRREGULAR = {
     "ran": "run", "sat": "sit", "stood": "stand", "lying": "lie", "lies": "lie", "lay": "lie", "laid": "lay",
     "got": "get", "gotten": "get", "gets": "get", "rose": "rise", "risen": "rise", "knelt": "kneel", "hit": "hit",
@@ -76,10 +79,7 @@ def _plain(word: str) -> str:
 def _spelled(word: str) -> list[str]:
     """Return a number in words, "don't" in two, a possessive without its s."""
     if word.isdigit():
-        number = int(word)
-        if number < len(_SMALL_NUMBERS):
-            return [_SMALL_NUMBERS[number]]
-        return _LARGE_NUMBERS.get(number, "").split()
+        return _SPELLED.get(word.lstrip("0") or "0", [])
     word = word.strip("'")
     return [part for part in word.removesuffix("'s").replace("n't", " not").split() if part.isalpha()]
 
