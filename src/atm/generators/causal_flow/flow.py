@@ -43,8 +43,9 @@ class FlowHead(nn.Module):
             nn.init.normal_(weight, std=0.02)
 
     def modulation(self, known: Float[Tensor, "*b W"]) -> tuple[Float[Tensor, "*b H"], ...]:
-        """Return what is known, as the blocks want it: once for all times."""
-        return self.of_known(known).split(self.width, dim=-1)
+        """Return what is known, as the blocks want it, a start, then a factor and a shift of each: once for all times."""
+        parts = self.of_known(known).split(self.width, dim=-1)
+        return tuple(part + 1 if place % 2 else part for place, part in enumerate(parts))
 
     def time(self, tau: Float[Tensor, "*b"]) -> tuple[Float[Tensor, "*b H"], ...]:
         """Return a time, as the blocks want it."""
@@ -57,8 +58,8 @@ class FlowHead(nn.Module):
         start, end = time
         hidden = self.into(x_tau) + (modulation[0] + start)
         for block in range(self.blocks):
-            scale, shift = modulation[1 + 2 * block : 3 + 2 * block]
-            read = F.layer_norm(hidden, (self.width,)) * (1 + scale) + shift
+            factor, shift = modulation[1 + 2 * block : 3 + 2 * block]
+            read = torch.addcmul(shift, F.layer_norm(hidden, (self.width,)), factor)
             hidden = hidden + self.down[block](F.silu(self.up[block](read)))
         gain, add = self.out(F.layer_norm(hidden, (self.width,)) * (1 + end)).chunk(2, dim=-1)
         return gain * x_tau + add

@@ -28,24 +28,22 @@ class Memory:
     """Keys and values of all layers, of a front and a sequence that grows behind it up to `size` tokens."""
 
     def __init__(self, front: Front, size: int):
-        like, self.length = front.keys[0], front.keys[0].shape[2]
-        rows, heads, _, width = like.shape
-        self._kept = like.new_empty(len(front.keys), 2, rows, heads, self.length + size, width)
-        for layer, pair in enumerate(zip(front.keys, front.values, strict=True)):
-            self._kept[layer, :, :, :, : self.length] = torch.stack(pair)
-        self._seen = F.pad(front.there, (0, size), value=True)
+        self.length = front.keys[0].shape[2]
+        self._kept = [
+            F.pad(torch.stack(pair), (0, 0, 0, size)) for pair in zip(front.keys, front.values, strict=True)
+        ]
+        self._seen = None if bool(front.there.all()) else F.pad(front.there, (0, size), value=True)[:, None, None]
 
-    def grow(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Keep keys and values (B, H, 1, W) of one layer, and give all so far."""
-        self._kept[layer, 0, :, :, self.length] = keys[:, :, 0]
-        self._kept[layer, 1, :, :, self.length] = values[:, :, 0]
-        end = self.length + 1
-        return self._kept[layer, 0, :, :, :end], self._kept[layer, 1, :, :, :end]
+    def grow(self, layer: int, pair: Float[Tensor, "2 B H 1 W"]) -> tuple[Tensor, ...]:
+        """Keep keys and values of one layer, and give all so far."""
+        kept = self._kept[layer]
+        kept.narrow(3, self.length, 1).copy_(pair)
+        return kept.narrow(3, 0, self.length + 1).unbind()
 
     @property
-    def seen(self) -> Bool[Tensor, "B 1 1 K"]:
-        """Return what the next token sees, itself included."""
-        return self._seen[:, None, None, : self.length + 1]
+    def seen(self) -> Bool[Tensor, "B 1 1 K"] | None:
+        """Return what the next token sees, itself included; None: all."""
+        return None if self._seen is None else self._seen[..., : self.length + 1]
 
 
 class Layer(nn.Module):
@@ -63,25 +61,29 @@ class Layer(nn.Module):
 
     def project(
         self, tokens: Float[Tensor, "B S W"], turn: tuple[Tensor, Tensor]
-    ) -> tuple[Float[Tensor, "B H S V"], Float[Tensor, "B H S V"], Float[Tensor, "B H S V"]]:
-        """Return queries, keys and values of tokens; `turn` is that of their positions, from `turns`."""
-        heads = self.into(self.norm_attention(tokens)).unflatten(2, (3, self.heads, -1))
-        queries, keys, values = heads.permute(2, 0, 3, 1, 4)
-        return turned(queries, turn), turned(keys, turn), values
+    ) -> tuple[Float[Tensor, "B H S V"], Float[Tensor, "2 B H S V"]]:
+        """Return queries, and keys and values of tokens; `turn` is that of their positions, from `_turn`."""
+        heads = self.into(self.norm_attention(tokens)).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        heads = turned(heads, turn)
+        return heads[0], heads[1:]
 
-    def offer(
-        self, tokens: Float[Tensor, "B F W"], turn: tuple[Tensor, Tensor]
-    ) -> tuple[Float[Tensor, "B H F V"], Float[Tensor, "B H F V"]]:
+    def offer(self, tokens: Float[Tensor, "B F W"], turn: tuple[Tensor, Tensor]) -> Float[Tensor, "2 B H F V"]:
         """Return keys and values alone, for tokens that only are read."""
         width = tokens.shape[-1]
         pair = F.linear(self.norm_attention(tokens), self.into.weight[width:]).unflatten(2, (2, self.heads, -1))
-        keys, values = pair.permute(2, 0, 3, 1, 4)
-        return turned(keys, turn), values
+        cosine, sine = turn
+        return turned(pair.permute(2, 0, 3, 1, 4), (cosine[1:], sine[1:]))
 
     def read(
-        self, tokens: Float[Tensor, "B S W"], queries: Tensor, keys: Tensor, values: Tensor, seen: Bool[Tensor, "..."]
+        self,
+        tokens: Float[Tensor, "B S W"],
+        queries: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        seen: Bool[Tensor, "..."] | None,
     ) -> Float[Tensor, "B S W"]:
-        """Return the tokens after this layer, from queries, keys and values, and which keys each query sees."""
+        """Return the tokens after this layer, from queries, keys and values, and which keys each query sees (None: all
+        of them)."""
         found = F.scaled_dot_product_attention(queries, keys, values, attn_mask=seen)
         tokens = tokens + self.out(found.transpose(1, 2).flatten(2))
         gate, up = self.gate(self.norm_forward(tokens)).chunk(2, dim=-1)
@@ -115,7 +117,8 @@ class CausalTransformer(nn.Module):
         """
         turn = self._turn(positions)
         for layer in self.front_layers:
-            tokens = layer.read(tokens, *layer.project(tokens, turn), there[:, None, None])
+            queries, (keys, values) = layer.project(tokens, turn)
+            tokens = layer.read(tokens, queries, keys, values, there[:, None, None])
         tokens = self.front_norm(tokens)
         keys, values = zip(*(layer.offer(tokens, turn) for layer in self.layers), strict=True)
         return Front(list(keys), list(values), there)
@@ -128,7 +131,7 @@ class CausalTransformer(nn.Module):
         rows = front.there[:, None].expand(-1, size, -1)
         seen = torch.cat([rows, past.expand(len(tokens), -1, -1)], dim=2)[:, None]
         for number, layer in enumerate(self.layers):
-            queries, keys, values = layer.project(tokens, turn)
+            queries, (keys, values) = layer.project(tokens, turn)
             keys, values = torch.cat([front.keys[number], keys], 2), torch.cat([front.values[number], values], 2)
             tokens = layer.read(tokens, queries, keys, values, seen)
         return self.norm(tokens)
@@ -138,19 +141,20 @@ class CausalTransformer(nn.Module):
         turn = self._turn(torch.full((1, 1), place, device=token.device))
         tokens, seen = token[:, None], memory.seen
         for number, layer in enumerate(self.layers):
-            queries, keys, values = layer.project(tokens, turn)
-            tokens = layer.read(tokens, queries, *memory.grow(number, keys, values), seen)
+            queries, pair = layer.project(tokens, turn)
+            tokens = layer.read(tokens, queries, *memory.grow(number, pair), seen)
         memory.length += 1
         return self.norm(tokens)[:, 0]
 
     def _turn(self, positions: Int[Tensor, "B S"]) -> tuple[Tensor, Tensor]:
-        """Return cosine and sine of each position's turn, (B, 1, S, W / 2)."""
+        """Return cosine and sine of each position's turn for queries, keys and values, (3, B, 1, S, W); values stay."""
         angle = positions[:, None, :, None] * self.rates
-        return angle.cos(), angle.sin()
+        cosine, sine = angle.cos().repeat(1, 1, 1, 2), torch.cat([-angle.sin(), angle.sin()], dim=-1)
+        still = torch.zeros_like(sine)
+        return torch.stack([cosine, cosine, still + 1]), torch.stack([sine, sine, still])
 
 
-def turned(vectors: Float[Tensor, "B H S W"], turn: tuple[Tensor, Tensor]) -> Float[Tensor, "B H S W"]:
+def turned(vectors: Float[Tensor, "K B H S W"], turn: tuple[Tensor, Tensor]) -> Float[Tensor, "K B H S W"]:
     """Return vectors turned by their positions: the first and the second half are the two axes of each plane."""
     cosine, sine = turn
-    first, second = vectors.chunk(2, dim=-1)
-    return torch.cat([first * cosine - second * sine, second * cosine + first * sine], dim=-1)
+    return torch.addcmul(vectors * cosine, vectors.roll(vectors.shape[-1] // 2, dims=-1), sine)
