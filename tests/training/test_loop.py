@@ -18,6 +18,7 @@ from atm.base.storage import find_model
 from atm.motion import Motion
 from atm.training.distributed import has_bf16_units, resolved_precision
 from atm.training.loop import BAD_STEPS_LIMIT
+from atm.training.step import Trainer
 
 
 @pytest.fixture
@@ -224,6 +225,31 @@ def test_the_log_of_an_aligned_run_says_how_the_losses_act(bench):
     weighted = line["alignment/inter/loss"] + line["alignment/intra/loss"]  # both weights are 1
     assert line["total"] == pytest.approx(line["loss"] + weighted, rel=1e-5)
     assert line["gradient/ratio"] == pytest.approx(line["gradient/alignment"] / line["gradient/own"])
+
+
+def test_losses_on_every_third_step_act_there_three_times_as_much_and_not_elsewhere(bench):
+    config = bench.config(steps=6)
+    batch = bench.sampler(config)(0)
+    always, third = (Trainer(config, still_pose(), toy_alignment(every=every)) for every in (1, 3))
+    for number in range(6):
+        own = third.forward(batch, number)
+        if number % 3:
+            assert own.aligned is None and torch.equal(own.loss, own.step.loss.mean())
+        else:
+            whole = always.forward(batch, number)
+            torch.testing.assert_close(own.loss - own.step.loss.mean(), 3 * (whole.loss - whole.step.loss.mean()))
+
+
+def test_the_log_says_how_losses_act_that_act_on_every_third_step(bench):
+    config = bench.config(steps=10, log_every=5, gradient_log_every=4)
+    bench.run("third", config, alignment=toy_alignment(every=3))
+    lines = bench.at("third").read_metrics()
+    assert all("alignment/inter/loss" in line and "gradient/ratio" in line for line in lines)
+    bench.run("ninth", config, alignment=toy_alignment(every=9))
+    assert ["alignment/inter/loss" in line for line in bench.at("ninth").read_metrics()] == [True, True]
+    assert ["gradient/ratio" in line for line in bench.at("ninth").read_metrics()] == [True, True]
+    bench.run("hundredth", config, alignment=toy_alignment(every=100))
+    assert ["alignment/inter/loss" in line for line in bench.at("hundredth").read_metrics()] == [True, False]
 
 
 def test_alignment_that_dwarfs_the_own_loss_is_warned_of_once(bench, recwarn):

@@ -103,6 +103,9 @@ class AlignmentConfig(Config):
     device chooses among its own rows. On one device it changes nothing."""
     max_noise: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Rows noised above this share of the schedule take no part in the losses (ours; 1: all rows do, the paper)."""
+    every: Count = 1
+    """Steps from one on which the losses act to the next (ours; 1: they act on all, the paper). Their weights count so
+    many times where they act, so that their share of the gradient stays, and what they cost is divided by it."""
     average: Literal["batch", "active"] = "batch"
     """Mean over all rows, or over the rows whose loss is not 0 (the paper leaves it open)."""
     floor: Positive = 1e-4

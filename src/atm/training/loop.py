@@ -117,6 +117,7 @@ def train(
     best, already = state["best"], state["seconds"]
     journal = _Journal(run if first else None, step, pending=state["pending"], skipped=state["skipped"])
     ratios = _GradientRatios(config, model)
+    every = 1 if alignment is None else alignment.config.every
     bad_in_a_row = state["bad_in_a_row"]
 
     def checkpoint() -> None:
@@ -162,11 +163,13 @@ def train(
             batch = coming.result()
             coming = draw(step + 1)
             losses = trainer.forward(batch, step)
-            log = ratios.measure(losses, step) if alignment is not None else {}
+            log = ratios.measure(losses, step, every) if losses.aligned is not None else {}
             norm = trainer.backward(losses.loss, step)
             if math.isfinite(norm):
                 bad_in_a_row = 0
-                journal.add(log | _numbers_of(losses, norm, with_details=(step + 1) % config.log_every == 0))
+                # Of the last step before a line on which the losses act.
+                with_details = step % config.log_every + every >= config.log_every
+                journal.add(log | _numbers_of(losses, norm, with_details=with_details))
             else:
                 bad_in_a_row += 1
                 finite = torch.isfinite(losses.step.loss).tolist()
@@ -213,8 +216,9 @@ class _GradientRatios:
         self._weights = [p for p in model.parameters() if p.requires_grad]
         self._warned = False
 
-    def measure(self, losses: Losses, number: int) -> dict[str, float]:
-        if not self._every or number % self._every:
+    def measure(self, losses: Losses, number: int, every: int) -> dict[str, float]:
+        """Measure at the first step from a due one on at which the losses act, which they do on each `every`-th."""
+        if not self._every or number % self._every >= every:
             return {}
         own, aligned = (self._norm(loss) for loss in (losses.step.loss.mean(), losses.aligned.total))
         ratio = aligned / max(own, 1e-12)

@@ -25,7 +25,7 @@ class Losses(NamedTuple):
     """The generator's own, and the weighted alignment losses."""
     step: StepOutput
     aligned: AlignmentOutput | None
-    """None: the baseline."""
+    """None: the baseline, or a step on which they do not act (`AlignmentConfig.every`)."""
 
 
 class Trainer:
@@ -68,10 +68,10 @@ class Trainer:
         rng = step_generator(self.config.seed, number, self.fabric.global_rank)
         with self.fabric.autocast():
             step = generator.training_step(batch, rng)  # text -> generator -> motion
-        if alignment is None:
+        if alignment is None or number % alignment.config.every:
             return Losses(step.loss.mean(), step, None)
         aligned = alignment(step.motion, batch, step.noise_level)  # motion -> embedding -> losses
-        loss = step.loss.mean() + aligned.total
+        loss = step.loss.mean() + alignment.config.every * aligned.total
         return Losses(loss, step, aligned)
 
     def backward(self, loss: Tensor, number: int) -> float:

@@ -43,7 +43,7 @@ class FlowHead(nn.Module):
             nn.init.normal_(weight, std=0.02)
 
     def modulation(self, known: Float[Tensor, "*b W"]) -> tuple[Float[Tensor, "*b H"], ...]:
-        """Return what is known, as the blocks want it, a start, then a factor and a shift of each: once for all times."""
+        """Return what is known, as the blocks want it: a start, a factor and a shift of each. Once for all times."""
         parts = self.of_known(known).split(self.width, dim=-1)
         return tuple(part + 1 if place % 2 else part for place, part in enumerate(parts))
 

@@ -29,9 +29,7 @@ class Memory:
 
     def __init__(self, front: Front, size: int):
         self.length = front.keys[0].shape[2]
-        self._kept = [
-            F.pad(torch.stack(pair), (0, 0, 0, size)) for pair in zip(front.keys, front.values, strict=True)
-        ]
+        self._kept = [F.pad(torch.stack(pair), (0, 0, 0, size)) for pair in zip(front.keys, front.values, strict=True)]
         self._seen = None if bool(front.there.all()) else F.pad(front.there, (0, size), value=True)[:, None, None]
 
     def grow(self, layer: int, pair: Float[Tensor, "2 B H 1 W"]) -> tuple[Tensor, ...]:
