@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from atm.motion.layers import Attention, without_copies
+from atm.motion.layers import Attention, quicker
 
 
 def a_layer(kind: type[nn.Module], dropout: float = 0.0) -> nn.Module:
@@ -39,7 +39,7 @@ def run(layer: nn.Module, padded: bool, floating: bool) -> dict[str, torch.Tenso
 @pytest.mark.parametrize("kind", [nn.TransformerEncoderLayer, nn.TransformerDecoderLayer])
 @pytest.mark.parametrize(("padded", "floating"), [(False, False), (True, False), (True, True)])
 def test_a_layer_gives_the_results_and_gradients_of_torch(kind, padded, floating):
-    plain, own = a_layer(kind), without_copies(a_layer(kind))
+    plain, own = a_layer(kind), quicker(a_layer(kind))
     assert any(isinstance(module, Attention) for module in own.modules())
     assert own.state_dict().keys() == plain.state_dict().keys()
     expected = run(plain, padded, floating)
@@ -49,7 +49,7 @@ def test_a_layer_gives_the_results_and_gradients_of_torch(kind, padded, floating
 
 @pytest.mark.parametrize("asked", [{"need_weights": True}, {"attn_mask": torch.ones(7, 7).triu(1).bool()}])
 def test_what_our_layers_do_not_ask_for_is_left_to_torch(asked):
-    plain, own = (make(a_layer(nn.TransformerEncoderLayer)).self_attn for make in (nn.Module.train, without_copies))
+    plain, own = (make(a_layer(nn.TransformerEncoderLayer)).self_attn for make in (nn.Module.train, quicker))
     hidden = inputs()[0]
     for found, expected in zip(
         own(hidden, hidden, hidden, **asked), plain(hidden, hidden, hidden, **asked), strict=True
@@ -58,7 +58,7 @@ def test_what_our_layers_do_not_ask_for_is_left_to_torch(asked):
 
 
 def test_weights_are_dropped_in_training_alone():
-    layer = without_copies(a_layer(nn.TransformerEncoderLayer, dropout=0.5)).self_attn
+    layer = quicker(a_layer(nn.TransformerEncoderLayer, dropout=0.5)).self_attn
     hidden = inputs()[0]
     first, second = (layer(hidden, hidden, hidden, need_weights=False)[0] for _ in range(2))
     assert not torch.equal(first, second)

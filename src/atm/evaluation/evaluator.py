@@ -21,6 +21,7 @@ from atm.base.errors import InputError
 from atm.evaluation.words import CLASSES, SPECIAL, WordVectorizer
 from atm.interface import Batch, StepOutput
 from atm.motion import Motion
+from atm.motion.dropout import Dropout
 from atm.motion.layers import Normaliser
 
 FRAMES_PER_STEP = 4
@@ -172,10 +173,10 @@ class MovementEncoder(nn.Module):
         # The dropout stands before the activation in the published network.
         self.main = nn.Sequential(
             nn.Conv1d(features, width, 4, stride=2, padding=1),
-            nn.Dropout(dropout),
+            Dropout(dropout),
             nn.LeakyReLU(0.2),
             nn.Conv1d(width, width, 4, stride=2, padding=1),
-            nn.Dropout(dropout),
+            Dropout(dropout),
             nn.LeakyReLU(0.2),
         )
         self.out_net = nn.Linear(width, width)

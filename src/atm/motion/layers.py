@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from atm.base.errors import InputError
 from atm.motion import skeleton_of_width
+from atm.motion.dropout import Dropout, dropped
 
 Layer = TypeVar("Layer", bound=nn.Module)
 
@@ -84,7 +85,7 @@ class Attention(nn.MultiheadAttention):
             # True, or minus infinity, at what is not seen.
             seen = (~seen if seen.dtype == torch.bool else seen.to(q.dtype))[:, None, None, :]
         dropout = self.dropout if self.training else 0.0
-        read = F.scaled_dot_product_attention(q, k, v, attn_mask=seen, dropout_p=dropout)
+        read = attend(q, k, v, seen, dropout)
         return self.out_proj(read.transpose(1, 2).flatten(2)), None
 
     def _heads(self, x: Float[Tensor, "B N W"], part: slice) -> Float[Tensor, "P B H N d"]:
@@ -93,11 +94,27 @@ class Attention(nn.MultiheadAttention):
         return projected.unflatten(2, (-1, self.num_heads, self.head_dim)).permute(2, 0, 3, 1, 4)
 
 
-def without_copies(layer: Layer) -> Layer:
-    """Return torch's transformer layer with each attention an `Attention`; the weights stay those that were drawn."""
+def attend(
+    q: Float[Tensor, "B H N d"], k: Tensor, v: Tensor, seen: Tensor | None, dropout: float
+) -> Float[Tensor, "B H N d"]:
+    """Return what queries read from keys and values, where `seen` is True (or what is added to scores), some of the
+    weights dropped, on a CPU by the quick masks of `dropped`."""
+    if not dropout or q.device.type != "cpu":
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=seen, dropout_p=dropout)
+    scores = (q * q.shape[-1] ** -0.5) @ k.transpose(2, 3)
+    if seen is not None:
+        scores = scores.masked_fill(~seen, -torch.inf) if seen.dtype == torch.bool else scores + seen
+    return dropped(scores.softmax(-1), dropout) @ v
+
+
+def quicker(layer: Layer) -> Layer:
+    """Return torch's transformer layer with each attention an `Attention` and each dropout a `Dropout`; the weights
+    stay those that were drawn."""
     for module in layer.modules():
         if type(module) is nn.MultiheadAttention:
             module.__class__ = Attention
+        if type(module) is nn.Dropout:
+            module.__class__ = Dropout
     return layer
 
 

@@ -10,7 +10,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from atm.base.errors import InputError
-from atm.motion.layers import sinusoid, without_copies
+from atm.motion.dropout import Dropout
+from atm.motion.layers import quicker, sinusoid
 
 LONGEST = 5000
 """Tokens that positions are made for."""
@@ -32,7 +33,7 @@ class SequenceEncoder(nn.Module):
         self.tokens = nn.Parameter(torch.randn(2, width))
         self.position = Position(width, dropout)
         layer = nn.TransformerEncoderLayer(width, heads, feed_forward, dropout, "gelu", batch_first=True)
-        self.seqTransEncoder = nn.TransformerEncoder(without_copies(layer), layers, enable_nested_tensor=False)
+        self.seqTransEncoder = nn.TransformerEncoder(quicker(layer), layers, enable_nested_tensor=False)
 
     def forward(self, sequence: Float[Tensor, "B L W"], mask: Bool[Tensor, "B L"]) -> Gaussian:
         """Encode sequences; `mask` is True inside one; what stands outside does not matter, as long as it is finite."""
@@ -53,7 +54,7 @@ class SequenceDecoder(nn.Module):
         super().__init__()
         self.position = Position(width, dropout)
         layer = nn.TransformerDecoderLayer(width, heads, feed_forward, dropout, "gelu", batch_first=True)
-        self.seqTransDecoder = nn.TransformerDecoder(without_copies(layer), layers)
+        self.seqTransDecoder = nn.TransformerDecoder(quicker(layer), layers)
         self.final_layer = nn.Linear(width, width_out)
 
     def forward(self, z: Float[Tensor, "B E"], mask: Bool[Tensor, "B L"]) -> Float[Tensor, "B L W"]:
@@ -71,7 +72,7 @@ class Position(nn.Module):
     def __init__(self, width: int, dropout: float):
         super().__init__()
         self.register_buffer("table", sinusoid(LONGEST, width), persistent=False)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, sequence: Float[Tensor, "B L E"]) -> Float[Tensor, "B L E"]:
         length = sequence.shape[1]

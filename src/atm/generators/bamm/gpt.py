@@ -2,9 +2,10 @@
 
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from atm.generators.tokens.config import TrunkConfig
+from atm.motion.dropout import Dropout
+from atm.motion.layers import attend
 
 
 class GPTBody(nn.Module):
@@ -31,7 +32,7 @@ class Block(nn.Module):
             nn.Linear(config.width, config.feed_forward),
             nn.GELU(),
             nn.Linear(config.feed_forward, config.width),
-            nn.Dropout(config.dropout),
+            Dropout(config.dropout),
         )
 
     def forward(self, hidden: Float[Tensor, "B L W"], seen: Bool[Tensor, "B L L"]) -> Float[Tensor, "B L W"]:
@@ -47,14 +48,12 @@ class Attention(nn.Module):
         self.query = nn.Linear(config.width, config.width)
         self.value = nn.Linear(config.width, config.width)
         self.proj = nn.Linear(config.width, config.width)
-        self.resid_drop = nn.Dropout(config.dropout)
+        self.resid_drop = Dropout(config.dropout)
 
     def forward(self, hidden: Float[Tensor, "B L W"], seen: Bool[Tensor, "B L L"]) -> Float[Tensor, "B L W"]:
         query, key, value = (
             layer(hidden).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for layer in (self.query, self.key, self.value)
         )
-        mixed = F.scaled_dot_product_attention(
-            query, key, value, attn_mask=seen[:, None], dropout_p=self.dropout if self.training else 0.0
-        )
+        mixed = attend(query, key, value, seen[:, None], self.dropout if self.training else 0.0)
         return self.resid_drop(self.proj(mixed.transpose(1, 2).flatten(2)))

@@ -18,6 +18,7 @@ from atm.generators.bamm.gpt import GPTBody
 from atm.generators.tokens.gumbel import SETTLED, lowest
 from atm.generators.tokens.quantiser import ABSENT
 from atm.generators.tokens.trunk import POSITIONS, Head, encoder_stack, guided, initialise
+from atm.motion.dropout import Dropout
 from atm.motion.layers import length_mask, sinusoid
 
 HYBRID_SHARE = 0.5
@@ -65,7 +66,7 @@ class MaskedAutoregressiveTransformer(nn.Module):
         self.cond_emb = nn.Linear(text_width, trunk.width)
         self.input_process = nn.ModuleDict({"poseEmbedding": nn.Linear(config.code_width, trunk.width)})
         self.register_buffer("positions", sinusoid(POSITIONS, trunk.width), persistent=False)
-        self.position_dropout = nn.Dropout(trunk.dropout)
+        self.position_dropout = Dropout(trunk.dropout)
         self.seqTransEncoder = encoder_stack(trunk) if config.body == "official" else GPTBody(trunk)
         self.output_process = Head(trunk.width, config.codes + 1)
         self.apply(initialise)

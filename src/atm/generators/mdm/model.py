@@ -21,7 +21,8 @@ from atm.generators.parts.padding import check_width, evaluating, normalised_fra
 from atm.generators.parts.patches import PatchHead, PatchStem, whole_patches
 from atm.interface import Batch, Capabilities, StepOutput, TextEmbedding, TextEncoder
 from atm.motion import Motion
-from atm.motion.layers import Normaliser, length_mask, sinusoid, without_copies
+from atm.motion.dropout import Dropout
+from atm.motion.layers import Normaliser, length_mask, quicker, sinusoid
 
 POSITIONS = 5000
 """Rows of the position table; a motion and its token in front must fit."""
@@ -65,7 +66,7 @@ class MDM(nn.Module):
             self.input_process = PatchStem(features, width, config.frame_width, patch)
             self.output_process = PatchHead(features, width, config.frame_width, patch, time_width=width)
         self.register_buffer("positions", sinusoid(POSITIONS, width), persistent=False)
-        self.position_dropout = nn.Dropout(config.dropout)
+        self.position_dropout = Dropout(config.dropout)
         # Published keys, hence the names.
         time_embed = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
         self.embed_timestep = nn.ModuleDict({"time_embed": time_embed})
@@ -84,7 +85,7 @@ class MDM(nn.Module):
             batch_first=True,
             norm_first=config.norm_first,
         )
-        trunk = stack(without_copies(layer), config.layers)
+        trunk = stack(quicker(layer), config.layers)
         setattr(self, "seqTransEncoder" if config.architecture == "trans_enc" else "seqTransDecoder", trunk)
         for parameter in trunk.parameters():
             # A stack copies its layer, initial values included; the published code draws these anew, so do we.

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from atm.generators.mld.config import MLDConfig, MLDVAEConfig
-from atm.motion.layers import without_copies
+from atm.motion.layers import quicker
 
 POSITIONS = 500
 """Rows of a position table; a sequence and the tokens in front of it share them."""
@@ -76,9 +76,7 @@ class LearnedPositions(nn.Module):
 def make_layer(kind: Literal["encoder", "decoder"], config: MLDConfig | MLDVAEConfig, width: int) -> nn.Module:
     """Return one layer, normalised behind each of its parts."""
     layer = {"encoder": nn.TransformerEncoderLayer, "decoder": nn.TransformerDecoderLayer}[kind]
-    return without_copies(
-        layer(width, config.heads, config.feed_forward, config.dropout, activation="gelu", batch_first=True)
-    )
+    return quicker(layer(width, config.heads, config.feed_forward, config.dropout, activation="gelu", batch_first=True))
 
 
 def draw_matrices(module: nn.Module) -> None:

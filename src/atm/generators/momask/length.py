@@ -5,6 +5,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from atm.generators.momask.config import LengthConfig
+from atm.motion.dropout import Dropout
 
 
 class LengthEstimator(nn.Module):
@@ -19,9 +20,9 @@ class LengthEstimator(nn.Module):
 
         self.output = nn.Sequential(
             *hidden(text_width, first),
-            nn.Dropout(config.dropout),
+            Dropout(config.dropout),
             *hidden(first, second),
-            nn.Dropout(config.dropout),
+            Dropout(config.dropout),
             *hidden(second, third),
             nn.Linear(third, config.classes),
         )

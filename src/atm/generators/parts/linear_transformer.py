@@ -12,7 +12,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from atm.interface import TextEmbedding
-from atm.motion.layers import without_copies
+from atm.motion.dropout import Dropout
+from atm.motion.layers import quicker
 
 
 def linear_attention(
@@ -68,7 +69,7 @@ class Stylisation(nn.Module):
         super().__init__()
         self.emb_layers = nn.Sequential(nn.SiLU(), nn.Linear(style_width, 2 * width))
         self.norm = nn.LayerNorm(width)
-        self.out_layers = nn.Sequential(nn.SiLU(), nn.Dropout(dropout), zeroed(nn.Linear(width, width)))
+        self.out_layers = nn.Sequential(nn.SiLU(), Dropout(dropout), zeroed(nn.Linear(width, width)))
 
     def forward(self, features: Float[Tensor, "B T W"], style: Float[Tensor, "B S"]) -> Float[Tensor, "B T W"]:
         scale, shift = self.emb_layers(style)[:, None].chunk(2, dim=2)
@@ -112,7 +113,7 @@ class FeedForward(nn.Module):
         super().__init__()
         self.linear1 = nn.Linear(width, inner_width)
         self.activation = nn.GELU()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.linear2 = nn.Linear(inner_width, width)
         if style_width is not None:
             self.proj_out = Stylisation(width, style_width, dropout)
@@ -135,7 +136,7 @@ def level_features(t: Int[Tensor, "B"], width: int) -> Float[Tensor, "B width"]:
 def text_layers(width: int, heads: int, inner_width: int, layers: int, dropout: float) -> nn.TransformerEncoder:
     """Return trained layers over the states of a frozen language model."""
     layer = nn.TransformerEncoderLayer(width, heads, inner_width, dropout, activation="gelu", batch_first=True)
-    return nn.TransformerEncoder(without_copies(layer), layers, enable_nested_tensor=False)
+    return nn.TransformerEncoder(quicker(layer), layers, enable_nested_tensor=False)
 
 
 def text_window(text: TextEmbedding, window: int) -> Float[Tensor, "B window W"]:

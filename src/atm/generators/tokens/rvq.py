@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from atm.generators.tokens.config import RVQConfig
 from atm.generators.tokens.gumbel import Uniform
 from atm.generators.tokens.quantiser import Quantised, ResidualQuantiser
+from atm.motion.dropout import Dropout
 
 
 class ResidualVQVAE(nn.Module):
@@ -125,7 +126,7 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv1d(width, width, kernel_size=3, padding=dilation, dilation=dilation)
         self.conv2 = nn.Conv1d(width, width, kernel_size=1)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, hidden: Float[Tensor, "B W L"]) -> Float[Tensor, "B W L"]:
         inner = self.conv2(self.conv1(hidden.relu()).relu())

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from atm.generators.tokens.config import TrunkConfig
-from atm.motion.layers import sinusoid, without_copies
+from atm.motion.dropout import Dropout
+from atm.motion.layers import quicker, sinusoid
 
 POSITIONS = 5000
 """Rows of the position table: the most tokens of a motion."""
@@ -23,7 +24,7 @@ class Trunk(nn.Module):
         self.cond_emb = nn.Linear(text_width, width)
         self.input_process = nn.ModuleDict({"poseEmbedding": nn.Linear(code_width, width)})
         self.register_buffer("positions", sinusoid(POSITIONS, width), persistent=False)
-        self.position_dropout = nn.Dropout(config.dropout)
+        self.position_dropout = Dropout(config.dropout)
         self.seqTransEncoder = encoder_stack(config)
         self.output_process = Head(width, width_out)
 
@@ -56,7 +57,7 @@ def encoder_stack(config: TrunkConfig) -> nn.TransformerEncoder:
         config.width, config.heads, config.feed_forward, config.dropout, activation="gelu", batch_first=True
     )
     # Nested tensors would crop the output to the longest row of the batch.
-    stack = nn.TransformerEncoder(without_copies(layer), config.layers, enable_nested_tensor=False)
+    stack = nn.TransformerEncoder(quicker(layer), config.layers, enable_nested_tensor=False)
     for copied in stack.layers:
         # A stack copies its layer, initial values included.
         nn.init.xavier_uniform_(copied.self_attn.in_proj_weight)
