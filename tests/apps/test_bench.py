@@ -10,11 +10,20 @@ import torch
 
 from atm.apps.bench import steps
 from atm.apps.bench.measure import BenchReport, Comparison, Times, compare, measure
-from atm.apps.bench.published import PlainMDM, PlainTrainer, plain_fid, plain_r_precision
+from atm.apps.bench.published import (
+    PlainMDM,
+    PlainTokeniser,
+    PlainTokeniserTrainer,
+    PlainTrainer,
+    plain_fid,
+    plain_r_precision,
+)
 from atm.base.errors import InputError
 from atm.evaluation.metrics import fid, r_precision
 from atm.generators.mdm.config import MDMConfig
 from atm.generators.mdm.model import MDM
+from atm.generators.tokens.config import RVQConfig
+from atm.generators.tokens.rvq import ResidualVQVAE
 from atm.interface import Batch
 from atm.motion import Motion
 from atm.motion.layers import Normaliser
@@ -154,6 +163,43 @@ def test_a_plain_training_step_learns():
         group["lr"] = 1e-2
     losses = [trainer.step(batch, 0) for _ in range(40)]
     assert losses[-1] < 0.5 * losses[0]
+
+
+def a_tokeniser(**changes):
+    sizes = {"width": 16, "depth": 2, "halvings": 2, "levels": 3, "codes": 8, "decay": 0.9, "dropout": 0.0} | changes
+    return PlainTokeniser(263, growth=3, **sizes)
+
+
+def test_the_published_form_of_the_tokeniser_computes_what_ours_computes():
+    torch.manual_seed(0)
+    config = RVQConfig(width=16, depth=2, levels=3, codes=8, code_width=16, dropout=0.0)
+    ours, plain = ResidualVQVAE(config, 263).eval(), a_tokeniser().eval()
+    for part in ("encoder", "decoder"):
+        pairs = zip(getattr(plain, part).parameters(), getattr(ours, part).parameters(), strict=True)
+        for theirs, own in pairs:
+            theirs.data.copy_(own)
+    motion = torch.randn(2, 24, 263)
+    latents = plain.encoder(motion.permute(0, 2, 1)).permute(0, 2, 1)
+    torch.testing.assert_close(latents, ours.encoder(motion))
+    torch.testing.assert_close(plain.decoder(latents.permute(0, 2, 1)).permute(0, 2, 1), ours.decoder(latents))
+    # Codes far apart: noise at temperature 0.5 changes nothing, and both take the nearest.
+    for level, layer in enumerate(ours.quantizer.layers):
+        layer.codebook.copy_(100 * torch.randn(8, 16))
+        plain.sums[level].copy_(layer.codebook)
+    given = ours.quantizer.layers[0].codebook[[3, 5, 5, 1]]
+    found = plain._level(0, given[None], torch.Generator().manual_seed(0))
+    torch.testing.assert_close(found[0], given)
+
+
+def test_a_plain_training_step_of_the_tokeniser_learns():
+    torch.manual_seed(0)
+    trainer = PlainTokeniserTrainer(a_tokeniser(dropout=0.2), torch.zeros(263), torch.ones(263))
+    wave = torch.sin(torch.arange(64)[None, :, None] / 5 + torch.arange(4)[:, None, None]).expand(4, 64, 263)
+    batch = Batch(Motion(wave.contiguous(), torch.tensor([64] * 4)), list("abcd"), torch.eye(4, 8), list("abcd"))
+    for group in trainer.optimizer.param_groups:
+        group["lr"] = 3e-3
+    losses = [trainer.step(batch, number) for number in range(60)]
+    assert sum(losses[-5:]) < 0.5 * sum(losses[:5])
 
 
 def test_the_usual_metrics_are_ours():

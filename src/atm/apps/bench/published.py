@@ -10,6 +10,7 @@ import scipy.linalg
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from atm.interface import Batch
 from atm.motion.layers import sinusoid
@@ -101,3 +102,103 @@ def plain_fid(real: Float[np.ndarray, "N E"], generated: Float[np.ndarray, "N E"
     first, second = np.cov(real, rowvar=False), np.cov(generated, rowvar=False)
     root = np.real(scipy.linalg.sqrtm(first @ second))
     return float(apart @ apart + np.trace(first) + np.trace(second) - 2 * np.trace(root))
+
+
+class PlainTokeniser(nn.Module):
+    """MoMask's residual VQ-VAE as in its paper: convolutions over features as channels, six levels of codes that are
+    moving averages, a level at a time."""
+
+    def __init__(
+        self, features: int, *, width: int, depth: int, halvings: int, levels: int, codes: int, decay: float,
+        dropout: float, growth: int,
+    ):  # fmt: skip
+        super().__init__()
+        blocks = [width, depth, growth, dropout]
+        down = [layer for _ in range(halvings) for layer in (nn.Conv1d(width, width, 4, 2, 1), _Stack(*blocks))]
+        ends = nn.Conv1d(width, width, 3, 1, 1)
+        self.encoder = nn.Sequential(nn.Conv1d(features, width, 3, 1, 1), nn.ReLU(), *down, ends)
+        up = [
+            layer
+            for _ in range(halvings)
+            for layer in (_Stack(*blocks), nn.Upsample(scale_factor=2), nn.Conv1d(width, width, 3, 1, 1))
+        ]
+        ends = (nn.Conv1d(width, width, 3, 1, 1), nn.ReLU(), nn.Conv1d(width, features, 3, 1, 1))
+        self.decoder = nn.Sequential(nn.Conv1d(width, width, 3, 1, 1), nn.ReLU(), *up, *ends)
+        self.decay = decay
+        self.register_buffer("sums", torch.randn(levels, codes, width) * width**-0.5)
+        self.register_buffer("counts", torch.ones(levels, codes))
+
+    def forward(
+        self, motion: Float[Tensor, "B T D"], levels: int, rng: torch.Generator
+    ) -> tuple[Float[Tensor, "B T D"], Float[Tensor, ""]]:
+        """Return the reconstruction by so many levels, and how far latents are from their codes."""
+        x = self.encoder(motion.permute(0, 2, 1)).permute(0, 2, 1)
+        residual, latents, apart = x, 0, 0
+        for level in range(levels):
+            quantised = self._level(level, residual.detach(), rng)
+            apart = apart + ((residual - quantised) ** 2).mean() / levels
+            latents = latents + residual + (quantised - residual).detach()
+            residual = residual - quantised
+        return self.decoder(latents.permute(0, 2, 1)).permute(0, 2, 1), apart
+
+    @torch.no_grad()
+    def _level(self, level: int, vectors: Float[Tensor, "B N C"], rng: torch.Generator) -> Float[Tensor, "B N C"]:
+        """Choose codes with Gumbel noise at temperature 0.5, and move them towards what they were chosen for."""
+        flat, sums, counts = vectors.reshape(-1, vectors.shape[-1]), self.sums[level], self.counts[level]
+        table = sums / counts[:, None]
+        distance = (flat**2).sum(1, keepdim=True) - 2 * flat @ table.T + (table**2).sum(1)
+        noise = -torch.log(-torch.log(torch.rand(distance.shape, generator=rng) + 1e-20) + 1e-20)
+        chosen = (-distance / 0.5 + noise).argmax(1)
+        one_hot = torch.zeros(len(counts), len(flat)).scatter_(0, chosen[None], 1)
+        sums.mul_(self.decay).add_((1 - self.decay) * one_hot @ flat)
+        counts.mul_(self.decay).add_((1 - self.decay) * one_hot.sum(1))
+        used = counts >= 1
+        # Codes that hardly any vector takes become vectors of this batch.
+        fresh = flat[torch.randint(len(flat), (len(counts),), generator=rng)]
+        sums.copy_(torch.where(used[:, None], sums, fresh))
+        counts.copy_(torch.where(used, counts, 1.0))
+        share = one_hot.mean(1)
+        torch.exp(-(share * torch.log(share + 1e-7)).sum()).item()
+        return F.embedding(chosen, table).view_as(vectors)
+
+
+class _Stack(nn.Sequential):
+    """Residual blocks at one resolution, the widest dilation first."""
+
+    def __init__(self, width: int, depth: int, growth: int, dropout: float):
+        super().__init__(*(_Block(width, growth**power, dropout) for power in reversed(range(depth))))
+
+
+class _Block(nn.Module):
+    def __init__(self, width: int, dilation: int, dropout: float):
+        super().__init__()
+        inner = nn.Conv1d(width, width, 3, 1, dilation, dilation), nn.ReLU(), nn.Conv1d(width, width, 1)
+        self.inner = nn.Sequential(nn.ReLU(), *inner, nn.Dropout(dropout))
+
+    def forward(self, hidden: Float[Tensor, "B W L"]) -> Float[Tensor, "B W L"]:
+        return hidden + self.inner(hidden)
+
+
+class PlainTokeniserTrainer:
+    """A training step of the tokeniser as its paper has it: smooth L1 of features and of joints, and the commitment."""
+
+    def __init__(self, model: PlainTokeniser, mean: Float[Tensor, "D"], std: Float[Tensor, "D"]):
+        self.model, self.mean, self.std = model.train(), mean, std
+        self.optimizer = torch.optim.AdamW(model.parameters(), lr=2e-4, betas=(0.9, 0.99), foreach=False)
+
+    def step(self, batch: Batch, number: int) -> float:
+        """Take one step and return its loss."""
+        rng = torch.Generator().manual_seed(number)
+        torch.manual_seed(number)
+        motion = (batch.motion.features - self.mean) / self.std
+        levels = len(self.model.counts)
+        if torch.rand((), generator=rng) < 0.2:
+            levels = int(torch.randint(1, levels + 1, (), generator=rng))
+        made, apart = self.model(motion, levels, rng)
+        joints = slice(4, 4 + 63)
+        loss = F.smooth_l1_loss(made, motion) + 0.5 * F.smooth_l1_loss(made[..., joints], motion[..., joints])
+        loss = loss + 0.02 * apart
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        return loss.item()

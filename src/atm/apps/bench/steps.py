@@ -10,7 +10,7 @@ from torch import Tensor
 
 from atm.alignment import Alignment, AlignmentConfig
 from atm.apps.bench.measure import Comparison, measure
-from atm.apps.bench.published import PlainMDM, PlainTrainer
+from atm.apps.bench.published import PlainMDM, PlainTokeniser, PlainTokeniserTrainer, PlainTrainer
 from atm.apps.train import Prepared, prepare
 from atm.base.config import changed, override
 from atm.interface import Batch
@@ -25,6 +25,9 @@ QUICK_ROUNDS = 2
 FULL_BATCH = 16
 TINY = {"model.width": 32, "model.feed_forward": 32, "model.layers": 1}
 """Sizes of the quick form in place of the published ones."""
+TINY_TOKENISER = {"model.width": 32, "model.code_width": 32, "model.codes": 32}
+TOKENISED = 64
+"""Windows in a batch of the tokeniser: a quarter of the published batch, so that a round takes seconds."""
 TINY_SPACE = {"width": 32, "feed_forward": 32, "layers": 1, "decoder_layers": 1}
 STILL = ("precision=32-true", "gradient_log_every=0", "validate_every=0", "learning_rate=1e-9")
 """Settings of steps that leave the model as it is: what they cost depends on what it has learnt."""
@@ -38,7 +41,7 @@ def rounds_of(quick: bool) -> int:
 
 
 def bench_train(data: Path, *, quick: bool, show: bool) -> list[Comparison]:
-    """Compare a training step of MDM at the published size with the published form."""
+    """Compare training steps of MDM and of MoMask's tokeniser at the published sizes with the published forms."""
     ready = _full_mdm(data, quick)
     config, batches = ready.config.model, _batches(ready, quick)
     mean, std = ready.model.normaliser.mean, ready.model.normaliser.std
@@ -49,7 +52,28 @@ def bench_train(data: Path, *, quick: bool, show: bool) -> list[Comparison]:
         "the published form": lambda number: plain.step(batches[number], number),
         "ours": lambda number: _step(ours, batches[number], number),
     }
-    return [measure(what, sides, rounds=rounds_of(quick), show=show)]
+    return [measure(what, sides, rounds=rounds_of(quick), show=show), _tokenisers(data, quick, show)]
+
+
+def _tokenisers(data: Path, quick: bool, show: bool) -> Comparison:
+    """Compare training steps of MoMask's tokeniser with the published form's."""
+    rows = 4 if quick else TOKENISED
+    tiny = [f"{key}={value}" for key, value in TINY_TOKENISER.items()] if quick else []
+    settings = [f"data={data}", f"batch_size={rows}", *STILL, *tiny]
+    ready = prepare(override(preset("momask_rvq_humanml3d"), settings), show_progress=False)
+    config, batches = ready.config.model, _batches(ready, quick)
+    mean, std = ready.model.normaliser.mean, ready.model.normaliser.std
+    plain = PlainTokeniser(
+        len(mean), width=config.width, depth=config.depth, halvings=config.halvings, levels=config.levels,
+        codes=config.codes, decay=config.decay, dropout=config.dropout, growth=config.dilation_growth,
+    )  # fmt: skip
+    theirs, ours = PlainTokeniserTrainer(plain, mean, std), Trainer(ready.config, ready.model)
+    sides = {
+        "the published form": lambda number: theirs.step(batches[number], number),
+        "ours": lambda number: _step(ours, batches[number], number),
+    }
+    what = f"a training step of MoMask's tokeniser, {_size(ready, ready.config.window)}"
+    return measure(what, sides, rounds=rounds_of(quick), show=show)
 
 
 def bench_losses(data: Path, *, quick: bool, show: bool) -> list[Comparison]:
