@@ -18,6 +18,7 @@ from atm.base.outputs import check_output, make_folder_of, output
 from atm.base.packaged import packaged
 from atm.base.storage import MODEL_FILE, RUN_CONFIG, find_model, read_model
 from atm.data.humanml3d import MotionDataset, open_dataset
+from atm.evaluation.kept import source_digest
 from atm.evaluation.protocol import entries_of, evaluate, evaluate_folder, reference_of
 from atm.evaluation.published import published_protocol
 from atm.evaluation.replication import Judge
@@ -32,6 +33,8 @@ from atm.space.similarity import similarity_distribution, similarity_table
 from atm.text import CachedTextEncoder, load_text_encoder
 
 RETRIEVED_AT_ONCE = 64
+JUDGED_BY = ("atm.scripted.oracles", "atm.scripted.said", "atm.scripted.captions", "atm.meaning", "atm.motion")
+"""Code that a verdict follows from."""
 
 
 def evaluate_path(
@@ -120,7 +123,7 @@ def oracles() -> Judge:
         said = {name: share["right"] for name, share in oracle_scores(one for one, _ in verdicts).items()}
         return said | {"program": float(np.mean([whole.right for _, whole in verdicts]))}
 
-    return Judge(verdicts_on, scores)
+    return Judge(verdicts_on, scores, source_digest(*JUDGED_BY))
 
 
 def _held_out(data: Path) -> set[str]:

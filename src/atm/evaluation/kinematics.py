@@ -67,7 +67,19 @@ class KinematicReference:
         for motion in motions:
             found.append(kinematic_features(motion).cpu().double().numpy())
             groups = motion.skeleton.columns.values()
-        raw = np.concatenate(found or [np.empty(0)])
+        return KinematicReference.of_features(np.concatenate(found or [np.empty((0, 0))]), groups)
+
+    @staticmethod
+    def of_features(raw: Float[np.ndarray, "N F"], groups: Iterable[slice]) -> "KinematicReference":
+        """Compute the reference from the kinematic features of real motions.
+
+        Args:
+            raw: from `kinematic_features`.
+            groups: columns of the motion's features that are scaled alike.
+
+        Raises:
+            InputError: fewer than 16 motions.
+        """
         if len(raw) < 2 * MOTIONS_PER_COMPONENT:
             raise InputError(f"a kinematic reference needs at least {2 * MOTIONS_PER_COMPONENT} motions: {len(raw)}")
         means, stds, _ = np.split(raw, 3, axis=1)

@@ -6,6 +6,7 @@ replication, so that a replication can be repeated alone, and by default clears 
 """
 
 import hashlib
+import json
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
@@ -19,7 +20,8 @@ from atm.base.progress import progress_bar
 from atm.data.humanml3d import MotionDataset, by_length
 from atm.evaluation.evaluator import FRAMES_PER_STEP, MAX_FRAMES, Evaluator, Tail
 from atm.evaluation.folder import FolderMotion, read_folder
-from atm.evaluation.kinematics import KinematicReference
+from atm.evaluation.kept import kept, source_digest
+from atm.evaluation.kinematics import KinematicReference, kinematic_features
 from atm.evaluation.metrics import DIVERSITY_PAIRS, RANKED_WITHIN, diversity_pairs, fid_caution
 from atm.evaluation.published import PUBLISHED_TAIL, PublishedProtocol
 from atm.evaluation.replication import (
@@ -177,7 +179,7 @@ def _run(task: Task, name: str, model: str, repeats: int, path: Path | None, sho
     if begun >= repeats:
         return report
     reference = task.reference or _reference(task.entries)
-    oracles = real_oracles(task.entries, task.judge)
+    oracles = _real_oracles(task, report.protocol.data)
     with progress_bar(show=show_progress) as bar:
         total = repeats * task.motions
         shown = bar.add_task(f"evaluating {name}", total=total, completed=begun * task.motions, note="")
@@ -248,7 +250,29 @@ def _data_digest(entries: Sequence[Entry]) -> str:
 
 def _reference(entries: Sequence[Entry]) -> KinematicReference:
     whole = [Draw(entry, Crop(0, 0, len(entry.features))) for entry in entries]
-    return KinematicReference.fit(real_motion(part) for part in batches(whole, REAL_BATCH))
+
+    def read() -> np.ndarray:
+        parts = [kinematic_features(real_motion(part)).cpu().numpy() for part in batches(whole, REAL_BATCH)]
+        return np.concatenate(parts or [np.empty((0, 0), dtype=np.float32)])
+
+    digest = hashlib.sha256()
+    for entry in entries:
+        digest.update(len(entry.features).to_bytes(4, "big") + entry.features.tobytes())
+    raw = kept("kinematic", [digest.hexdigest(), source_digest("atm.evaluation.kinematics")], read)
+    groups = skeleton_of_width(entries[0].features.shape[1]).columns.values() if entries else ()
+    return KinematicReference.of_features(raw.astype(np.float64), groups)
+
+
+def _real_oracles(task: Task, data: str) -> dict[str, float | None]:
+    """Return `real_oracles` of a task, kept for the next evaluation on the same data."""
+    if task.judge is None:
+        return {}
+
+    def read() -> np.ndarray:
+        return np.array(json.dumps(real_oracles(task.entries, task.judge)))
+
+    programs = hashlib.sha256(json.dumps([[one.program, one.held_out] for one in task.entries]).encode()).hexdigest()
+    return json.loads(str(kept("oracles", [data, programs, task.judge.version], read)))
 
 
 def _checked(motion: Motion, text: Sequence[str], evaluator: Evaluator, tail: Tail) -> Motion:

@@ -61,6 +61,8 @@ class Judge(NamedTuple):
     """(joints in metres, program, caption) to a verdict."""
     scores: Callable[[list[Any]], dict[str, float]]
     """Verdicts to the share of right attributes, by attribute."""
+    version: str
+    """What tells this judge from another: what it found in real motions is kept by it."""
 
 
 @dataclass(frozen=True)
