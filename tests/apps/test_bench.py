@@ -3,11 +3,13 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from atm.alignment import Alignment, AlignmentConfig
 from atm.apps.bench import steps
 from atm.apps.bench.measure import BenchReport, Comparison, Times, compare, measure
 from atm.apps.bench.published import (
@@ -18,6 +20,7 @@ from atm.apps.bench.published import (
     plain_fid,
     plain_r_precision,
 )
+from atm.apps.bench.scale import Coarse, bench_scale
 from atm.base.errors import InputError
 from atm.evaluation.metrics import fid, r_precision
 from atm.generators.mdm.config import MDMConfig
@@ -107,7 +110,7 @@ def test_the_command_measures_writes_and_compares(tmp_path):
     assert done.returncode == 2 and f"by more than 15 %: {FID}, ours: " in done.stderr
 
 
-@pytest.mark.parametrize("work", [steps.bench_train, steps.bench_losses, steps.bench_sample])
+@pytest.mark.parametrize("work", [steps.bench_train, steps.bench_losses, steps.bench_sample, bench_scale])
 def test_every_side_runs_at_tiny_sizes(tmp_path, monkeypatch, work):
     monkeypatch.setenv("ATM_CACHE", str(tmp_path / "cache"))
     found = work(make_folder(tmp_path / "data"), quick=True, show=False)
@@ -200,6 +203,26 @@ def test_a_plain_training_step_of_the_tokeniser_learns():
         group["lr"] = 3e-3
     losses = [trainer.step(batch, number) for number in range(60)]
     assert sum(losses[-5:]) < 0.5 * sum(losses[:5])
+
+
+def test_the_most_memory_of_a_side_is_what_it_held_at_once():
+    if not Path("/proc/self/clear_refs").exists():
+        pytest.skip("this system does not tell a process's most memory")
+    held = {"nothing": lambda _: None, "200 MiB": lambda _: torch.ones(50 * 2**20).sum()}
+    found = measure("memory", held, rounds=2, show=False, memory=True).times
+    assert 180 < min(found["200 MiB"].peak) - max(found["nothing"].peak) < 320
+    assert not measure("memory", held, rounds=1, show=False).times["nothing"].peak
+
+
+def test_mining_alone_sees_every_motion_and_its_gradient():
+    torch.manual_seed(0)
+    motion = Motion(torch.randn(6, 60, 263, requires_grad=True), torch.full((6,), 60))
+    real = Motion(torch.randn(6, 60, 263), motion.lengths)
+    batch = Batch(real, [f"caption {number}" for number in range(6)], torch.eye(6, 8), list("abcdef"))
+    config = AlignmentConfig(inter_weight=1.0, intra_weight=1.0, gamma=1.0)
+    found = Alignment(config, Coarse(torch.randn(6, 16)))(motion, batch)
+    found.total.backward()
+    assert found.inter > 0 and found.intra > 0 and motion.features.grad[:, 0, :16].abs().sum() > 0
 
 
 def test_the_usual_metrics_are_ours():

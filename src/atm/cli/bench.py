@@ -27,7 +27,7 @@ Margin = Annotated[float, typer.Option(min=0, help="Share by which a ratio may b
 Data = Annotated[
     Path | None, typer.Option("--data", metavar="DIR", help="HumanML3D folder; none: scripted motions, made anew.")
 ]
-ALL = ("train", "losses", "sample", "evaluate", "data", "start")
+ALL = ("train", "losses", "sample", "evaluate", "data", "start", "scale")
 CLIPS, QUICK_CLIPS = 300, 60
 
 
@@ -68,6 +68,7 @@ _one("train", "Measure a training step of MDM at the published size beside the p
 _one("losses", "Measure training steps with both losses beside the baseline's: the small MDM, and the published size.")
 _one("sample", "Measure a guided denoising step beside the published form's two passes, and a motion of 6 s.")
 _one("evaluate", "Measure R-Precision and FID of a test split beside the usual NumPy forms.")
+_one("scale", "Measure steps of the small MDM over batch sizes and lengths: cost, memory, and what mining is of it.")
 _one("start", "Measure a first motion from the shell, and the help, beside a process that imports torch.")
 
 
@@ -133,7 +134,7 @@ def _bench(
 
     _print_machine()
     with tempfile.TemporaryDirectory() as temporary:
-        if data is None and {"train", "losses", "sample", "data"} & set(names):
+        if data is None and {"train", "losses", "sample", "data", "scale"} & set(names):
             from atm.scripted.write import write_scripted
 
             data = Path(temporary) / "scripted"
@@ -176,10 +177,14 @@ def _sides(data: Path | None, *, quick: bool, show: bool) -> "dict[str, Callable
 
     from atm.apps.bench.data import bench_reading
     from atm.apps.bench.evaluate import bench_evaluate
+    from atm.apps.bench.scale import bench_scale
     from atm.apps.bench.start import bench_start
     from atm.apps.bench.steps import bench_losses, bench_sample, bench_train
 
-    of_data = {"train": bench_train, "losses": bench_losses, "sample": bench_sample, "data": bench_reading}
+    of_data = {
+        "train": bench_train, "losses": bench_losses, "sample": bench_sample, "data": bench_reading,
+        "scale": bench_scale,
+    }  # fmt: skip
     alone = {"evaluate": bench_evaluate, "start": bench_start}
     return {name: partial(work, data, quick=quick, show=show) for name, work in of_data.items()} | {
         name: partial(work, quick=quick, show=show) for name, work in alone.items()

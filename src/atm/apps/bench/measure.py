@@ -39,6 +39,8 @@ class Times:
     """Seconds of each request of all rounds, of sides that answer requests."""
     refused: int = 0
     """Requests that were told to come again."""
+    peak: list[float] = field(default_factory=list)
+    """Most memory of the process in each round, MiB, where it was asked for and the system tells."""
 
     @property
     def per_second(self) -> float:
@@ -48,6 +50,8 @@ class Times:
     def as_json(self) -> dict[str, Any]:
         """Return all of it as plain values."""
         told: dict[str, Any] = {"wall": self.wall, "cpu": self.cpu}
+        if self.peak:
+            told["peak"] = self.peak
         if self.latency:
             median, late = np.quantile(self.latency, [0.5, 0.95]).tolist()
             told |= {"per_second": self.per_second, "latency": {"median": median, "p95": late, "all": self.latency}}
@@ -69,7 +73,13 @@ class Comparison:
 
 
 def measure(
-    what: str, sides: Mapping[str, Work], *, rounds: int, clock: Callable[[], float] = time.process_time, show: bool
+    what: str,
+    sides: Mapping[str, Work],
+    *,
+    rounds: int,
+    clock: Callable[[], float] = time.process_time,
+    show: bool,
+    memory: bool = False,
 ) -> Comparison:
     """Run all sides in turn, every second round backwards, after a round that does not count.
 
@@ -79,6 +89,7 @@ def measure(
         rounds: that count.
         clock: seconds of processor time.
         show: a bar.
+        memory: also measure the most memory that each side took.
     """
     found = {name: Times([], []) for name in sides}
     with progress_bar(show=show) as bar:
@@ -87,6 +98,8 @@ def measure(
             for name in list(sides)[:: -1 if number % 2 else 1]:
                 bar.update(task, note=name)
                 _wait()
+                if memory:
+                    _forget_peak()
                 wall, cpu = time.perf_counter(), clock()
                 sides[name](number)
                 _wait()
@@ -94,6 +107,8 @@ def measure(
                 if number:
                     found[name].wall.append(wall)
                     found[name].cpu.append(cpu)
+                    if memory and (peak := _peak()) is not None:
+                        found[name].peak.append(peak)
                 bar.advance(task)
     return Comparison(what, found)
 
@@ -176,13 +191,16 @@ def compare(report: BenchReport, old: Path, *, margin: float = MARGIN) -> list[s
 def _table(one: Comparison) -> Table:
     rounds = len(next(iter(one.times.values())).cpu)
     table = Table(title=f"{one.what}: medians, rounds in turn: {rounds}")
-    for column in ("", "CPU ms", "wall ms", "CPU, times the first", "middle half"):
+    remembered = any(times.peak for times in one.times.values())
+    memory = ("most memory, MiB",) if remembered else ()
+    for column in ("", "CPU ms", "wall ms", "CPU, times the first", "middle half", *memory):
         table.add_column(column, justify="right" if column else "left")
     for name, times in one.times.items():
         ratios = one.ratios(name)
         low, _, high = statistics.quantiles(ratios, n=4, method="inclusive") if len(ratios) > 1 else ratios * 3
+        most = (f"{max(times.peak):,.0f}",) if times.peak else ()
         table.add_row(
-            name, _ms(times.cpu), _ms(times.wall), f"{statistics.median(ratios):.2f}", f"{low:.2f} to {high:.2f}"
+            name, _ms(times.cpu), _ms(times.wall), f"{statistics.median(ratios):.2f}", f"{low:.2f} to {high:.2f}", *most
         )
     return table
 
@@ -210,3 +228,25 @@ def _wait() -> None:
     """Wait for the GPU, which works behind the program; its time counts, too."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
+
+
+_STATUS, _FORGET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+"""Where Linux tells the most memory of this process, and forgets it."""
+
+
+def _forget_peak() -> None:
+    """Let the most memory be counted from now on: of the GPU where there is one, else of the process on Linux."""
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    elif _FORGET.exists():
+        _FORGET.write_text("5")
+
+
+def _peak() -> float | None:
+    """Return the most memory since `_forget_peak`, MiB; None: the system does not tell."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 2**20
+    if not _FORGET.exists():
+        return None
+    found = [line.split()[1] for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM:")]
+    return float(found[0]) / 1024 if found else None
