@@ -16,6 +16,7 @@ def data_scripted(
     hold_out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="JSON list of combinations for the test split alone.")
     ] = None,
+    actions: Annotated[int, typer.Option(min=1, max=4, help="Actions of a motion, at most.")] = 4,
     jobs: Annotated[int | None, typer.Option(min=1, help="Processes; default: one per core.")] = None,
     quiet: Quiet = False,
 ) -> None:
@@ -27,7 +28,7 @@ def data_scripted(
     from atm.scripted.write import write_scripted
 
     combinations = HELD_OUT if hold_out is None else read_combinations(hold_out)
-    write_scripted(out, clips=clips, seed=seed, hold_out=combinations, jobs=jobs, progress=not quiet)
+    write_scripted(out, clips=clips, seed=seed, hold_out=combinations, actions=actions, jobs=jobs, progress=not quiet)
     print(out)
 
 

@@ -13,10 +13,10 @@ from atm.cli.app import Force, Names, Quiet, Rate, Seed, Unit, Up, app, examples
 def demo(
     out: Annotated[Path, typer.Option(help="Folder of everything that the demo makes.")] = Path("demo"),
     full: Annotated[
-        bool, typer.Option("--full", help="Train space, evaluator and baseline from nothing, too.")
+        bool, typer.Option("--full", help="Train space and evaluator here, too.")
     ] = False,
-    steps: Annotated[int, typer.Option(help="Training steps of each of the two arms.")] = 200,
-    clips: Annotated[int, typer.Option(min=1, help="Scripted motions to write.")] = 1500,
+    steps: Annotated[int, typer.Option(help="Training steps of each of the two arms.")] = 400,
+    clips: Annotated[int, typer.Option(min=1, help="Scripted motions to write.")] = 2000,
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:

@@ -67,19 +67,28 @@ _OTHER_WAY_SHARE = 0.15
 _PACE: dict[Speed, float] = {"slow": 1.45, "normal": 1.0, "fast": 0.7}
 
 
-def sample_program(rng: np.random.Generator) -> Program:
+MOST_ACTIONS = 4
+"""Actions of a clip, at most, where nothing else is asked for."""
+_SIZES = {1: 0.38, 2: 0.36, 3: 0.2, 4: 0.06}
+"""How many actions a clip has, and how often."""
+_SIT_STAND_SIT = 3
+"""Actions of the shortest that repeats sitting and standing."""
+
+
+def sample_program(rng: np.random.Generator, most: int = MOST_ACTIONS) -> Program:
     """Return a program that makes sense: no walk while seated, no action twice in a row; some clips begin seated or
-    lying.
+    lying; at most `most` actions, 1 to 4.
 
     A verb is drawn first, and then programs until one fits that has it, so that verbs which few sequences allow are
     as frequent as the others.
     """
     reason = _verb(rng, _VERBS)
-    again = reason in ("sit_down", "stand_up") and rng.random() < 0.3
+    again = reason in ("sit_down", "stand_up") and rng.random() < 0.3 and most >= _SIT_STAND_SIT
+    sizes = {size: often for size, often in _SIZES.items() if size <= most}
     while True:
-        size = _weighted(rng, {1: 0.38, 2: 0.36, 3: 0.2, 4: 0.06})
+        size = _weighted(rng, sizes)
         actions = _sit_and_stand(rng) if again else tuple(_sequence(rng, size))
-        wanted = any(action.verb == reason for action in actions)
+        wanted = any(action.verb == reason for action in actions) and len(actions) <= most
         if wanted and _varied(actions) and SHORTEST_SECONDS <= about_seconds(actions) <= LONGEST_SECONDS:
             return Program(actions)
 

@@ -20,7 +20,7 @@ from atm.motion import HUMANML3D, features_from_joints, joints_from_features
 from atm.motion.program import Program, Timeline
 from atm.scripted.captions.captions import describe
 from atm.scripted.motion.perform import perform_timed
-from atm.scripted.sampling import HELD_OUT, Combination, held_out, sample_program
+from atm.scripted.sampling import HELD_OUT, MOST_ACTIONS, Combination, held_out, sample_program
 from atm.text import tag_words
 
 VERSION = 4
@@ -41,6 +41,7 @@ def write_scripted(
     clips: int,
     seed: int,
     hold_out: Sequence[Combination] = HELD_OUT,
+    actions: int = MOST_ACTIONS,
     jobs: int | None = None,
     progress: bool = True,
 ) -> Path:
@@ -58,6 +59,7 @@ def write_scripted(
         clips: how many motions, 20 to a million.
         seed: the same seed gives the same files, whatever `jobs`.
         hold_out: combinations that only the test split has; other ones change the splits alone, not the clips.
+        actions: of a clip, at most, 1 to 4; another number than 4 makes other clips.
         jobs: processes; None: one for each core.
         progress: show a bar.
 
@@ -72,6 +74,8 @@ def write_scripted(
         raise InputError(f"clips = {clips}: expected 20 to {MOST_CLIPS:,}, so that each split has some")
     if seed < 0:
         raise InputError(f"seed = {seed}: expected a number from 0 up")
+    if not 1 <= actions <= MOST_ACTIONS:
+        raise InputError(f"actions = {actions}: expected 1 to {MOST_ACTIONS} for a clip")
     about = {
         "what": "scripted motions, made by formula; HumanML3D layout",
         "version": VERSION,
@@ -79,12 +83,14 @@ def write_scripted(
         "clips": clips,
         "skeleton": HUMANML3D.name,
     }
+    if actions != MOST_ACTIONS:
+        about["actions"] = actions
     if tuple(hold_out) != HELD_OUT:
         about["held_out"] = list(hold_out)
     if _is_there(out, about):
         return out
     try:
-        _write(out, about, clips, seed, hold_out, jobs, progress)
+        _write(out, about, clips, seed, hold_out, actions, jobs, progress)
     except InputError:
         if _is_there(out, about):  # another process was faster
             return out
@@ -98,6 +104,7 @@ def _write(
     clips: int,
     seed: int,
     hold_out: Sequence[Combination],
+    actions: int,
     jobs: int | None,
     progress: bool,
 ) -> None:
@@ -107,7 +114,7 @@ def _write(
         chunks = [range(start, min(start + _CHUNK, clips)) for start in range(0, clips, _CHUNK)]
         timelines: dict[str, Timeline] = {}
         moments = Moments.none(HUMANML3D.feature_width)
-        parts = in_order(partial(_write_chunk, folder, seed), chunks, jobs)
+        parts = in_order(partial(_write_chunk, folder, seed, actions), chunks, jobs)
         with progress_bar(show=progress) as bar:
             task = bar.add_task("writing scripted motions", total=clips, note="")
             for part, chunk in zip(parts, chunks, strict=True):
@@ -122,12 +129,13 @@ def _write(
         _write_json(folder / "dataset.json", about)
 
 
-def make_clip(seed: int, number: int) -> tuple[Timeline, np.ndarray, list[str]]:
-    """Return clip `number` of a data set: what it does when, its features (T, 263) and its captions."""
+def make_clip(seed: int, number: int, actions: int = MOST_ACTIONS) -> tuple[Timeline, np.ndarray, list[str]]:
+    """Return clip `number` of a data set with so many actions at most: what it does when, its features (T, 263) and its
+    captions."""
     rng = np.random.default_rng([seed, _OF_CLIP, number])
     least = MIN_FRAMES[HUMANML3D.feature_width]
     for _ in range(_DRAWS):
-        program = sample_program(rng)
+        program = sample_program(rng, actions)
         try:
             joints, timeline = perform_timed(program, rng)
             features = features_from_joints(joints, HUMANML3D).numpy()
@@ -145,11 +153,11 @@ class _Chunk:
     moments: Moments
 
 
-def _write_chunk(folder: Path, seed: int, numbers: range) -> _Chunk:
+def _write_chunk(folder: Path, seed: int, actions: int, numbers: range) -> _Chunk:
     timelines: dict[str, Timeline] = {}
     moments = Moments.none(HUMANML3D.feature_width)
     for number in numbers:
-        timeline, features, captions = make_clip(seed, number)
+        timeline, features, captions = make_clip(seed, number, actions)
         clip = f"S{number:06d}"
         np.save(folder / "new_joint_vecs" / f"{clip}.npy", features)
         joints = joints_from_features(torch.from_numpy(features), HUMANML3D).numpy()
