@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from atm.base.config import Config
 from atm.base.errors import InputError, OutputError
-from atm.base.packaged import NAMES, named
+from atm.base.packaged import NAMES, check_packaged, named
 from atm.base.pretrained import MANIFEST_FILE, check_manifest, downloaded, on_hub
 from atm.base.reading import mistaken
 
@@ -82,9 +82,11 @@ def read_model(path: Path) -> StoredModel:
     """Return what `save_model` wrote.
 
     Raises:
-        InputError: no such file, a truncated or foreign file, or safetensors without our metadata.
+        InputError: no such file, a truncated or foreign file, safetensors without our metadata, or a packaged weight
+            that is damaged.
     """
     try:
+        check_packaged(path)
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
