@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from atm.base.limits import MOST
 from atm.cli.app import Force, Quiet, app, examples
 
 if TYPE_CHECKING:
@@ -74,7 +75,9 @@ _one("start", "Measure a first motion from the shell, and the help, beside a pro
 @bench_app.command("serve", epilog=examples("atm bench serve --json serve.json", "atm bench serve --clients 4"))
 def bench_served(
     model: Annotated[Path | None, typer.Option(help="Run folder or model file; default: the packaged model.")] = None,
-    clients: Annotated[int, typer.Option(min=1, help="Clients at once, at most; they are 1 2 4 8 16 24.")] = 24,
+    clients: Annotated[
+        int, typer.Option(min=1, max=MOST, help="Clients at once, at most; they are 1 2 4 8 16 24.")
+    ] = 24,
     quick: Quick = False,
     json: Json = None,
     compare: Compare = None,
@@ -98,7 +101,7 @@ def bench_served(
 def bench_data_folder(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="HumanML3D or KIT-ML folder.")],
     split: Annotated[str, typer.Option(help="Split that is drawn from.")] = "train",
-    batch_size: Annotated[int, typer.Option(min=1, help="Motions of a batch.")] = 64,
+    batch_size: Annotated[int, typer.Option(min=1, max=MOST, help="Motions of a batch.")] = 64,
     text_encoder: Annotated[str, typer.Option(help="Language model whose embeddings batches carry.")] = "minilm",
     build: Annotated[
         bool, typer.Option("--build", help="Also build the store anew, and read all clips into memory.")

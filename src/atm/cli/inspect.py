@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from atm.base.limits import MOST
 from atm.cli.aliases import SamplingCommand
 from atm.cli.app import Force, Quiet, Seed, app, examples, positive
 
@@ -62,7 +63,7 @@ def explain(
     sampled: Annotated[bool, typer.Option("--sampled", help="Sample in full, not one training step.")] = False,
     space: Annotated[Path | None, typer.Option(help="Space; default: the run's, else the packaged one.")] = None,
     split: Annotated[str, typer.Option(help="Split of the data folder.")] = "train",
-    batches: Annotated[int, typer.Option(min=0, help="Batches that are mined for the survey; 0: none.")] = 4,
+    batches: Annotated[int, typer.Option(min=0, max=MOST, help="Batches that are mined for the survey; 0: none.")] = 4,
     seed: Seed = 0,
     out: Annotated[Path, typer.Option(help="Page to write; film strips are written beside it.")] = Path("explain.html"),
     force: Force = False,

@@ -43,8 +43,8 @@ def train(
     minutes: Annotated[float | None, typer.Option(help="Stop after this time; the run can be resumed.")] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder.")] = None,
     from_model: Annotated[Path | None, typer.Option("--from", help="Run or model file to start from.")] = None,
-    devices: Annotated[int, typer.Option(min=1, help="GPUs of each machine; without any, processes.")] = 1,
-    nodes: Annotated[int, typer.Option(min=1, help="Machines, each of which runs this command.")] = 1,
+    devices: Annotated[int, typer.Option(min=1, max=1024, help="GPUs of each machine; without any, processes.")] = 1,
+    nodes: Annotated[int, typer.Option(min=1, max=1024, help="Machines, each of which runs this command.")] = 1,
     quiet: Quiet = False,
 ) -> None:
     """Train a space, an evaluator or a generator, without or with the alignment losses."""
