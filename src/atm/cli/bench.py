@@ -93,6 +93,7 @@ def bench_served(
         if not (error.name or "").startswith(("fastapi", "starlette", "uvicorn")):
             raise
         raise InputError(f"atm bench serve needs {error.name}: pip install 'atm-motion[studio]'") from None
+    _check(json, compare, margin)
     _print_machine()
     _report(bench_serve(quick=quick, show=not quiet, model=model, clients=clients), quick, json, compare, margin)
 
@@ -134,6 +135,7 @@ def _bench(
 ) -> None:
     import tempfile
 
+    _check(json, compare, margin)
     _print_machine()
     with tempfile.TemporaryDirectory() as temporary:
         if data is None and {"train", "losses", "sample", "data"} & set(names):
@@ -150,6 +152,22 @@ def _print_machine() -> None:
     from atm.apps.bench.measure import machine_line
 
     print(machine_line())
+
+
+def _check(json: Path | None, compare: Path | None, margin: float) -> None:
+    """Refuse what could not be written, or compared with, when all is measured."""
+    import math
+
+    from atm.apps.bench.measure import read_ratios
+    from atm.base.errors import InputError
+    from atm.base.outputs import check_output
+
+    if not math.isfinite(margin):
+        raise InputError(f"--margin is a share such as 0.15, got {margin}")
+    if json is not None:
+        check_output(json)
+    if compare is not None:
+        read_ratios(compare)
 
 
 def _report(found: "list[Comparison]", quick: bool, json: Path | None, compare: Path | None, margin: float) -> None:
