@@ -86,7 +86,7 @@ class RunFolder:
         started, else from a folder that holds the run (both were moved together), else from here."""
         record = self.read_record() if self.record.is_file() else {}
         started = [Path(record["started_in"])] if "started_in" in record else []
-        from_there = (folder / typed for folder in (*started, *self.path.resolve().parents))
+        from_there = (folder / typed for folder in (*started, *Path(os.path.realpath(self.path)).parents))
         return next((path for path in from_there if path.exists()), Path(typed))
 
     def data(self, typed: str) -> Path:
