@@ -58,20 +58,20 @@ PATHS = [
 
 TINY = "model.width=16 model.feed_forward=16 model.layers=1 model.heads=2 model.frame_width=8 steps=1 batch_size=4"
 LINES = {
-    "generate": "{text=walks} --model model.safetensors --seconds 1 --out g.npz",
+    "generate": "{text=walks} --model tiny.safetensors --seconds 1 --out g.npz",
     "export": "{source=walk.npz} {out=out.bvh}",
     "studio": "{models=no-model} --port 0 --no-browser",
     "mcp": "{folder=mcp} --model no-model",
-    "compare": "{models=model.safetensors} --seconds 1 --prompts prompts.json --out c.html",
-    "explain": "{model=model.safetensors} --data no-data --out e.html",
+    "compare": "{models=tiny.safetensors} --seconds 1 --prompts prompts.json --out c.html",
+    "explain": "{model=tiny.safetensors} --data no-data --out e.html",
     "retrieve": "{query=walks} --data data --out r.html",
     "presets": "",
     "train": f"{{preset=mdm_small}} {{settings=data=data}} {TINY} --out run",
     "import": "{system=mdm} {source=folder} {out=imported}",
-    "assemble": "{system=momask} {stages=model.safetensors} --out assembled",
-    "pack": "{run=model.safetensors} {out=packed.safetensors}",
+    "assemble": "{system=momask} {stages=tiny.safetensors} --out assembled",
+    "pack": "{run=tiny.safetensors} {out=packed.safetensors}",
     "check-generator": "{model=no-model}",
-    "evaluate": "{what=model.safetensors} --data no-data --repeats 1 --limit 4 --no-multimodality",
+    "evaluate": "{what=tiny.safetensors} --data no-data --repeats 1 --limit 4 --no-multimodality",
     "study": "{name=losses} {settings=steps=1} --print",
     "demo": "--out demo --steps -1",
     "data scripted": "{out=scripted} --clips 2 --jobs 1",
@@ -124,7 +124,7 @@ def line_with(name: str, parameter: Any, value: str) -> list[str]:
             words.append(value if parameter and of == parameter.name else usual)
         elif parameter and word in parameter.opts:
             words.append(f"{word}={value}")
-            given.pop(0)
+            given.pop(0) if given else None
             seen = True
         else:
             words.append(word)
@@ -141,7 +141,7 @@ def things(tmp_path_factory) -> SimpleNamespace:
         width=16, heads=2, feed_forward=16, layers=1, diffusion_steps=2, mask_frames=True, text_encoder="minilm"
     )
     torch.manual_seed(0)
-    save_generator(folder / "model.safetensors", MDM(config, load_text_encoder(), Normaliser.identity(263)))
+    save_generator(folder / "tiny.safetensors", MDM(config, load_text_encoder(), Normaliser.identity(263)))
     make_folder(folder / "data", clips=16)
     joints = np.zeros((30, 22, 3), np.float32)
     joints[..., 1] = np.linspace(0, 1.7, 22)

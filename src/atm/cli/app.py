@@ -65,6 +65,8 @@ def run() -> None:
     """Run a command; bad input becomes one sentence on standard error and exit code 2."""
     settle_threads()
     warnings.showwarning = _show_warning
+    if hasattr(sys.stdout, "reconfigure"):  # paths are printed as they were given, also those that are no UTF-8
+        sys.stdout.reconfigure(errors="surrogateescape")
     try:
         with end_on_signals():
             sys.exit(app(prog_name="atm", standalone_mode=False))
