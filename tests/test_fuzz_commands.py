@@ -8,15 +8,18 @@ import hashlib
 import io
 import os
 import random
+import shutil
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import sympy  # noqa: F401 (torch brings it in when it is first needed, which takes seconds)
 import torch
 import typer
 
@@ -134,14 +137,23 @@ def line_with(name: str, parameter: Any, value: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def things(tmp_path_factory) -> SimpleNamespace:
-    """A folder with something of every kind, good and bad."""
-    folder = tmp_path_factory.mktemp("things")
+def model(tmp_path_factory) -> Path:
+    """A tiny generator with random weights."""
+    path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
     config = MDMConfig(
         width=16, heads=2, feed_forward=16, layers=1, diffusion_steps=2, mask_frames=True, text_encoder="minilm"
     )
     torch.manual_seed(0)
-    save_generator(folder / "tiny.safetensors", MDM(config, load_text_encoder(), Normaliser.identity(263)))
+    save_generator(path, MDM(config, load_text_encoder(), Normaliser.identity(263)))
+    return path
+
+
+@pytest.fixture
+def things(tmp_path, model) -> SimpleNamespace:
+    """A folder with something of every kind, good and bad."""
+    folder = tmp_path / "things"
+    folder.mkdir()
+    shutil.copy(model, folder)
     make_folder(folder / "data", clips=16)
     joints = np.zeros((30, 22, 3), np.float32)
     joints[..., 1] = np.linspace(0, 1.7, 22)
@@ -168,16 +180,38 @@ def fingerprint(folder: Path) -> dict[str, str]:
     return {str(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
-def ended(words: list[str], seconds: int = MOST_SECONDS) -> str | None:
+@contextmanager
+def alarm(seconds: float) -> Iterator[None]:
+    """Raise `Hangs` after so much time of the processor, or six times as much by the clock; 0: never."""
+
+    def hangs(*_: object) -> None:
+        raise Hangs
+
+    timers = [("ITIMER_PROF", "SIGPROF", seconds), ("ITIMER_REAL", "SIGALRM", 6 * seconds)]
+    here = [
+        (getattr(signal, timer), getattr(signal, name), most) for timer, name, most in timers if hasattr(signal, name)
+    ]
+    before = [(number, signal.signal(number, hangs)) for _, number, _ in here]
+    try:
+        for timer, _, most in here:
+            signal.setitimer(timer, most)
+        yield
+    finally:
+        for timer, _, _ in here:
+            signal.setitimer(timer, 0)
+        for number, handler in before:
+            signal.signal(number, handler)
+
+
+def ended(words: list[str], seconds: float = MOST_SECONDS) -> str | None:
     """Run a command; what is wrong with how it ended, or None. `seconds`: 0 waits for it."""
     sys.argv = ["atm", *words]
     sys.stdin = SimpleNamespace(buffer=io.BytesIO(), isatty=lambda: False)
     sys.stdout = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
     sys.stderr = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors="backslashreplace")
     try:
-        if hasattr(signal, "SIGALRM"):
-            signal.alarm(seconds)
-        cli.main()
+        with alarm(seconds):
+            cli.main()
         return "no exit code"
     except SystemExit as end:
         sys.stderr.flush()
@@ -192,24 +226,16 @@ def ended(words: list[str], seconds: int = MOST_SECONDS) -> str | None:
         return "hangs"
     except BaseException as error:
         return f"{type(error).__name__}: {error}"[:300]
-    finally:
-        if hasattr(signal, "SIGALRM"):
-            signal.alarm(0)
 
 
 def attack(name: str, things: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, values: int | None) -> None:
     """Call a command with hostile values of each of its parameters, one at a time."""
-
-    def hangs(*_: object) -> None:
-        raise Hangs
 
     monkeypatch.chdir(things.folder)
     # It does nothing where a word follows, and the checker of types does not know typer's context.
     monkeypatch.setattr(bench_app, "registered_callback", None)
     for stream in ("argv", "stdin", "stdout", "stderr"):
         monkeypatch.setattr(sys, stream, getattr(sys, stream))
-    if hasattr(signal, "SIGALRM"):
-        signal.signal(signal.SIGALRM, hangs)
     ended(line_with(name, None, ""), 0)  # imports what it needs
     draw, wrong = random.Random(f"{SEED} {name}"), []
     for parameter in COMMANDS[name].params:

@@ -39,6 +39,10 @@ class RunFolder:
     def create(self) -> None:
         """Make the folders; an InputError if they cannot be made."""
         try:
+            str(self.path).encode()  # TensorBoard writes no other names
+        except UnicodeEncodeError:
+            raise InputError(f"the name of the run folder {str(self.path)!r} is no UTF-8: take another") from None
+        try:
             self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"cannot make the run folder {self.path}: {error.strerror}") from None
