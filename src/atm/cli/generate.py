@@ -16,7 +16,7 @@ def demo(
     full: Annotated[
         bool, typer.Option("--full", help="Train space, evaluator and baseline from nothing, too.")
     ] = False,
-    steps: Annotated[int, typer.Option(min=1, max=MOST, help="Training steps of each of the two arms.")] = 200,
+    steps: Annotated[int, typer.Option(max=MOST, help="Training steps of each of the two arms.")] = 200,
     clips: Annotated[int, typer.Option(min=1, max=MOST, help="Scripted motions to write.")] = 1500,
     seed: Seed = 0,
     quiet: Quiet = False,
