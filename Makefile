@@ -1,4 +1,4 @@
-# make demo | make demo-full | make test | make test-slow | make mutants | make lint | make docs | make weights
+# make demo | make demo-full | make test | make test-slow | make pythons | make mutants | make lint | make docs | make weights
 # Everything sets up its own environment in .venv, with the versions pinned in constraints.txt.
 
 # The first Python that is new enough.
@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	if "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then echo "$$p"; break; fi; done)
 BIN := .venv/bin
 
-.PHONY: demo demo-full test test-slow mutants lint docs weights clean
+.PHONY: demo demo-full test test-slow pythons mutants lint docs weights clean
 
 .venv/.ready: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "atm needs Python 3.11 or newer; set PYTHON=/path/to/python3"; exit 1; }
@@ -26,13 +26,18 @@ test: .venv/.ready
 test-slow: .venv/.ready
 	$(BIN)/python -m pytest -m slow
 
+# The fast tests on Python 3.11, 3.12 and 3.13, as far as they are here.
+pythons: .venv/.ready
+	$(BIN)/nox
+
 # Breaks the alignment losses in a hundred places, one after another, and expects a red test each time.
 mutants: .venv/.ready
 	$(BIN)/python tests/mutants.py
 
 lint: .venv/.ready
-	$(BIN)/ruff check src tests examples docs/hooks.py
-	$(BIN)/ruff format --check src tests examples docs/hooks.py
+	$(BIN)/ruff check src tests examples docs/hooks.py noxfile.py
+	$(BIN)/ruff format --check src tests examples docs/hooks.py noxfile.py
+	$(BIN)/python tests/audit.py
 
 # The pages of docs/ as a site that opens from its folder; it loads nothing from elsewhere.
 docs: .venv/.ready

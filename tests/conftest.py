@@ -73,7 +73,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 @pytest.fixture
 def signals_as_usual():
     """Signals that end a process, as a shell leaves them; one that starts the tests with nohup ignores some."""
-    usual = {"SIGINT": signal.default_int_handler} | dict.fromkeys(("SIGTERM", "SIGHUP", "SIGUSR1"), signal.SIG_DFL)
+    ending = ("SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")
+    usual = {"SIGINT": signal.default_int_handler} | dict.fromkeys(ending, signal.SIG_DFL)
     before = {number: signal.getsignal(number) for name in usual if (number := getattr(signal, name, None))}
     for name, handler in usual.items():
         if hasattr(signal, name):

@@ -29,6 +29,8 @@ from atm.evaluation.folder import read_motion
 from atm.evaluation.report import Report
 from atm.export import load_motion
 from atm.export.bvh import save_bvh
+from atm.export.glb import save_glb
+from atm.export.recordings import read_motion as read_recording
 from atm.generators.remodiffuse.database import read_database
 from atm.models import load_generator
 from atm.motion import HUMANML3D
@@ -84,6 +86,17 @@ def metrics(path: Path) -> None:
     RunFolder(folder).drop_metrics_after(3)
 
 
+def glb(folder: Path) -> bytes:
+    save_glb(folder / "good.glb", joints(), HUMANML3D)
+    return (folder / "good.glb").read_bytes()
+
+
+def amass(folder: Path) -> bytes:
+    poses = np.zeros((20, 156), np.float32)
+    arrays = {"poses": poses, "trans": np.zeros((20, 3), np.float32), "mocap_framerate": np.float64(60)}
+    return stored(lambda file: np.savez(file, **arrays))
+
+
 def archive(folder: Path) -> bytes:
     facts = {"text": np.array("a"), "provenance": np.array("{}")}
     return stored(lambda file: np.savez_compressed(file, joints=joints(), **facts))
@@ -101,7 +114,9 @@ KINDS: dict[str, tuple[str, Callable[[Path], bytes], tuple[Callable[[Path], obje
         lambda _: stored(lambda file: np.save(file, np.zeros((50, 263), np.float32))),
         (load_motion, lambda path: read_motion(path, HUMANML3D), lambda path: read_clip(path, 263)),
     ),
-    "bvh": (".bvh", bvh, (read_bvh, joint_names)),
+    "bvh": (".bvh", bvh, (read_bvh, joint_names, read_recording)),
+    "glb": (".glb", glb, (read_recording,)),
+    "amass": (".npz", amass, (read_recording,)),
     "model": (".safetensors", model, (read_model, load_generator, read_database)),
     "weights": (
         ".pt",

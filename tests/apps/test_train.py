@@ -1,5 +1,6 @@
 """From a config to a run: which model is built, what it starts from, and what is refused."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -170,6 +171,48 @@ def test_a_folder_that_is_no_run_cannot_be_resumed(tmp_path):
     (tmp_path / "config.yaml").write_text("- not\n- a config\n")
     with pytest.raises(InputError, match="is no config"):
         start.resume(tmp_path)
+
+
+def test_a_run_whose_data_was_moved_says_so_and_goes_on_with_the_new_place(tmp_path, monkeypatch):
+    """What it is told once stands in its config: the next time it needs no word."""
+    make_folder(tmp_path / "data", clips=16)
+    train(mdm(tmp_path / "data", "steps=2"), tmp_path / "run")
+    (tmp_path / "run" / "config.yaml").write_text(
+        (tmp_path / "run" / "config.yaml").read_text().replace("steps: 2", "steps: 4", 1)
+    )
+    (tmp_path / "data").rename(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match=r"the data of .*run, .*data, is not there: .*--resume .*run data=DIR"):
+        start.resume(tmp_path / "run", show_progress=False)
+    monkeypatch.setattr(
+        "sys.argv", ["atm", "train", "--resume", str(tmp_path / "run"), f"data={tmp_path / 'elsewhere'}", "--quiet"]
+    )
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert not ended.value.code and RunFolder(tmp_path / "run").read_metrics()[-1]["step"] == 4
+    assert start.resume(tmp_path / "run", show_progress=False).finished
+
+
+def test_a_run_does_not_go_on_with_other_data(tmp_path, data):
+    train(mdm(data), tmp_path / "run")
+    other = make_folder(tmp_path / "other", clips=16)
+    np.save(other / "Mean.npy", np.full(263, 0.5, np.float32))
+    before = (tmp_path / "run" / "config.yaml").read_bytes()
+    with pytest.raises(InputError, match=r"other is not the data of .*run: its Mean.npy is another"):
+        start.resume(tmp_path / "run", data=other, show_progress=False)
+    with pytest.raises(InputError, match="is no folder"):
+        start.resume(tmp_path / "run", data=tmp_path / "nowhere", show_progress=False)
+    assert (tmp_path / "run" / "config.yaml").read_bytes() == before
+
+
+def test_a_checkpoint_with_nan_is_not_gone_on_with(tmp_path, data):
+    train(mdm(data), tmp_path / "run")
+    file = RunFolder(tmp_path / "run").checkpoint
+    saved = torch.load(file, weights_only=True)
+    name = next(name for name, value in saved["model"].items() if value.ndim == 2)
+    saved["model"][name][0, 0] = float("nan")
+    torch.save(saved, file)
+    with pytest.raises(InputError, match=rf"last.pt holds weights that are NaN or infinite \({name}: 1 of"):
+        start.resume(tmp_path / "run", show_progress=False)
 
 
 def test_a_clip_that_cannot_be_read_is_left_out_and_named(tmp_path):

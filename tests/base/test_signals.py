@@ -8,7 +8,7 @@ import pytest
 from atm.base.signals import end_on_signals, stop_on_signals
 
 pytestmark = pytest.mark.usefixtures("signals_as_usual")
-HERE = [name for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1") if hasattr(signal, name)]
+HERE = [name for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2") if hasattr(signal, name)]
 
 
 @pytest.mark.parametrize("name", HERE)
@@ -51,6 +51,43 @@ def test_outside_of_training_a_signal_ends_the_process_so_that_it_can_clean_up()
 
 
 def test_training_stops_at_a_step_where_the_command_line_would_end():
+    with end_on_signals(), stop_on_signals() as asked:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert asked() == signal.SIGTERM
+
+
+@pytest.mark.parametrize("name", [name for name in ("SIGUSR1", "SIGUSR2") if hasattr(signal, name)])
+def test_who_handles_a_clusters_signal_gets_it_when_the_block_has_ended(name):
+    """submitit's handler puts the job back into the queue and exits: before that, training writes its checkpoint."""
+    order, number = [], getattr(signal, name)
+
+    def requeue(came: int, _frame: object) -> None:
+        order.append("requeued")
+        raise SystemExit(came)
+
+    signal.signal(number, requeue)
+    with pytest.raises(SystemExit) as ended, stop_on_signals() as asked:
+        os.kill(os.getpid(), number)
+        assert asked() == number
+        order.append("checkpoint")
+    assert order == ["checkpoint", "requeued"] and ended.value.code == number
+    assert signal.getsignal(number) is requeue
+
+
+def test_who_handles_sigterm_keeps_it():
+    """submitit passes SIGTERM over: what is preempted gets its other signal besides."""
+    came = []
+    signal.signal(signal.SIGTERM, lambda number, _frame: came.append(number))
+    with stop_on_signals() as asked:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert asked() == 0
+    assert came == [signal.SIGTERM]
+
+
+def test_signals_that_a_system_lacks_are_left_out(monkeypatch):
+    """Windows has neither SIGHUP nor SIGUSR1 nor SIGUSR2."""
+    for name in ("SIGHUP", "SIGUSR1", "SIGUSR2"):
+        monkeypatch.delattr(signal, name, raising=False)
     with end_on_signals(), stop_on_signals() as asked:
         os.kill(os.getpid(), signal.SIGTERM)
         assert asked() == signal.SIGTERM

@@ -57,6 +57,22 @@ def test_half_precision_rounds_weights_but_not_statistics(tmp_path):
     torch.testing.assert_close(state["std"], model.std, rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+def test_a_model_with_a_weight_that_is_no_number_is_refused(tmp_path, bad):
+    model = Toy()
+    model.linear.weight.data[1, 2] = bad
+    save_model(tmp_path / "m.safetensors", model, ToyConfig(), "space")
+    with pytest.raises(InputError, match=r"m.safetensors holds weights that are NaN or .* \(linear.weight: 1 of 6"):
+        read_model(tmp_path / "m.safetensors")
+
+
+def test_a_model_whose_weights_add_up_beyond_all_numbers_is_read(tmp_path):
+    model = Toy()
+    model.linear.weight.data[:] = 3e38
+    save_model(tmp_path / "m.safetensors", model, ToyConfig(), "space")
+    assert (read_model(tmp_path / "m.safetensors").state["linear.weight"] == 3e38).all()
+
+
 def test_a_full_disk_leaves_the_old_file_and_no_rubbish(tmp_path):
     path = tmp_path / "m.safetensors"
     model = Toy()

@@ -301,6 +301,17 @@ def test_joints_of_a_folder_are_read_by_the_size_of_the_body(folder, walk, unit)
     assert found.doubt == ("" if unit == "metres" else f"is in {unit}, as the size of the body says: taken so")
 
 
+def test_joints_of_a_folder_are_brought_to_the_frame_rate_of_the_data(folder, walk):
+    """Each frame three times: at 60 per second, every third of them is a frame at 20."""
+    np.savez(folder / "000005.npz", joints=np.repeat(walk, 3, axis=0)[:-2], fps=60.0)
+    np.savez(folder / "000006.npz", joints=walk)
+    found, plain = (read_motion(folder / f"{name}.npz", HUMANML3D).features for name in ("000005", "000006"))
+    np.testing.assert_allclose(found, plain, atol=2e-4)
+    np.savez(folder / "000005.npz", features=plain, fps=60.0)
+    with pytest.raises(InputError, match="its features are of 60 frames per second, expected 20"):
+        read_motion(folder / "000005.npz", HUMANML3D)
+
+
 def test_motions_that_can_hardly_be_a_persons_are_warned_of(folder):
     np.save(folder / "000005.npy", np.random.default_rng(0).normal(size=(40, 263)).astype(np.float32))
     with pytest.warns(UserWarning, match=r"of .* are doubtful: 00000\d (holds|has)"):

@@ -1,13 +1,15 @@
 """Motions into files and back."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+import atm
 from atm.apps.export import SUFFIXES, save_motion
 from atm.base.errors import InputError
-from atm.cli.app import run as atm
+from atm.cli.app import run as command_line
 from atm.export import load_motion, load_motions
 from atm.motion import HUMANML3D, KIT
 from atm.motion.anatomy import UNITS
@@ -26,6 +28,45 @@ def test_npz_gives_back_what_was_saved(walk, tmp_path):
     np.testing.assert_array_equal(motion.joints, walk)
     np.testing.assert_array_equal(motion.features, features)
     assert (motion.text, motion.provenance, motion.skeleton) == ("a person walks", provenance, HUMANML3D)
+
+
+def test_npz_keeps_the_frame_rate_of_its_source(walk, tmp_path):
+    at_60 = replace(HUMANML3D, fps=60.0)
+    motion = load_motion(save_motion(tmp_path / "walk.npz", walk, skeleton=at_60))
+    assert motion.skeleton == at_60
+    assert atm.load_motion(tmp_path / "walk.npz").seconds == len(walk) / 60
+
+
+@pytest.mark.parametrize("fps", [0, -20.0, np.nan, np.inf, 1e9, [20, 20], "20", True])
+def test_npz_of_an_impossible_frame_rate_is_refused(walk, tmp_path, fps):
+    np.savez(tmp_path / "walk.npz", joints=walk, fps=fps)
+    with pytest.raises(InputError, match="'fps' is .*: expected one number of frames per second"):
+        load_motion(tmp_path / "walk.npz")
+
+
+@pytest.mark.parametrize(
+    ("features", "said"),
+    [
+        (np.full((1, 263), np.nan), "hold NaN or infinity"), (np.zeros((1, 251)), r"expected features \(frames, 263\)"),
+        (np.zeros((9999, 263)), "9999 rows of features do not belong"), (np.array("words"), "expected features"),
+    ],
+)  # fmt: skip
+def test_features_that_are_not_those_of_the_joints_are_refused(walk, tmp_path, features, said):
+    rows = np.repeat(features, len(walk), axis=0) if len(np.shape(features)) == 2 and len(features) == 1 else features
+    np.savez(tmp_path / "walk.npz", joints=walk, features=rows)
+    with pytest.raises(InputError, match=said):
+        load_motion(tmp_path / "walk.npz")
+
+
+def test_a_motion_of_60_frames_per_second_is_read_by_a_space_as_at_20(walk, tmp_path):
+    """Every third of 60 frames is a frame at 20: in straight lines, the others lie between two of them."""
+    times = np.arange(3 * len(walk) - 2) / 3
+    below, share = times.astype(int), (times % 1)[:, None, None]
+    fine = ((1 - share) * walk[below] + share * walk[np.minimum(below + 1, len(walk) - 1)]).astype(np.float32)
+    save_motion(tmp_path / "fine.npz", fine, skeleton=replace(HUMANML3D, fps=60.0))
+    save_motion(tmp_path / "walk.npz", walk)
+    fine_features, features = (atm.load_motion(tmp_path / f"{name}.npz").features for name in ("fine", "walk"))
+    np.testing.assert_allclose(fine_features, features, atol=2e-4)
 
 
 def test_npz_is_readable_without_this_package(walk, tmp_path):
@@ -153,7 +194,7 @@ def test_results_of_mdm_are_exported_one_file_each(walk, tmp_path, monkeypatch, 
     np.save(tmp_path / "results.npy", results(walk))
     monkeypatch.setattr("sys.argv", ["atm", "export", str(tmp_path / "results.npy"), str(tmp_path / "walk.npz")])
     with pytest.raises(SystemExit) as ended:
-        atm()
+        command_line()
     assert not ended.value.code
     assert capsys.readouterr().out.split() == [str(tmp_path / f"walk-{number}.npz") for number in (0, 1)]
     assert load_motion(tmp_path / "walk-1.npz").text == "walks back"

@@ -50,6 +50,8 @@ def edited(
         raise InputError(
             f"the motion has {features.shape[1]} features, but the model makes {width}: it must be of the same data set"
         )
+    if not np.isfinite(features).all():
+        raise InputError("the motion holds NaN or infinity: nothing can go on from it")
     skeleton = skeleton_of_width(width)
     frames = frames_of(generator, len(features) / skeleton.fps if seconds is None else seconds)
     kept = kept_frames(keep, len(features), skeleton.fps)[:frames]

@@ -12,10 +12,10 @@ import torch
 from torch import nn
 
 from atm.alignment import Alignment
-from atm.base.config import load, validate
+from atm.base.config import load, save, validate
 from atm.base.errors import InputError
 from atm.base.lease import held
-from atm.base.storage import find_model, load_state, read_model
+from atm.base.storage import atomic, find_model, load_state, read_model
 from atm.data.batches import BatchSampler
 from atm.data.humanml3d import MotionDataset, open_dataset
 from atm.interface import TextEncoder
@@ -23,6 +23,7 @@ from atm.models import find_spec
 from atm.motion.layers import Normaliser
 from atm.space import Space, find_space
 from atm.text import CachedTextEncoder, load_text_encoder
+from atm.training.checkpoint import read_checkpoint
 from atm.training.config import TrainConfig
 from atm.training.distributed import lost_in_words, make_fabric, resolved_precision
 from atm.training.loop import TrainResult, train
@@ -95,20 +96,47 @@ def with_model_of(config: TrainConfig, path: Path) -> TrainConfig:
 
 
 def resume(
-    out: Path, *, minutes: float | None = None, devices: int = 1, machines: int = 1, show_progress: bool = True
+    out: Path,
+    *,
+    data: Path | None = None,
+    minutes: float | None = None,
+    devices: int = 1,
+    machines: int = 1,
+    show_progress: bool = True,
 ) -> TrainResult:
     """Go on with the run in this folder, by the config that it holds; arguments as for `start`. One that ended before
-    its first checkpoint begins anew, from the same weights."""
+    its first checkpoint begins anew, from the same weights.
+
+    Args:
+        data: where its data folder is now, which the config says from then on; None: where it was.
+        out, minutes, devices, machines, show_progress: as for `start`.
+
+    Raises:
+        InputError: no run, or its data folder is gone.
+    """
     run = RunFolder(out)
     if not run.config.is_file():
         raise InputError(
             f"{out} is not a run folder: there is no {run.config.name} in it; `atm train PRESET --out {out}` starts one"
         )
     config = load(TrainConfig, run.config)
-    if config.data is not None:
-        config = config.model_copy(update={"data": str(run.found(config.data))})
+    if data is not None:
+        if not data.is_dir():
+            raise InputError(f"data={data} is no folder")
+        config = config.model_copy(update={"data": str(data)})
+    elif config.data is not None:
+        found = run.found(config.data)
+        if not found.is_dir():
+            raise InputError(
+                f"the data of {out}, {config.data}, is not there: where is it now? `atm train --resume {out} data=DIR`"
+            )
+        config = config.model_copy(update={"data": str(found)})
     fabric = make_fabric(config.precision, devices=devices, machines=machines)
     with _alone(run, fabric):
+        if data is not None and fabric.is_global_zero:
+            _check_statistics(run, data)
+            with atomic(run.config) as part:
+                save(config.model_copy(update={"data": str(data.resolve())}), part)
         resumes, from_model = run.checkpoint.is_file(), None
         if not resumes:
             from_model = _began_from(run)
@@ -116,6 +144,20 @@ def resume(
         return _run(
             config, run, fabric, minutes=minutes, from_model=from_model, resume=resumes, show_progress=show_progress
         )
+
+
+def _check_statistics(run: RunFolder, data: Path) -> None:
+    """Refuse a data folder that is not the one of the run's model, as far as its statistics tell.
+
+    Raises:
+        InputError: they are others, or no data folder.
+    """
+    mean = torch.from_numpy(open_dataset(data, "train").mean)
+    if not run.checkpoint.is_file() or not run.record.is_file() or run.read_record().get("from_model") is not None:
+        return
+    known = read_checkpoint(run.checkpoint)["model"].get("normaliser.mean")
+    if known is not None and (known.shape != mean.shape or not torch.allclose(known.cpu(), mean, atol=1e-6)):
+        raise InputError(f"{data} is not the data of {run.path}: its Mean.npy is another; start a new run on it")
 
 
 def _began_from(run: RunFolder) -> Path | None:

@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 
 from atm.base.errors import InputError, unknown
+from atm.base.limits import LARGEST_SEED
 from atm.base.reading import check_brackets, read_yaml
 
 C = TypeVar("C", bound="Config")
@@ -28,6 +29,7 @@ MOST = {
     "max_frames": 100_000,
     "diffusion_steps": 100_000,
     "batch_size": 1_000_000,
+    "seed": LARGEST_SEED,
 }
 """Largest whole numbers of fields whose names end so: far above every model of the field."""
 MOST_WEIGHTS = 20_000_000_000

@@ -106,7 +106,7 @@ def _remember(path: Path, digests: set[str]) -> None:
 
 
 def _record(path: Path) -> Path:
-    return cache_folder() / "outputs" / hashlib.sha256(os.fsencode(path.resolve())).hexdigest()
+    return cache_folder() / "outputs" / hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()
 
 
 def _digest(path: Path) -> str:

@@ -29,6 +29,8 @@ MOST_RATIO = 200
 """Times that an archive may unpack to its own size; motion and weights take 1 to 20."""
 ANY_RATIO = 64 * 2**20
 """Bytes up to which an archive may unpack to any multiple of its size."""
+DIGITS = 9
+"""Digits of the largest whole number that a text may say."""
 MOST_VALUES, DEEPEST = 1_000_000, 100
 """Values of a JSON or YAML file, counted as often as they are referred to, and levels of nesting."""
 
@@ -120,6 +122,14 @@ def read_yaml(path: Path) -> Any:
         raise InputError(f"is no YAML ({_in_short(error)})") from None
     _check_extent(content)
     return content
+
+
+def whole_number(text: str) -> int | None:
+    """Return the whole number that a text is, in digits; None: it is none, or has more digits than anything counted.
+
+    `int` alone stumbles over what `str.isdigit` lets pass ("²"), and over more than 4,300 digits.
+    """
+    return int(text) if text.isdecimal() and len(text) <= DIGITS else None
 
 
 def check_brackets(text: str) -> None:

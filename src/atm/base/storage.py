@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from atm.base.config import Config
 from atm.base.errors import InputError, OutputError
-from atm.base.packaged import NAMES, named
+from atm.base.packaged import NAMES, check_packaged, named
 from atm.base.pretrained import MANIFEST_FILE, check_manifest, downloaded, on_hub
 from atm.base.reading import mistaken
 
@@ -82,9 +82,11 @@ def read_model(path: Path) -> StoredModel:
     """Return what `save_model` wrote.
 
     Raises:
-        InputError: no such file, a truncated or foreign file, or safetensors without our metadata.
+        InputError: no such file, a truncated or foreign file, safetensors without our metadata, weights that are NaN,
+            or a packaged weight that is damaged.
     """
     try:
+        check_packaged(path)
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
@@ -101,7 +103,24 @@ def read_model(path: Path) -> StoredModel:
     if not isinstance(config, dict):
         raise InputError(f"cannot read the model file {path}: its config is no JSON object")
     state = {name: value.float() if value.dtype == torch.float16 else value for name, value in state.items()}
+    check_finite(state, source=str(path))
     return StoredModel(metadata["atm"], config, state)
+
+
+def check_finite(state: Mapping[str, Tensor], *, source: str) -> None:
+    """Refuse weights that are NaN or infinite: everything that is made with them would be.
+
+    Raises:
+        InputError: names the first of them.
+    """
+    for name, value in state.items():
+        # One number tells, and takes a fifth of the time; a sum beyond all numbers says nothing yet.
+        if value.is_floating_point() and not value.sum().isfinite() and not (finite := value.isfinite()).all():
+            count = int((~finite).sum())
+            raise InputError(
+                f"{source} holds weights that are NaN or infinite ({name}: {count:,} of {value.numel():,}): the "
+                "training that made it broke; take an earlier file"
+            )
 
 
 def load_state(module: nn.Module, state: dict[str, Tensor], *, source: str) -> None:
@@ -170,6 +189,8 @@ def atomic(path: Path, *, sync: bool = True) -> Iterator[Path]:
         _check_replaceable(target)
         clear_left_over(target.parent)
         part = _beside(target)
+    except RuntimeError as error:  # what Python below 3.13 makes of links that go round
+        raise OutputError(f"cannot write {path}: {error}") from None
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}; an older file there is unchanged") from None
     try:

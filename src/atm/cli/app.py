@@ -9,6 +9,7 @@ import typer
 from typer.exceptions import TyperException
 
 from atm.base.errors import InputError, unknown
+from atm.base.limits import LARGEST_SEED
 from atm.base.signals import end_on_signals
 from atm.base.threads import settle_threads
 
@@ -21,7 +22,7 @@ app = typer.Typer(
 data_app = typer.Typer(help="Make and look at data sets in the HumanML3D layout.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 
-Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same files.")]
+Seed = Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="The same seed gives the same files.")]
 
 
 def _allow_bars(quiet: bool) -> bool:
@@ -64,6 +65,8 @@ def run() -> None:
     """Run a command; bad input becomes one sentence on standard error and exit code 2."""
     settle_threads()
     warnings.showwarning = _show_warning
+    if hasattr(sys.stdout, "reconfigure"):  # paths are printed as they were given, also those that are no UTF-8
+        sys.stdout.reconfigure(errors="surrogateescape")
     try:
         with end_on_signals():
             sys.exit(app(prog_name="atm", standalone_mode=False))
@@ -75,7 +78,13 @@ def run() -> None:
         _fail(f"the system refused: {error}")
 
 
+_LONGEST = 4000
+"""Characters of an error that are shown."""
+
+
 def _fail(message: str) -> None:
+    if len(message) > _LONGEST:  # what was given is part of it, and may be a file's whole content
+        message = f"{message[: _LONGEST // 2]} ... {message[-_LONGEST // 2 :]}"
     if message:  # none where a group was named without a command: it has shown its help
         print(f"error: {message}", file=sys.stderr)
     sys.exit(2)

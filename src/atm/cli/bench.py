@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from atm.base.limits import MOST
 from atm.cli.app import Force, Quiet, app, examples
 
 if TYPE_CHECKING:
@@ -75,7 +76,9 @@ _one("start", "Measure a first motion from the shell, and the help, beside a pro
 @bench_app.command("serve", epilog=examples("atm bench serve --json serve.json", "atm bench serve --clients 4"))
 def bench_served(
     model: Annotated[Path | None, typer.Option(help="Run folder or model file; default: the packaged model.")] = None,
-    clients: Annotated[int, typer.Option(min=1, help="Clients at once, at most; they are 1 2 4 8 16 24.")] = 24,
+    clients: Annotated[
+        int, typer.Option(min=1, max=MOST, help="Clients at once, at most; they are 1 2 4 8 16 24.")
+    ] = 24,
     quick: Quick = False,
     json: Json = None,
     compare: Compare = None,
@@ -91,6 +94,7 @@ def bench_served(
         if not (error.name or "").startswith(("fastapi", "starlette", "uvicorn")):
             raise
         raise InputError(f"atm bench serve needs {error.name}: pip install 'atm-motion[studio]'") from None
+    _check(json, compare, margin)
     _print_machine()
     _report(bench_serve(quick=quick, show=not quiet, model=model, clients=clients), quick, json, compare, margin)
 
@@ -99,7 +103,7 @@ def bench_served(
 def bench_data_folder(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="HumanML3D or KIT-ML folder.")],
     split: Annotated[str, typer.Option(help="Split that is drawn from.")] = "train",
-    batch_size: Annotated[int, typer.Option(min=1, help="Motions of a batch.")] = 64,
+    batch_size: Annotated[int, typer.Option(min=1, max=MOST, help="Motions of a batch.")] = 64,
     text_encoder: Annotated[str, typer.Option(help="Language model whose embeddings batches carry.")] = "minilm",
     build: Annotated[
         bool, typer.Option("--build", help="Also build the store anew, and read all clips into memory.")
@@ -132,6 +136,7 @@ def _bench(
 ) -> None:
     import tempfile
 
+    _check(json, compare, margin)
     _print_machine()
     with tempfile.TemporaryDirectory() as temporary:
         if data is None and {"train", "losses", "sample", "data", "scale"} & set(names):
@@ -148,6 +153,22 @@ def _print_machine() -> None:
     from atm.apps.bench.measure import machine_line
 
     print(machine_line())
+
+
+def _check(json: Path | None, compare: Path | None, margin: float) -> None:
+    """Refuse what could not be written, or compared with, when all is measured."""
+    import math
+
+    from atm.apps.bench.measure import read_ratios
+    from atm.base.errors import InputError
+    from atm.base.outputs import check_output
+
+    if not math.isfinite(margin):
+        raise InputError(f"--margin is a share such as 0.15, got {margin}")
+    if json is not None:
+        check_output(json)
+    if compare is not None:
+        read_ratios(compare)
 
 
 def _report(found: "list[Comparison]", quick: bool, json: Path | None, compare: Path | None, margin: float) -> None:

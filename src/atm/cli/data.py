@@ -5,19 +5,20 @@ from typing import Annotated
 
 import typer
 
+from atm.base.limits import MOST
 from atm.cli.app import Force, Quiet, Seed, data_app, examples
 
 
 @data_app.command("scripted", epilog=examples("atm data scripted scripted --clips 5000 --seed 0"))
 def data_scripted(
     out: Annotated[Path, typer.Argument(help="Folder to write.")],
-    clips: Annotated[int, typer.Option(min=1, help="Number of motions.")] = 5000,
+    clips: Annotated[int, typer.Option(min=1, max=MOST, help="Number of motions.")] = 5000,
     seed: Seed = 0,
     hold_out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="JSON list of combinations for the test split alone.")
     ] = None,
     actions: Annotated[int, typer.Option(min=1, max=4, help="Actions of a motion, at most.")] = 4,
-    jobs: Annotated[int | None, typer.Option(min=1, help="Processes; default: one per core.")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, max=MOST, help="Processes; default: one per core.")] = None,
     quiet: Quiet = False,
 ) -> None:
     """Write a data set of scripted motions: made by formula, with known meaning, in the HumanML3D layout.

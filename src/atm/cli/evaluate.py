@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from atm.base.errors import InputError
+from atm.base.limits import MOST
 from atm.cli.app import Force, Quiet, Seed, app, examples
 
 
@@ -24,14 +25,14 @@ def evaluate(
     evaluator: Annotated[Path | None, typer.Option(help="Evaluator run or file; default: the packaged one.")] = None,
     split: Annotated[str, typer.Option(help="Split of the data folder.")] = "test",
     protocol: Annotated[str, typer.Option(help="ours, or published: as the system's authors measured it.")] = "ours",
-    repeats: Annotated[int | None, typer.Option(min=1, help="Replications; default: 20, as the field takes.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Motions per replication; default: all.")] = None,
+    repeats: Annotated[int | None, typer.Option(min=1, max=MOST, help="Replications; default: 20, as usual.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, max=MOST, help="Motions per replication; default: all.")] = None,
     multimodality: Annotated[bool, typer.Option(help="Also MultiModality: 30 motions for each of 100 texts.")] = True,
     tail: Annotated[
         str | None, typer.Option(help="Frames behind a motion's end: zero or published; default: zero.")
     ] = None,
     guidance: Annotated[float | None, typer.Option(help="Guidance scale; default: the model's.")] = None,
-    best_of: Annotated[int, typer.Option(min=1, help="Make so many, keep the nearest to its text.")] = 1,
+    best_of: Annotated[int, typer.Option(min=1, max=MOST, help="Make so many, keep the nearest to its text.")] = 1,
     space: Annotated[Path | None, typer.Option(help="Space that chooses; default: the packaged one.")] = None,
     seed: Seed = 0,
     out: Annotated[Path | None, typer.Option(help="Where the JSON goes; default: in the run folder.")] = None,

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from atm.base.limits import MOST
 from atm.cli.aliases import SamplingCommand
 from atm.cli.app import Force, Names, Quiet, Rate, Seed, Unit, Up, app, examples
 
@@ -15,8 +16,13 @@ def demo(
     full: Annotated[
         bool, typer.Option("--full", help="Train space and evaluator here, too.")
     ] = False,
+<<<<<<< HEAD
     steps: Annotated[int, typer.Option(help="Training steps of each of the two arms.")] = 400,
     clips: Annotated[int, typer.Option(min=1, help="Scripted motions to write.")] = 2000,
+=======
+    steps: Annotated[int, typer.Option(max=MOST, help="Training steps of each of the two arms.")] = 200,
+    clips: Annotated[int, typer.Option(min=1, max=MOST, help="Scripted motions to write.")] = 1500,
+>>>>>>> fc1bb5d0ea4419c1db7a1dd5663b48f76004447d
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
@@ -41,10 +47,10 @@ def generate(
     seconds: Annotated[
         float | None, typer.Option(help="Length of the motion; default: as long as it takes, or 6.")
     ] = None,
-    samples: Annotated[int, typer.Option(min=1, help="Motions per sentence.")] = 1,
+    samples: Annotated[int, typer.Option(min=1, max=MOST, help="Motions per sentence.")] = 1,
     seed: Seed = 0,
     guidance: Annotated[float | None, typer.Option(help="Guidance scale; default: the model's.")] = None,
-    best_of: Annotated[int, typer.Option(min=1, help="Make so many, keep the best.")] = 1,
+    best_of: Annotated[int, typer.Option(min=1, max=MOST, help="Make so many, keep the best.")] = 1,
     by: Annotated[str, typer.Option(help="The best is the nearest in a space, or as asked: space verdict.")] = "space",
     space: Annotated[Path | None, typer.Option(help="Space that chooses; default: the packaged one.")] = None,
     out: Annotated[Path, typer.Option(help="Folder or file; its suffix is one of those of `atm export`.")] = Path(

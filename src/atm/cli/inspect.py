@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from atm.base.limits import MOST
 from atm.cli.aliases import SamplingCommand
 from atm.cli.app import Force, Quiet, Seed, app, examples, positive
 
@@ -20,7 +21,7 @@ def compare(
     models: Annotated[list[Path] | None, typer.Argument(help="Run folders or files; default: the packaged.")] = None,
     prompts: Annotated[Path | None, typer.Option(help="Sentences, one a line, or JSON; default: ours.")] = None,
     seconds: Annotated[float, typer.Option(help="Length of a motion whose prompt names none.")] = 6.0,
-    samples: Annotated[int, typer.Option("--samples", "--seeds", min=1, help="Motions per prompt and model.")] = 1,
+    samples: Annotated[int, typer.Option("--samples", "--seeds", min=1, max=MOST, help="Motions per prompt.")] = 1,
     seed: Seed = 0,
     guidance: Annotated[float | None, typer.Option(help="Guidance scale; default: each model's own.")] = None,
     out: Annotated[Path, typer.Option(help="Page to write; its data is written beside it.")] = Path("compare.html"),
@@ -55,14 +56,14 @@ def compare(
 )
 def explain(
     model: Annotated[Path | None, typer.Argument(help="Run folder or model file; default: the packaged model.")] = None,
-    index: Annotated[int | None, typer.Option(help="Motion of the split, from 0; default: the most telling.")] = None,
+    index: Annotated[int | None, typer.Option(min=0, help="Motion of the split; default: most telling.")] = None,
     text: Annotated[str | None, typer.Option(help="A sentence of your own, in place of an index.")] = None,
     data: Annotated[Path | None, typer.Option(help="Data folder to mine in; default: the run's.")] = None,
     noise: Annotated[float, typer.Option(help="Most noise on the motions of the training step, 0 to 1.")] = 0.5,
     sampled: Annotated[bool, typer.Option("--sampled", help="Sample in full, not one training step.")] = False,
     space: Annotated[Path | None, typer.Option(help="Space; default: the run's, else the packaged one.")] = None,
     split: Annotated[str, typer.Option(help="Split of the data folder.")] = "train",
-    batches: Annotated[int, typer.Option(min=0, help="Batches that are mined for the survey; 0: none.")] = 4,
+    batches: Annotated[int, typer.Option(min=0, max=MOST, help="Batches that are mined for the survey; 0: none.")] = 4,
     seed: Seed = 0,
     out: Annotated[Path, typer.Option(help="Page to write; film strips are written beside it.")] = Path("explain.html"),
     force: Force = False,

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from atm.base.errors import InputError
+from atm.base.limits import MOST
 from atm.cli.app import app, examples
 
 
@@ -14,7 +15,7 @@ def mcp(
     folder: Annotated[Path, typer.Argument(help="Folder of all files; the tools reach no other.")],
     model: Annotated[Path | None, typer.Option(help="Run folder or model file; default: the packaged model.")] = None,
     space: Annotated[Path | None, typer.Option(help="Space that chooses the best of several motions.")] = None,
-    files: Annotated[int, typer.Option(min=1, help="Files that the folder may hold.")] = 1000,
+    files: Annotated[int, typer.Option(min=1, max=MOST, help="Files that the folder may hold.")] = 1000,
 ) -> None:
     """Offer generate_motion, export_motion and explain to an assistant, over standard input and output."""
     try:

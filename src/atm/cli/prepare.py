@@ -5,12 +5,13 @@ from typing import Annotated
 
 import typer
 
+from atm.base.limits import MOST
 from atm.cli.app import Quiet, Seed, data_app, examples
 
 prepare_app = typer.Typer(help="Make a data folder out of motion capture files.", no_args_is_help=True)
 data_app.add_typer(prepare_app, name="prepare")
 
-Jobs = Annotated[int | None, typer.Option(min=1, help="Processes; default: one per core.")]
+Jobs = Annotated[int | None, typer.Option(min=1, max=MOST, help="Processes; default: one per core.")]
 Out = Annotated[Path, typer.Argument(metavar="OUT", help="Data folder to write; one that was begun is completed.")]
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from atm.base.errors import InputError
+from atm.base.limits import MOST
 from atm.cli.app import app, examples
 
 
@@ -26,7 +27,9 @@ def studio(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0: any that is free.")] = 8000,
     token: Annotated[str | None, typer.Option(help="Token that clients send; default: a new one if needed.")] = None,
     space: Annotated[Path | None, typer.Option(help="Space that chooses the best of several motions.")] = None,
-    queue: Annotated[int, typer.Option(min=1, help="Requests that may wait; more are told to come later.")] = 16,
+    queue: Annotated[
+        int, typer.Option(min=1, max=MOST, help="Requests that may wait; more are told to come later.")
+    ] = 16,
     browser: Annotated[bool, typer.Option(help="Open the page in the browser.")] = True,
 ) -> None:
     """Open a page where sentences become motions, with an HTTP API beside it; Ctrl-C ends it."""

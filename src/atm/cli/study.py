@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from atm.base.errors import InputError
+from atm.base.limits import MOST
 from atm.cli.app import Quiet, app, examples, positive
 
 
@@ -34,13 +35,13 @@ def study(
     minutes: Annotated[float | None, typer.Option("--minutes-per-row", help="Training time; else all steps.")] = None,
     rows: Annotated[str | None, typer.Option(help="Some rows only, as none,both.")] = None,
     protocol: Annotated[str, typer.Option(help="ours, or published: each as its authors did.")] = "ours",
-    repeats: Annotated[int | None, typer.Option(min=1, help="Replications; default: 3, the field takes 20.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Motions per replication; default: all.")] = None,
+    repeats: Annotated[int | None, typer.Option(min=1, max=MOST, help="Replications; default: 3; usual: 20.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, max=MOST, help="Motions per replication; default: all.")] = None,
     multimodality: Annotated[
         bool | None, typer.Option(help="Also MultiModality, which takes long; default: in the published protocol.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the study; default: studies/NAME.")] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Rows side by side, one for each GPU in turn.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, max=MOST, help="Rows side by side, one for each GPU in turn.")] = 1,
     launcher: Annotated[str, typer.Option(help="Where rows run: local, or slurm.")] = "local",
     submit: Annotated[list[str] | None, typer.Option(help="key=value for cluster jobs, as submitit has it.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Everything tiny: shows that it runs, nothing else.")] = False,
@@ -122,9 +123,12 @@ def _listed(what: str, text: str) -> list[str]:
 
 
 def _seed(text: str) -> int:
-    if not text.isdigit():
-        raise InputError(f"--seeds takes whole numbers from 0 up, parted by commas, got {text!r}")
-    return int(text)
+    from atm.base.reading import DIGITS, whole_number
+
+    seed = whole_number(text)
+    if seed is None:
+        raise InputError(f"--seeds takes whole numbers from 0 to {10**DIGITS - 1}, parted by commas, got {text!r}")
+    return seed
 
 
 def _path(path: Path | None) -> str | None:

@@ -33,6 +33,7 @@ def presets() -> None:
         "atm train mdm_small_atm data=scripted alignment.space=runs/space_scripted-0 seed=7 --minutes 30",
         "atm train mdm_small_atm data=scripted --from runs/mdm_small-0 --out runs/continued",
         "atm train --resume runs/mdm_small-0",
+        "atm train --resume runs/mdm_small-0 data=where/it/is/now",
         "atm train mdm_humanml3d_atm data=HumanML3D batch_size=16 alignment.gather=true --devices 4",
     )
 )
@@ -43,8 +44,8 @@ def train(
     minutes: Annotated[float | None, typer.Option(help="Stop after this time; the run can be resumed.")] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder.")] = None,
     from_model: Annotated[Path | None, typer.Option("--from", help="Run or model file to start from.")] = None,
-    devices: Annotated[int, typer.Option(min=1, help="GPUs of each machine; without any, processes.")] = 1,
-    nodes: Annotated[int, typer.Option(min=1, help="Machines, each of which runs this command.")] = 1,
+    devices: Annotated[int, typer.Option(min=1, max=1024, help="GPUs of each machine; without any, processes.")] = 1,
+    nodes: Annotated[int, typer.Option(min=1, max=1024, help="Machines, each of which runs this command.")] = 1,
     quiet: Quiet = False,
 ) -> None:
     """Train a space, an evaluator or a generator, without or with the alignment losses."""
@@ -54,9 +55,17 @@ def train(
 
     positive("minutes", minutes)
     if resume is not None:
-        if preset is not None or from_model is not None or out is not None:
-            raise InputError("--resume goes on by what the run holds: give it no preset, key=value, --from or --out")
-        outcome = start.resume(resume, minutes=minutes, devices=devices, machines=nodes, show_progress=not quiet)
+        words = [preset, *(settings or [])] if preset is not None else []
+        data = words[0].removeprefix("data=") if len(words) == 1 and words[0].startswith("data=") else None
+        if (words and not data) or from_model is not None or out is not None:
+            raise InputError(
+                "--resume goes on by what the run holds: give it no preset, --from or --out, and of key=value data=DIR "
+                "alone, where the data is now"
+            )
+        outcome = start.resume(
+            resume, data=None if data is None else Path(data), minutes=minutes, devices=devices, machines=nodes,
+            show_progress=not quiet,
+        )  # fmt: skip
         out = resume
     elif preset is None:
         raise InputError("what to train? give a name that `atm presets` lists, or --resume RUN")

@@ -9,6 +9,7 @@ import numpy as np
 
 from atm.base.errors import InputError
 from atm.base.progress import progress
+from atm.base.reading import DIGITS, whole_number
 from atm.base.storage import appearing
 from atm.data.humanml3d import read_programs, read_statistics
 from atm.data.layout import Layout, find_layout
@@ -34,11 +35,12 @@ class Part:
             InputError: a number below 1.
         """
         folder, _, number = word.rpartition(":")
-        if not folder or not number.isdigit():
+        if not folder or not number.isdecimal():
             return Part(Path(word))
-        if int(number) < 1:
-            raise InputError(f"{word}: a folder's clips are listed 1 time or more, got {number}")
-        return Part(Path(folder), int(number))
+        times = whole_number(number)
+        if not times:
+            raise InputError(f"{folder}: a folder's clips are listed 1 to {10**DIGITS - 1} times, got {number[:40]}")
+        return Part(Path(folder), times)
 
 
 def join_folders(parts: list[Part], out: Path, *, show_progress: bool = True) -> Path:

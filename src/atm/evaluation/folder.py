@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from jaxtyping import Float
 from atm.base.errors import InputError
 from atm.base.reading import read_arrays
 from atm.motion import Skeleton, features_from_joints, joints_from_features
-from atm.motion.anatomy import doubts, in_metres
+from atm.motion.anatomy import doubts, frame_rate, in_metres
 
 SUFFIXES = (".npz", ".npy")
 
@@ -33,7 +33,8 @@ def read_folder(folder: Path, ids: Sequence[str], skeleton: Skeleton) -> tuple[d
     """Return motions named `<id>.npz` or `<id>.npy`.
 
     A `.npy` holds features (T, D) in published units or joint positions (T, J, 3), whose unit the size of the body
-    says. A `.npz` has them under `features` or `joints`, and may have `text`. What looks like no person is warned of.
+    says. A `.npz` has them under `features` or `joints`, and may have `text`, and `fps`, at another of which joints are
+    brought to the data set's. What looks like no person is warned of.
 
     Returns:
         The motions by id, and the ids that the folder lacks.
@@ -79,13 +80,18 @@ def read_motion(path: Path, skeleton: Skeleton) -> FolderMotion:
         raise InputError(f"{path} holds NaN or infinite values; generate this motion again")
     if len(array) < 9:
         raise InputError(f"{path} has {len(array)} frames; the evaluator needs at least 9")
+    rate = frame_rate(arrays, skeleton, str(path))
     if array.ndim == 3:
         joints, unit = in_metres(array.astype(np.float64), skeleton, str(path))
         own = {1.0: "metres", 0.001: "millimetres"}[skeleton.metres_per_unit]
         doubt = "" if unit == own else f"is in {unit}, as the size of the body says: taken so"
         doubt = next(iter(doubts(joints, skeleton)), doubt)
         rows = torch.from_numpy((joints / skeleton.metres_per_unit).astype(np.float32))
-        array = features_from_joints(rows, skeleton).numpy()
+        array = features_from_joints(rows, replace(skeleton, fps=rate)).numpy()
+    elif rate != skeleton.fps:
+        raise InputError(
+            f"{path}: its features are of {rate:g} frames per second, expected {skeleton.fps:g}: save joints instead"
+        )
     else:
         rows = torch.from_numpy(array.astype(np.float32))
         joints = joints_from_features(rows, skeleton).numpy() * skeleton.metres_per_unit

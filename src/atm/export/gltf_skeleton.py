@@ -48,6 +48,8 @@ def read_glb(path: Path | str) -> GltfSkeleton:
         InputError: no such file, no binary glTF file, or none with a skeleton.
     """
     path = Path(path)
+    if not path.is_file():
+        raise InputError(f"cannot read {path}: there is no such file")
     try:
         content = path.read_bytes()
     except OSError as error:

@@ -185,6 +185,8 @@ def read_constraints(path: Path | str) -> list[Constraint]:
     Raises:
         InputError: no such file, no JSON, or no list of constraints; says which element is wrong and why.
     """
+    if not Path(path).is_file():
+        raise InputError(f"cannot read {path} as Kimodo's constraints: there is no such file")
     try:
         return _FILE.validate_python(json.loads(Path(path).read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:

@@ -14,7 +14,7 @@ from atm.base.errors import InputError
 from atm.base.reading import parse_json, read_arrays
 from atm.base.storage import atomic
 from atm.motion import HUMANML3D, KIT, Skeleton, joints_from_features, skeleton_of_width
-from atm.motion.anatomy import doubts, in_metres
+from atm.motion.anatomy import doubts, frame_rate, in_metres
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,13 @@ def save_npz(path: Path, motion: MotionFile) -> None:
 def load_motion(path: Path | str) -> MotionFile:
     """Return one motion from a `.npz` of `save_motion`, or from a `.npy` of joint positions or of features.
 
-    Joint positions are taken in the unit that makes the body as large as a person, y up, at the frame rate of the
-    skeleton with that number of joints; features are taken in published units. What looks like no person is warned of.
+    Joint positions are taken in the unit that makes the body as large as a person, y up, at the frame rate that `fps`
+    in the archive says, or that of the skeleton with that number of joints; features are taken in published units. What
+    looks like no person is warned of.
 
     Raises:
-        InputError: no such file, not such a file, arrays of no known shape, or several motions.
+        InputError: no such file, not such a file, arrays of no known shape, an impossible frame rate, or several
+            motions.
     """
     motions = load_motions(path)
     if len(motions) > 1:
@@ -189,11 +191,28 @@ def _from_npz(path: Path, arrays: dict[str, np.ndarray]) -> MotionFile:
         motion = _from_features(path, arrays["features"])
     return MotionFile(
         motion.joints,
-        motion.skeleton,
-        arrays.get("features"),
+        replace(motion.skeleton, fps=frame_rate(arrays, motion.skeleton, str(path))),
+        _features_of(path, arrays, motion),
         str(arrays.get("text", "")),
         _provenance(path, str(arrays.get("provenance", "{}"))),
     )
+
+
+def _features_of(path: Path, arrays: dict[str, np.ndarray], motion: MotionFile) -> np.ndarray | None:
+    """Return the features of an archive that are those of its joints, in published units.
+
+    None: it has none, or its frame rate is not the one at which published features are defined.
+    """
+    features = arrays.get("features")
+    if features is None or frame_rate(arrays, motion.skeleton, str(path)) != motion.skeleton.fps:
+        return None
+    width, frames = motion.skeleton.feature_width, len(motion.joints)
+    if features.dtype.kind not in "fiu" or features.ndim != 2 or features.shape[1] != width:
+        raise InputError(f"{path}: expected features (frames, {width}), got {features.dtype} of {features.shape}")
+    if not frames - 1 <= len(features) <= frames:
+        raise InputError(f"{path}: {len(features)} rows of features do not belong to {frames} frames of joints")
+    _refuse_not_finite(features, f"{path}, features")
+    return features
 
 
 def _provenance(path: Path, text: str) -> dict[str, Any]:

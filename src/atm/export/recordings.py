@@ -20,7 +20,7 @@ from atm.export.amass import is_amass, motion_of_amass
 from atm.export.gltf_skeleton import read_glb
 from atm.export.kimodo import FPS, is_kimodo, motion_of_kimodo
 from atm.export.names import NAMINGS, joint_name
-from atm.export.npz import MotionFile, load_motion, load_motions
+from atm.export.npz import MotionFile, check_joints, load_motion, load_motions
 from atm.motion import HUMANML3D, KIT, Skeleton
 from atm.motion.anatomy import UNITS
 
@@ -63,9 +63,15 @@ def read_motion(path: Path | str, *, mapping: Mapping[str, str] | None = None) -
         mapping: HumanML3D's joint name -> the file's, for BVH and GLB files whose names no table knows.
 
     Raises:
-        InputError: no such file, one that is damaged, or a body that is none.
+        InputError: no such file, one that is damaged, NaN or infinity in it, or a body that is none.
     """
-    path, mapping = Path(path), dict(mapping or {})
+    path = Path(path)
+    motion = _read(path, dict(mapping or {}))
+    check_joints(motion.joints, motion.skeleton, str(path))
+    return motion
+
+
+def _read(path: Path, mapping: dict[str, str]) -> MotionFile:
     suffix = path.suffix.lower()
     if suffix == ".bvh":
         if not path.is_file():

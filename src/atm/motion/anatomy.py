@@ -4,6 +4,7 @@ Whatever comes in is asked the same: data folders by `atm data check`, recording
 `atm export`, `atm retrieve` and `atm evaluate`.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -35,6 +36,24 @@ FLOOR = (-0.06, 0.12)
 _FEET_TELL, _KNEES_TELL = 0.2, 0.05
 """Mean sine of a foot's angle to its shank, and mean share of a leg by which its knee stands off the line from hip to
 ankle, from which on these tell front from back."""
+
+
+MOST_FPS = 1000
+"""Frames per second of the fastest file."""
+
+
+def frame_rate(arrays: Mapping[str, np.ndarray], skeleton: Skeleton, where: str) -> float:
+    """Return the frames per second that `fps` in an archive says; where it says none, the skeleton's.
+
+    Raises:
+        InputError: it is no number, or no rate.
+    """
+    if "fps" not in arrays:
+        return skeleton.fps
+    said = np.asarray(arrays["fps"])
+    if said.size != 1 or said.dtype.kind not in "fiu" or not 0 < (rate := said.item()) <= MOST_FPS:
+        raise InputError(f"{where}: its array 'fps' is {said!r}: expected one number of frames per second up to 1000")
+    return float(rate)
 
 
 class Front(NamedTuple):

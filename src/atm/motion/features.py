@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from atm.base.errors import InputError
 from atm.motion import rotations
 from atm.motion.kinematics import facing, forward_kinematics, inverse_kinematics, uniform_skeleton
-from atm.motion.skeletons import HUMANML3D, KIT, Skeleton
+from atm.motion.skeletons import HUMANML3D, KIT, Skeleton, skeleton_of_width
 
 
 def features_from_joints(
@@ -26,11 +26,12 @@ def features_from_joints(
     Args:
         joints: positions of at least 2 frames, y up, left on +x for who faces +z, at the skeleton's frame rate, in its
             unit (metres for HumanML3D, millimetres for KIT).
-        skeleton: whose joints these are.
+        skeleton: whose joints these are. Where its frame rate is not the published one, joints go in straight lines
+            from frame to frame, and the features are of the published rate.
         target_offsets: bones of the body that the motion is put on; None takes the published one.
 
     Returns:
-        One row less than `joints` has frames, float32.
+        One row less than there are frames, float32.
 
     Raises:
         InputError: not the skeleton's joints, fewer than 2 frames, NaN, a skeleton without a published body, or a pose
@@ -38,6 +39,10 @@ def features_from_joints(
     """
     joints = torch.as_tensor(joints)
     _check_joints(joints, skeleton)
+    published = skeleton_of_width(skeleton.feature_width).fps
+    if skeleton.fps != published:
+        joints = _at_rate(joints, skeleton.fps, published)
+        _check_joints(joints, skeleton)
     offsets = skeleton.target_offsets if target_offsets is None else target_offsets
     if offsets is None:
         raise InputError(
@@ -45,6 +50,15 @@ def features_from_joints(
             "atm.motion.offsets_of makes from the first frame of 03950_gt."
         )
     return features_of_canonical(canonical(uniform_skeleton(joints, skeleton, offsets), skeleton), skeleton)
+
+
+def _at_rate(joints: Float[Tensor, "T J 3"], fps: float, wanted: float) -> Float[Tensor, "S J 3"]:
+    """Return the same motion with another number of frames per second."""
+    last = len(joints) - 1
+    at = torch.arange(int(last / fps * wanted + 1e-6) + 1, dtype=torch.float64) * (fps / wanted)
+    below = at.long().clamp(max=max(last - 1, 0))
+    share = (at - below)[:, None, None].to(joints.dtype)
+    return joints[below] * (1 - share) + joints[(below + 1).clamp(max=last)] * share
 
 
 def canonical(joints: Float[Tensor, "T J 3"], skeleton: Skeleton) -> Float[Tensor, "T J 3"]:

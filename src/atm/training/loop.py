@@ -19,7 +19,7 @@ from atm.base.config import save
 from atm.base.errors import InputError
 from atm.base.progress import progress_bar
 from atm.base.signals import stop_on_signals
-from atm.base.storage import atomic, load_state
+from atm.base.storage import atomic, check_finite, load_state
 from atm.interface import Batch
 from atm.models import save_trained
 from atm.training.checkpoint import MovingAverage, read_checkpoint, save_checkpoint
@@ -264,6 +264,7 @@ def _averaged(average: MovingAverage | None) -> AbstractContextManager[None]:
 
 def _restore(run: RunFolder, model: nn.Module, optimizer, average: MovingAverage | None) -> dict[str, Any]:
     saved = read_checkpoint(run.checkpoint)
+    check_finite(saved["model"], source=str(run.checkpoint))
     load_state(model, saved["model"], source=str(run.checkpoint))
     optimizer.load_state_dict(saved["optimizer"])
     if average:

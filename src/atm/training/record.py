@@ -39,6 +39,10 @@ class RunFolder:
     def create(self) -> None:
         """Make the folders; an InputError if they cannot be made."""
         try:
+            str(self.path).encode()  # TensorBoard writes no other names
+        except UnicodeEncodeError:
+            raise InputError(f"the name of the run folder {str(self.path)!r} is no UTF-8: take another") from None
+        try:
             self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"cannot make the run folder {self.path}: {error.strerror}") from None
@@ -86,7 +90,7 @@ class RunFolder:
         started, else from a folder that holds the run (both were moved together), else from here."""
         record = self.read_record() if self.record.is_file() else {}
         started = [Path(record["started_in"])] if "started_in" in record else []
-        from_there = (folder / typed for folder in (*started, *self.path.resolve().parents))
+        from_there = (folder / typed for folder in (*started, *Path(os.path.realpath(self.path)).parents))
         return next((path for path in from_there if path.exists()), Path(typed))
 
     def data(self, typed: str) -> Path:

@@ -167,6 +167,24 @@ def compare(report: BenchReport, old: Path, *, margin: float = MARGIN) -> list[s
     Raises:
         InputError: the file is no such report, or has nothing in common with this one.
     """
+    before, quick = read_ratios(old)
+    now = {(one.what, side): statistics.median(one.ratios(side)) for one in report.comparisons for side in one.times}
+    common = [key for key in now if key in before]
+    if not common or quick != report.quick:
+        raise InputError(f"{old} has none of the comparisons made here: measure the same ones, both quick or neither")
+    return [
+        f"{what}, {side}: {now[what, side]:.2f} times, {before[what, side]:.2f} before"
+        for what, side in common
+        if now[what, side] > before[what, side] * (1 + margin)
+    ]
+
+
+def read_ratios(old: Path) -> tuple[dict[tuple[str, str], float], bool]:
+    """Return (what, side) -> ratio of an earlier report, and whether it was a quick one.
+
+    Raises:
+        InputError: the file is no such report.
+    """
     try:
         known = read_json(old)
         before = {
@@ -174,18 +192,9 @@ def compare(report: BenchReport, old: Path, *, margin: float = MARGIN) -> list[s
             for one in known["comparisons"]
             for side, values in one["sides"].items()
         }
-        same_kind = known["quick"] == report.quick
+        return before, bool(known["quick"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise InputError(f"{old} is no report of atm bench: give a file that --json wrote") from None
-    now = {(one.what, side): statistics.median(one.ratios(side)) for one in report.comparisons for side in one.times}
-    common = [key for key in now if key in before]
-    if not common or not same_kind:
-        raise InputError(f"{old} has none of the comparisons made here: measure the same ones, both quick or neither")
-    return [
-        f"{what}, {side}: {now[what, side]:.2f} times, {before[what, side]:.2f} before"
-        for what, side in common
-        if now[what, side] > before[what, side] * (1 + margin)
-    ]
 
 
 def _table(one: Comparison) -> Table:

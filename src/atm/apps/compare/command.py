@@ -1,6 +1,7 @@
 """`atm compare`: from run folders and a file of prompts to a page."""
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -87,7 +88,7 @@ def _as_data(answer: Answer) -> dict:
 def _named(paths: Sequence[Path]) -> dict[str, Path]:
     """Return a short name for each: the last part of its path, with as many before it as tell it from the others."""
     names = {}
-    every = [path.resolve().with_suffix("").parts for path in paths]
+    every = [_without_suffix(Path(os.path.realpath(path))) for path in paths]
     for place, (path, parts) in enumerate(zip(paths, every, strict=True)):
         others = every[:place] + every[place + 1 :]
         if parts in others:
@@ -95,3 +96,7 @@ def _named(paths: Sequence[Path]) -> dict[str, Path]:
         length = next(n for n in range(1, len(parts) + 1) if all(other[-n:] != parts[-n:] for other in others))
         names["/".join(parts[-length:])] = path
     return names
+
+
+def _without_suffix(path: Path) -> tuple[str, ...]:
+    return path.with_suffix("").parts if path.name else path.parts

@@ -167,7 +167,8 @@ class _Process:
 
 def _work_apart(path: Path, runner: Runner, slot: int, slots: int) -> None:
     # Ctrl-C in a terminal reaches every process of the group; the parent passes it on, once.
-    os.setpgrp()
+    if hasattr(os, "setpgrp"):  # not on Windows
+        os.setpgrp()
     log = os.open(JobFolder(path).log, os.O_CREAT | os.O_APPEND | os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
         os.dup2(log, stream.fileno())

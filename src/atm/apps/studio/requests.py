@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field, StringConstraints
 
 from atm.base.config import Config
+from atm.base.limits import LARGEST_SEED
 
 LONGEST_SENTENCE = 500
 """Characters of a sentence, at most."""
@@ -13,8 +14,6 @@ MOST_CANDIDATES = 8
 MOST_PARTS = 24
 LONGEST_SEQUENCE = 120.0
 """Seconds of all parts together, at most."""
-LARGEST_SEED = 2**53 - 1
-"""The largest whole number that JavaScript holds."""
 MOST_GUIDANCE = 50.0
 
 Sentence = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_SENTENCE)]

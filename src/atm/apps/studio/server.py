@@ -281,11 +281,10 @@ def _listen(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
-    except OSError as error:
+    except (OSError, ValueError, TypeError) as error:  # the last two of what is no name at all
         listening.close()
-        raise InputError(
-            f"cannot listen on {host}, port {port} ({error.strerror or error}): take another, as --port 0"
-        ) from None
+        said = getattr(error, "strerror", None) or error
+        raise InputError(f"cannot listen on {host}, port {port} ({said}): take another, as --port 0") from None
     return listening
 
 

@@ -96,7 +96,14 @@ def without_suffix(file: str) -> str:
     return re.sub(r"\.(?:bvh|amc)$", "", file, flags=re.IGNORECASE)
 
 
+def _check_is_file(path: Path) -> None:
+    """Refuse a pipe or a device, which gives no end."""
+    if path.exists() and not path.is_file():
+        raise InputError(f"cannot read the captions {path}: it is a folder, a pipe or a device")
+
+
 def _rows(path: Path) -> Iterator[tuple[str, dict]]:
+    _check_is_file(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:

@@ -204,6 +204,8 @@ def _read(body_models: Path, source: Source) -> SourceRead:
 
 def read_index(index: Path, texts: Path) -> dict[str, list[_Row]]:
     """Return clips of each recording."""
+    if not index.is_file():
+        raise InputError(f"cannot read the index {index}: there is no such file")
     try:
         with index.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file))

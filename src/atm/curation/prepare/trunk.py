@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 
+from atm.base.errors import InputError
 from atm.curation.prepare.bvh import Bvh
 from atm.curation.prepare.naming import Roles
 from atm.scripted.motion.body import COLLAR, HEAD, HIP, NECK, OFFSETS, SHOULDER, SPINE1
@@ -135,8 +136,15 @@ def turned_by_positions(
 
 
 def blend(start: Float[np.ndarray, "T 3 3"], end: Float[np.ndarray, "T 3 3"], share: float) -> np.ndarray:
-    """Turn a rotation by the given share of the shortest way to another one."""
-    way = Rotation.from_matrix(np.swapaxes(start, -1, -2) @ end).as_rotvec()
+    """Turn a rotation by the given share of the shortest way to another one.
+
+    Raises:
+        InputError: one of them is none, as where hips, spine and shoulders lie in a line.
+    """
+    way_there = np.swapaxes(start, -1, -2) @ end
+    if not (np.linalg.det(way_there) > 0).all():
+        raise InputError("the trunk is no body's: in some frame its hips, spine and shoulders lie in one line")
+    way = Rotation.from_matrix(way_there).as_rotvec()
     return start @ Rotation.from_rotvec(share * way).as_matrix()
 
 
