@@ -13,16 +13,9 @@ from atm.cli.app import Force, Names, Quiet, Rate, Seed, Unit, Up, app, examples
 @app.command(epilog=examples("atm demo", "atm demo --full --out demo-full    (hours: everything is trained here)"))
 def demo(
     out: Annotated[Path, typer.Option(help="Folder of everything that the demo makes.")] = Path("demo"),
-    full: Annotated[
-        bool, typer.Option("--full", help="Train space and evaluator here, too.")
-    ] = False,
-<<<<<<< HEAD
-    steps: Annotated[int, typer.Option(help="Training steps of each of the two arms.")] = 400,
-    clips: Annotated[int, typer.Option(min=1, help="Scripted motions to write.")] = 2000,
-=======
-    steps: Annotated[int, typer.Option(max=MOST, help="Training steps of each of the two arms.")] = 200,
-    clips: Annotated[int, typer.Option(min=1, max=MOST, help="Scripted motions to write.")] = 1500,
->>>>>>> fc1bb5d0ea4419c1db7a1dd5663b48f76004447d
+    full: Annotated[bool, typer.Option("--full", help="Train space and evaluator here, too.")] = False,
+    steps: Annotated[int, typer.Option(max=MOST, help="Training steps of each of the two arms.")] = 400,
+    clips: Annotated[int, typer.Option(min=1, max=MOST, help="Scripted motions to write.")] = 2000,
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
