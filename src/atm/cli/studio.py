@@ -13,6 +13,7 @@ from atm.cli.app import app, examples
     epilog=examples(
         "atm studio",
         "atm studio runs/flow runs/baseline --port 9000",
+        "atm studio --data scripted    (also shows the real motions nearest to a generated one)",
         "atm studio runs/flow --host 0.0.0.0 --no-browser    (others may ask; the token is printed)",
     )
 )
@@ -27,6 +28,7 @@ def studio(
     token: Annotated[str | None, typer.Option(help="Token that clients send; default: a new one if needed.")] = None,
     space: Annotated[Path | None, typer.Option(help="Space that chooses the best of several motions.")] = None,
     queue: Annotated[int, typer.Option(min=1, help="Requests that may wait; more are told to come later.")] = 16,
+    data: Annotated[Path | None, typer.Option(help="Data folder whose test motions the page searches.")] = None,
     browser: Annotated[bool, typer.Option(help="Open the page in the browser.")] = True,
 ) -> None:
     """Open a page where sentences become motions, with an HTTP API beside it; Ctrl-C ends it."""
@@ -36,4 +38,4 @@ def studio(
         if not (error.name or "").startswith(("fastapi", "starlette", "uvicorn")):
             raise
         raise InputError(f"atm studio needs {error.name}: pip install 'atm-motion[studio]'") from None
-    run_studio(models or [], host=host, port=port, token=token, space=space, queue=queue, browser=browser)
+    run_studio(models or [], host=host, port=port, token=token, space=space, queue=queue, data=data, browser=browser)
