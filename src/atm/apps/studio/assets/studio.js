@@ -189,6 +189,7 @@
     }
     if (!project.locked && motions.length) dice();
     job = { id: null };
+    note = "";
     busy(true);
     try {
       await Promise.all(project.parts.map((one) => understand(one.text)));
@@ -245,7 +246,7 @@
       body += motion.bodies.length;
     }
     const data = { title: "", overlaid: false, columns: 4, autoplay: true, start: 0, darkens: false, bodies, panes };
-    const figure = element("figure", { class: "motion-view", role: "group", "aria-label": motions[0].text });
+    const figure = element("figure", { class: motions.length > 4 ? "motion-view many" : "motion-view", role: "group", "aria-label": motions[0].text });
     figure.append(element("script", { type: "application/json" }, JSON.stringify(data)));
     $("stage").replaceChildren(figure);
     atmMotionView.mount($("stage"));
