@@ -1,4 +1,4 @@
-"""What lies near a motion in the text-motion space: sentences that a clip could be mistaken for, and real motions."""
+"""Neighbours of a motion in the text-motion space: sentences that a clip could be mistaken for, and real motions."""
 
 import threading
 from collections.abc import Sequence

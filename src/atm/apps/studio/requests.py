@@ -94,4 +94,4 @@ class ReadRequest(Config):
 
 
 AnyRequest = GenerateRequest | SequenceRequest | EditRequest
-"""What makes motions."""
+"""Requests that make motions."""
