@@ -77,9 +77,11 @@ def test_every_make_target_of_the_readme_exists():
 
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
-@pytest.mark.parametrize("page", ["README.md", "docs/tutorial.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/tutorial.md", "docs/own-rig.md"])
 def test_every_command_of_a_page_to_follow_runs(tmp_path, page):
     environment = os.environ | {"ATM_CACHE": str(tmp_path / "cache")}
+    for name, content in re.findall(r'```yaml title="([^"]+)"\n(.*?)```', (ROOT / page).read_text(), flags=re.DOTALL):
+        (tmp_path / name).write_text(content)
     for command in commands(ROOT / page):
         words = scaled_down(command)
         done = subprocess.run(

@@ -25,7 +25,7 @@ def run(code: list[str]) -> dict:
 def test_the_snippets_of_the_page_run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     code = snippets("docs/python.md")
-    assert len(code) == 8 and "atm.evaluate" in code[-1]
+    assert len(code) == 9 and "atm.evaluate" in code[-1]
     names = run(code[:-1])
     said = capsys.readouterr().out
     # What the comments of the page promise.

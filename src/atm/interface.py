@@ -145,6 +145,8 @@ class Capabilities:
     """Frames behind a motion's length do not change the motion (MDM of 2022 attends to padding)."""
     inbetweening: bool = False
     """`sample` takes `known` and `keep`."""
+    keeps_features: bool = False
+    """`keep` may be per frame and feature, so that a path of the root can be kept and the body made."""
     goes_on: bool = False
     """`sample` takes `prefix`, a motion to go on from."""
     plans: int = 0

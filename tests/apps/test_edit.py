@@ -60,3 +60,26 @@ def test_a_motion_of_another_data_set_is_refused(model):
 def test_frames_of_parts_are_those_between_their_seconds():
     assert kept_frames([(0.5, 1.0)], 30, 20.0).nonzero()[0].tolist() == list(range(10, 20))
     assert torch.from_numpy(kept_frames([(0, 0.1), (1.4, 1.5)], 30, 20.0)).sum() == 4
+
+
+def test_a_model_that_keeps_features_walks_the_path_and_ends_on_it(model):
+    stands = model.generate("a person stands", seconds=4, seed=0, raw=True)
+    walks = model.edit(stands, "a person walks", path=[(0, 1), (1, 2)], seed=1, raw=True)
+    np.testing.assert_allclose(walks.joints[-1, 0, [0, 2]], [1, 2], atol=1e-2)
+    passed = np.linalg.norm(walks.joints[:, 0, [0, 2]] - [0, 1], axis=1)
+    assert passed.min() < 0.05
+    assert walks.provenance["path"] == [[0, 1], [1, 2]]
+
+
+def test_parts_stand_on_a_path_in_all_but_where_the_root_goes(model):
+    first = model.generate("a person stands", seconds=2, seed=0, raw=True)
+    second = model.edit(first, "a person walks", keep=[(0.5, 1)], path=[(0, 2)], seconds=3, seed=1, raw=True)
+    np.testing.assert_allclose(second.features[10:20, 3:], first.features[10:20, 3:], atol=1e-4)
+    assert np.abs(second.features[20:40, 3:] - first.features[20:40, 3:]).max() > 1e-2
+    np.testing.assert_allclose(second.joints[-1, 0, [0, 2]], [0, 2], atol=1e-2)
+
+
+def test_a_model_that_cannot_be_held_on_a_path_says_so(going_on):
+    walk = going_on.generate("a person walks", seconds=1.5, raw=True)
+    with pytest.raises(atm.InputError, match="causal_flow cannot be held on a path: take one that can, such as mdm"):
+        going_on.edit(walk, "a person walks", keep=[(0, 0.5)], path=[(0, 1)])

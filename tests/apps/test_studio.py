@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+import torch
 import typer
 import uvicorn
 from starlette.testclient import TestClient
@@ -26,10 +27,14 @@ from atm.apps.studio.guard import LARGEST_BODY
 from atm.apps.studio.jobs import Workshop
 from atm.apps.studio.made import Judge
 from atm.apps.studio.models import StudioModel
+from atm.apps.studio.neighbours import SENTENCES, RealMotions, means_otherwise
 from atm.apps.studio.server import FORMATS, LOCAL, create_app, run_studio
+from atm.base.packaged import packaged
 from atm.base.progress import progress
 from atm.cli.app import app as command_line
 from atm.export.npz import MotionFile
+from atm.motion import padded
+from folders import make_folder
 
 WALK, SIT = "a person walks forward", "a person sits down"
 ADDRESS = "http://127.0.0.1"
@@ -215,6 +220,112 @@ def test_a_sequence_is_copied_as_python_alone(studio):
     exec(job["python"], names)
     motion = studio.get(f"/api/motions/{job['motions'][0]}").json()
     np.testing.assert_allclose(joints(motion), names["motions"][0].joints, atol=motion["pane"]["metres"])
+
+
+# ---------------------------------------------------------------- what is made of a motion
+
+
+def test_an_edited_motion_is_what_python_makes_and_what_the_copied_python_makes(studio, model):
+    first = made(studio, generate(studio, seconds=3, seed=5))
+    asked = {"motion": first["motions"][0], "text": SIT, "keep": [[0.5, 1]], "path": [[0, 1], [1, 2]], "seed": 4}
+    answer = studio.post("/api/edit", json=asked | {"samples": 2})
+    assert answer.status_code == 202, answer.text
+    job = made(studio, answer.json())
+    assert (job["state"], job["progress"], job["command"]) == ("done", 1.0, None), job
+    source = model.generate(WALK, seconds=3, seed=5)
+    names: dict = {}
+    exec(job["python"], names)
+    for k, name in enumerate(job["motions"]):
+        motion = studio.get(f"/api/motions/{name}").json()
+        take = model.edit(source, SIT, keep=[(0.5, 1)], path=[(0, 1), (1, 2)], seed=4 + k)
+        np.testing.assert_allclose(joints(motion), take.joints, atol=motion["pane"]["metres"])
+        np.testing.assert_allclose(names["motions"][k].joints, take.joints, atol=1e-6)
+    again = made(studio, studio.post("/api/edit", json={**asked, "motion": job["motions"][1]}).json())
+    exec(again["python"], names)
+    motion = studio.get(f"/api/motions/{again['motions'][0]}").json()
+    np.testing.assert_allclose(joints(motion), names["motions"][0].joints, atol=motion["pane"]["metres"])
+
+
+def test_a_motion_that_is_forgotten_while_its_edit_waits_is_edited_all_the_same(studio, workshop, monkeypatch):
+    monkeypatch.setattr(workshop, "kept", 1)
+    first = made(studio, generate(studio))
+    job = studio.post("/api/edit", json={"motion": first["motions"][0], "text": SIT, "keep": [[0, 0.5]]}).json()
+    assert made(studio, job)["state"] == "done"
+    assert studio.get(f"/api/jobs/{first['id']}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "sentence"),
+    [
+        ({}, 422, "nothing is kept"),
+        ({"motion": "nothing"}, 404, "no request"),
+        ({"text": " ", "keep": [[0, 0.5]]}, 422, "the sentence is empty"),
+        ({"keep": [[0.5, 2]]}, 422, "the motion lasts 1 s, and 0.5 to 2 s is no part of it"),
+        ({"keep": [[0, 1]]}, 422, "nothing to make"),
+        ({"keep": [[-1, 1]]}, 422, "keep.0.0: input should be greater than or equal to 0"),
+        ({"keep": [[0, 0.1]] * 65}, 422, "keep: list should have at most 64 items"),
+        ({"path": []}, 422, "path: list should have at least 1 item"),
+        ({"path": [[0, 1]] * 65}, 422, "path: list should have at most 64 items"),
+        ({"path": [[0, 1000]]}, 422, "path.0.1: input should be less than or equal to 100"),
+        ({"path": [[0, 50]]}, 422, "faster than the 7 m/s"),
+        ({"model": "flow", "path": [[0, 1]]}, 422, "causal_flow cannot be held on a path"),
+        ({"model": "flow", "keep": [[0.2, 0.5]]}, 422, "keeps a beginning"),
+    ],
+)
+def test_what_cannot_be_edited_is_one_sentence(studio, asked, status, sentence):
+    job = made(studio, generate(studio))
+    told = said(studio.post("/api/edit", json={"motion": job["motions"][0], "text": WALK} | asked), status)
+    assert sentence in told
+
+
+def test_models_say_what_they_keep(studio):
+    mdm, flow = studio.get("/api/models").json()["models"]
+    assert (mdm["keeps"], mdm["paths"], flow["keeps"], flow["paths"]) == ("any", True, "beginning", False)
+
+
+def test_the_hard_negative_is_the_sentence_of_another_meaning_that_the_clip_lies_nearest_to(studio, judge, model):
+    """The clip around 1.5 s of a motion of 3 s is 0.5 to 2.5 s; sentences that say a part of its own are no mistake."""
+    made(studio, generate(studio, text="a person hops backwards"))  # another motion of this studio
+    job = made(studio, generate(studio, text=f"{WALK}, then waves", seconds=3))
+    found = studio.get(f"/api/motions/{job['motions'][0]}/negative", params={"at": 1.5}).json()
+    assert (found["begin"], found["end"], found["own"]["text"]) == (0.5, 2.5, f"{WALK}, then waves")
+    clip = model.generate(f"{WALK}, then waves", seconds=3)[0.5:2.5]
+    listed = [text for text in (*SENTENCES, "a person hops backwards") if means_otherwise(text, f"{WALK}, then waves")]
+    assert WALK not in listed and SIT in listed and "a person hops backwards" in listed
+    distances = 1 - atm.similarity(listed, clip, space=judge.space)[:, 0]
+    assert found["candidates"] == len(listed)
+    assert [one["text"] for one in found["others"]] == [listed[row] for row in distances.argsort()[:3]]
+    np.testing.assert_allclose([one["distance"] for one in found["others"]], np.sort(distances)[:3], atol=2e-3)
+    own = 1 - atm.similarity(f"{WALK}, then waves", clip, space=judge.space)[0, 0]
+    assert found["own"]["distance"] == pytest.approx(own, abs=2e-3)
+
+
+def test_a_time_that_is_not_in_the_motion_has_no_hard_negative(studio):
+    at = f"/api/motions/{made(studio, generate(studio))['motions'][0]}/negative"
+    assert "the motion lasts 1 s, and 9 s is not in it" in said(studio.get(at, params={"at": 9}), 422)
+    assert "at: input should be greater than or equal to 0" in said(studio.get(at, params={"at": -1}), 422)
+    assert "at: field required" in said(studio.get(at), 422)
+
+
+def test_the_nearest_real_motions_are_those_of_the_largest_cosine(models, workshop, tmp_path, judge, model):
+    real = RealMotions(make_folder(tmp_path / "data", clips=12), judge.space, packaged("space"))
+    with TestClient(create_app(models, workshop, hosts=LOCAL, real=real), base_url=ADDRESS) as studio:
+        assert studio.get("/api/models").json()["data"] == {"name": "data", "motions": len(real)}
+        job = made(studio, generate(studio, seconds=3))
+        found = studio.get(f"/api/motions/{job['motions'][0]}/nearest", params={"top": 2}).json()
+    take = model.generate(WALK, seconds=3)
+    assert found["data"] == "data" and len(found["motions"]) == min(2, len(real))
+    features = padded([take.features, *(real.dataset.features(item) for item in real.dataset.items)])
+    z = torch.nn.functional.normalize(judge.space.encode_motion(features), dim=-1)
+    best = (z[1:] @ z[0]).sort(descending=True).values[: len(found["motions"])]
+    np.testing.assert_allclose([one["cosine"] for one in found["motions"]], best, atol=2e-3)
+    assert all(one["text"] and one["pane"]["joints"] and one["bodies"] for one in found["motions"])
+
+
+def test_without_a_data_folder_the_nearest_motions_say_what_to_give(studio):
+    job = made(studio, generate(studio))
+    answer = studio.get(f"/api/motions/{job['motions'][0]}/nearest")
+    assert said(answer, 409) == "no real motions to search: start the studio with --data FOLDER"
 
 
 # ---------------------------------------------------------------- the queue
@@ -487,8 +598,9 @@ def test_every_route_is_described_also_in_the_docs(waiting):
     paths = waiting.get("/api/openapi.json").json()["paths"]
     assert {path: sorted(ways) for path, ways in paths.items()} == {
         "/api/health": ["get"], "/api/models": ["get"], "/api/read": ["post"], "/api/generate": ["post"],
-        "/api/sequence": ["post"], "/api/jobs/{name}": ["delete", "get"], "/api/motions/{name}": ["get"],
-        "/api/motions/{name}/export": ["get"],
+        "/api/sequence": ["post"], "/api/edit": ["post"], "/api/jobs/{name}": ["delete", "get"],
+        "/api/motions/{name}": ["get"], "/api/motions/{name}/negative": ["get"],
+        "/api/motions/{name}/nearest": ["get"], "/api/motions/{name}/export": ["get"],
     }  # fmt: skip
     assert all(way["description"] for ways in paths.values() for way in ways.values())
     page = (Path(__file__).parents[2] / "docs" / "studio.md").read_text(encoding="utf-8")

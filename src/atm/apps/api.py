@@ -128,31 +128,37 @@ class TextToMotion:
         motion: Take,
         text: str,
         *,
-        keep: Sequence[tuple[float, float]],
+        keep: Sequence[tuple[float, float]] = (),
+        path: Sequence[tuple[float, float]] | None = None,
         seconds: float | None = None,
         seed: int = 0,
         guidance: float | None = None,
         raw: bool = False,
     ) -> Take:
-        """Make a motion anew but for the parts that are kept.
+        """Make a motion anew but for the parts that are kept, or along a path.
 
         Args:
             motion: what is edited.
             text: the sentence for what is made.
             keep: parts that stand, as pairs of seconds, such as [(0, 1), (3, 4)]: their features are put in. A model
                 that completes motions (mdm, momask, bamm) takes any, one that goes on (causal_flow) a beginning.
+            path: points on the floor, as x (to the left) and z (ahead) in metres from where the motion begins, such as
+                [(0, 2), (1, 3)]: the root goes through them at even speed. For models that can be held on one (mdm).
             seconds: length of the result; None: that of the motion.
             seed, guidance, raw: as in `generate`; bodies that are held move kept parts by a little.
 
         Raises:
-            InputError: a part that is not in the motion, or that the model cannot keep.
+            InputError: a part that is not in the motion, or that the model cannot keep; a path that is none, or a model
+                that cannot be held on one.
         """
         check_text([text])
         whole = edited(
-            self.generator, motion.features, text, keep=keep, seconds=seconds, seed=seed, guidance_scale=guidance
-        )
+            self.generator, motion.features, text, keep=keep, path=path, seconds=seconds, seed=seed,
+            guidance_scale=guidance,
+        )  # fmt: skip
         joints, features = (as_generated if raw else held)(whole)
         source = {"model": self.file.name, "seed": seed, "raw": raw, "keep": [list(part) for part in keep]}
+        source |= {} if path is None else {"path": [list(point) for point in path]}
         return Take(joints, text, whole.skeleton, features, source)
 
     def check_sequence(self, parts: Sequence[tuple[str, float]]) -> None:

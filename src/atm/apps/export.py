@@ -1,12 +1,14 @@
 """One motion into a file of any kind; the suffix says which. The table of formats stands at the end."""
 
+import contextlib
+import tempfile
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from atm.base.errors import InputError, unknown
 from atm.base.outputs import output
@@ -193,19 +195,41 @@ def _picture(path: Path, motion: MotionFile, _: FileStyle) -> None:
 
 
 def _page(path: Path, motion: MotionFile, _: FileStyle) -> None:
-    path.write_text(motion_page(motion, title=motion.text or "motion"), encoding="utf-8")
+    path.write_text(motion_page(motion, title=motion.text or "motion", files=True), encoding="utf-8")
 
 
-def motion_page(motion: MotionFile, *, title: str) -> str:
-    """Return a page with a viewer of one motion, and where the motion came from."""
-    from atm.pages.page import page
+def motion_page(motion: MotionFile, *, title: str, files: bool = False) -> str:
+    """Return a page with a viewer of one motion, and where the motion came from; `files`: with buttons that hand out
+    the motion as `CARRIED`, which the page carries in it."""
+    from atm.pages.page import downloads, page
     from atm.pages.viewer import MotionView, Pane, viewer_html
 
-    view = MotionView("", [Pane("", motion.joints, skeleton=motion.skeleton)])
+    view = MotionView("", [Pane("", motion.joints, skeleton=motion.skeleton, contacts=_stands(motion))])
     facts = ", ".join(f"{name} {value}" for name, value in motion.provenance.items())
-    return page(title, [viewer_html(view)], footer=facts)
+    carried = [downloads(_carried(motion))] if files else []
+    return page(title, [viewer_html(view), *carried], footer=facts)
 
 
+def _stands(motion: MotionFile) -> Bool[np.ndarray, "T 2"]:
+    from atm.motion.bodies import planted_feet
+
+    return planted_feet(motion.joints.astype(np.float64), motion.skeleton)
+
+
+def _carried(motion: MotionFile) -> dict[str, bytes]:
+    """Return the motion's files by their names."""
+    made = {}
+    with tempfile.TemporaryDirectory(prefix="atm-") as folder:
+        for ending in CARRIED:
+            part = Path(folder) / f"motion{ending}"
+            with contextlib.suppress(InputError):  # a body that cannot be put on bones still has its page
+                _WRITERS[ending](part, motion, FileStyle())
+                made[part.name] = part.read_bytes()
+    return made
+
+
+CARRIED = (".bvh", ".glb", ".npz")
+"""Files that a page of one motion hands out."""
 _USD = (".usd", ".usda", ".usdc")
 _WRITERS: dict[str, Callable[[Path, MotionFile, FileStyle], str | None]] = {
     ".npz": _npz,

@@ -14,6 +14,7 @@ from atm.cli.app import app, examples
     epilog=examples(
         "atm studio",
         "atm studio runs/flow runs/baseline --port 9000",
+        "atm studio --data scripted    (also shows the real motions nearest to a generated one)",
         "atm studio runs/flow --host 0.0.0.0 --no-browser    (others may ask; the token is printed)",
     )
 )
@@ -30,6 +31,7 @@ def studio(
     queue: Annotated[
         int, typer.Option(min=1, max=MOST, help="Requests that may wait; more are told to come later.")
     ] = 16,
+    data: Annotated[Path | None, typer.Option(help="Data folder whose test motions the page searches.")] = None,
     browser: Annotated[bool, typer.Option(help="Open the page in the browser.")] = True,
 ) -> None:
     """Open a page where sentences become motions, with an HTTP API beside it; Ctrl-C ends it."""
@@ -39,4 +41,4 @@ def studio(
         if not (error.name or "").startswith(("fastapi", "starlette", "uvicorn")):
             raise
         raise InputError(f"atm studio needs {error.name}: pip install 'atm-motion[studio]'") from None
-    run_studio(models or [], host=host, port=port, token=token, space=space, queue=queue, browser=browser)
+    run_studio(models or [], host=host, port=port, token=token, space=space, queue=queue, data=data, browser=browser)

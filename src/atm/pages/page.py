@@ -3,7 +3,7 @@
 import base64
 import gzip
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib import resources
 from typing import NamedTuple
@@ -134,6 +134,15 @@ def decimal(value: float, digits: int = 3) -> str:
 def figure(content: str, caption: str = "") -> str:
     """Return a chart or picture (SVG or HTML) with a caption."""
     return str(_part("figure")(content, caption))
+
+
+def downloads(files: Mapping[str, bytes]) -> str:
+    """Return buttons that hand out files, by their names; the page carries their content."""
+    links = [
+        (name, f"data:application/octet-stream;base64,{base64.b64encode(content).decode('ascii')}")
+        for name, content in files.items()
+    ]
+    return str(_part("downloads")(links))
 
 
 def side_by_side(*parts: str) -> str:

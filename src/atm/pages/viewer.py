@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from atm.base.errors import unknown
 from atm.export.body import FACE, NOSE_LENGTH, NOSE_OUT, NOSE_RADIUS, NOSE_UP, SIDE_COLOURS, body_of, joint_index
@@ -58,6 +58,8 @@ class Pane:
     highlights: Sequence[Highlight | tuple[int, int]] = ()
     caption: str = ""
     skeleton: Skeleton = HUMANML3D
+    contacts: Bool[np.ndarray, "T 2"] | None = None
+    """True while the left and the right foot stand; None: the viewer does not offer to show it."""
     begins: float = 0.0
     """Seconds of the view at which the motion begins, >= 0; until then it stands in its first frame. So that clips
     from different times of their motions play together."""
@@ -129,6 +131,7 @@ def _pane_data(pane: Pane, body: int) -> dict:
         "colours": colours,
         "one_colour": None if pane.colour == "sides" else colours["middle"],
         "highlights": [_checked(Highlight(*span), pane) for span in pane.highlights],
+        "contacts": None if pane.contacts is None else [_bits(foot) for foot in pane.contacts.T],
         "metres": metres,
         "joints": packed,
     }
@@ -139,6 +142,10 @@ def _quantised(joints: np.ndarray) -> tuple[float, str]:
     metres."""
     metres = max(0.001, float(np.abs(joints).max()) / 32767)
     return metres, base64.b64encode(np.round(joints / metres).astype("<i2").tobytes()).decode("ascii")
+
+
+def _bits(stands: Bool[np.ndarray, "T"]) -> str:
+    return "".join(str(int(frame)) for frame in stands)
 
 
 def _checked(span: Highlight, pane: Pane) -> Highlight:
@@ -158,7 +165,8 @@ def _body_data(skeleton: Skeleton) -> dict:
     ]
     nose = {"up": NOSE_UP, "out": NOSE_OUT, "length": NOSE_LENGTH, "radius": NOSE_RADIUS}
     face = [joint_index(skeleton, joint) for joint in FACE]
-    return {"joints": skeleton.n_joints, "capsules": capsules, "face": face, "nose": nose}
+    feet = [list(skeleton.left_foot), list(skeleton.right_foot)]
+    return {"joints": skeleton.n_joints, "capsules": capsules, "face": face, "nose": nose, "feet": feet}
 
 
 def _sparse(weights: np.ndarray) -> list[list[float]]:

@@ -68,11 +68,28 @@ class Index:
         for (caption, item), cosine in zip(self.captions, (self.z_text @ query).tolist(), strict=True):
             frames = item.start, item.frames
             nearest[frames] = max(nearest.get(frames, (-2.0, "")), (cosine, caption))
+        best = self._nearest_motions(query, top)
+        return [Hit(item, nearest[item.start, item.frames][1], cosine) for item, cosine in best]
+
+    @torch.no_grad()
+    def motions_near(self, features: Float[np.ndarray, "T D"], top: int) -> list[Hit]:
+        """Return the motions nearest to a motion, best first, each with its own first caption; entries of the same
+        frames are one.
+
+        Raises:
+            InputError: features of another width than the space reads.
+        """
+        best = self._nearest_motions(self._embedded(features), top)
+        return [Hit(item, item.captions[0].text, cosine) for item, cosine in best]
+
+    def _nearest_motions(self, query: Float[Tensor, "E"], top: int) -> list[tuple[Item, float]]:
         first = {(item.start, item.frames): row for row, item in reversed(list(enumerate(self.dataset.items)))}
         rows = sorted(first.values())
         cosines = self.z_motion[rows] @ query
-        best = [(self.dataset.items[rows[place]], cosines[place].item()) for place in _best(cosines, top)]
-        return [Hit(item, nearest[item.start, item.frames][1], cosine) for item, cosine in best]
+        return [(self.dataset.items[rows[place]], cosines[place].item()) for place in _best(cosines, top)]
+
+    def _embedded(self, features: Float[np.ndarray, "T D"]) -> Float[Tensor, "E"]:
+        return F.normalize(self.space.encode_motion(padded([features]).to(self.device)).float().cpu(), dim=-1)[0]
 
     @torch.no_grad()
     def captions_like(self, features: Float[np.ndarray, "T D"], top: int) -> list[Hit]:
@@ -81,8 +98,7 @@ class Index:
         Raises:
             InputError: features of another width than the space reads.
         """
-        query = F.normalize(self.space.encode_motion(padded([features]).to(self.device)).float().cpu(), dim=-1)[0]
-        cosines = self.z_text @ query
+        cosines = self.z_text @ self._embedded(features)
         found: dict[str, Hit] = {}
         for row in _best(cosines, len(cosines)):
             caption, item = self.captions[row]

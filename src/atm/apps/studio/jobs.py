@@ -5,13 +5,13 @@ import threading
 import time
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from atm.apps.generate import BATCH
 from atm.apps.studio.made import Judge, Made
 from atm.apps.studio.models import StudioModel
 from atm.apps.studio.recipes import command_of, python_of
-from atm.apps.studio.requests import GenerateRequest, SequenceRequest
+from atm.apps.studio.requests import AnyRequest, EditRequest, SequenceRequest
 from atm.base.errors import InputError
 from atm.base.progress import watched
 
@@ -40,12 +40,26 @@ class _Cancelled(Exception):
     pass
 
 
+class Source(NamedTuple):
+    """A motion that another one is made from."""
+
+    job: "Job"
+    sample: int
+
+    @property
+    def made(self) -> Made:
+        """The motion; it is held here, also when its request is forgotten."""
+        return self.job.made[self.sample]
+
+
 @dataclass(eq=False)
 class Job:
     """One request on its way."""
 
-    request: GenerateRequest | SequenceRequest
+    request: AnyRequest
     model: StudioModel
+    source: Source | None = None
+    """Motion that is edited; None: nothing is."""
     warnings: list[str] = field(default_factory=list)
     """Lines on what the model was not taught."""
     id: str = field(default_factory=lambda: secrets.token_hex(8))
@@ -54,6 +68,11 @@ class Job:
     """Share that is done, from 0 to 1."""
     error: str | None = None
     made: list[Made] = field(default_factory=list)
+
+    @property
+    def python(self) -> str:
+        """Lines of Python that make the same motions."""
+        return python_of(self.request, self.model, self.source and (self.source.job.python, self.source.sample))
 
     def to_json(self, ahead: int = 0) -> dict[str, Any]:
         """Return plain values; `ahead`: how many requests are made before it."""
@@ -66,7 +85,7 @@ class Job:
             "error": self.error,
             "warnings": self.warnings,
             "command": command_of(self.request, self.model),
-            "python": python_of(self.request, self.model),
+            "python": self.python,
             "motions": [f"{self.id}-{k}" for k in range(len(self.made))],
         }
 
@@ -131,6 +150,13 @@ class Workshop:
         """Return how many requests are made before this one."""
         with self._change:
             return len(self._running) + self._waiting.index(job) if job in self._waiting else 0
+
+    @property
+    def sentences(self) -> list[str]:
+        """Sentences of all motions that are kept, each once, the newest first."""
+        with self._change:
+            made = [motion for job in reversed(self._all.values()) for motion in job.made]
+        return list(dict.fromkeys(told.text for motion in made for told in motion.parts))
 
     @property
     def waiting(self) -> int:
@@ -201,6 +227,8 @@ class Workshop:
         first = batch[0]
         if isinstance(first.request, SequenceRequest):
             return [first.model.sequence(first.request, self.judge)]
+        if isinstance(first.request, EditRequest):
+            return [first.model.edit(first.request, first.source.made.take, self.judge)]
         return first.model.generate([job.request for job in batch], self.judge)
 
 
@@ -210,7 +238,10 @@ class _Watch:
     def __init__(self, batch: list[Job]):
         request = batch[0].request
         self.batch = batch
-        self.loops = request.samples * len(request.parts) if isinstance(request, SequenceRequest) else request.best_of
+        if isinstance(request, SequenceRequest):
+            self.loops = request.samples * len(request.parts)
+        else:
+            self.loops = request.samples if isinstance(request, EditRequest) else request.best_of
         self.ended = 0
 
     def __call__(self, done: int, steps: int) -> None:

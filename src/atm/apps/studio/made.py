@@ -55,7 +55,7 @@ class Made:
     def to_json(self, name: str) -> dict[str, Any]:
         """Return plain values for the page, with the data of the viewer; `name` is what the motion is asked for by."""
         take = self.take
-        view = view_data(MotionView("", [Pane("", take.joints, skeleton=take.skeleton)]))
+        view = view_data(MotionView("", [Pane("", take.joints, skeleton=take.skeleton, contacts=take.contacts)]))
         return {
             "id": name,
             "text": take.text,

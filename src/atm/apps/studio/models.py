@@ -11,11 +11,12 @@ from torch import Tensor
 
 from atm.apps.api import TextToMotion
 from atm.apps.best_of import CHOOSER, BestOf, best_of
+from atm.apps.edit import kept_of
 from atm.apps.generate import DEFAULT_SECONDS, MIN_SECONDS, check_text, finished, lengths_of, row_seed, sample_rows
 from atm.apps.reading import AsRead, as_read
 from atm.apps.sequence import plan_of_sequence
 from atm.apps.studio.made import Judge, Made
-from atm.apps.studio.requests import LONGEST_SEQUENCE, GenerateRequest, SequenceRequest
+from atm.apps.studio.requests import LONGEST_SEQUENCE, AnyRequest, EditRequest, GenerateRequest, SequenceRequest
 from atm.apps.take import Take
 from atm.apps.untaught import taught_by, untaught
 from atm.base.errors import InputError
@@ -65,17 +66,27 @@ class StudioModel:
             "default_seconds": None if able.predicts_length else DEFAULT_SECONDS,
             "sequences": able.goes_on,
             "longest_sequence": LONGEST_SEQUENCE,
+            "keeps": "any" if able.inbetweening else "beginning" if able.goes_on else None,
+            "paths": able.inbetweening and able.keeps_features,
             "guidance": able.guidance,
             "plans": able.plans > 0,
         }
 
-    def check(self, request: GenerateRequest | SequenceRequest) -> None:
+    def check(self, request: AnyRequest, source: Take | None = None) -> None:
         """Refuse what this model cannot make, before it waits in the queue.
+
+        Args:
+            request: of a client.
+            source: the motion that is edited; None: none is.
 
         Raises:
             InputError: an empty sentence, a length that cannot be made, a sequence of a model that makes none, a choice
-                without a space to choose by.
+                without a space to choose by, a part or a path that cannot be kept.
         """
+        if isinstance(request, EditRequest):
+            check_text([request.text])
+            kept_of(self.generator, source.features, keep=request.keep, path=request.path, seconds=request.seconds)
+            return
         if isinstance(request, GenerateRequest):
             check_text([request.text])
             lengths_of(self.generator, request.seconds, 1)
@@ -104,12 +115,12 @@ class StudioModel:
         actions = [{"words": _in_words(event), "taught": warning is None or event.action in taught} for event in events]
         return {"actions": actions, "warning": warning, "seconds": round(plan[-1].end, 1) if plan else None}
 
-    def together(self, request: GenerateRequest | SequenceRequest) -> tuple[Any, ...] | None:
+    def together(self, request: AnyRequest) -> tuple[Any, ...] | None:
         """Return what requests must have in common to be made as one batch; None: this one is made alone.
 
         Where a model attends to padding, a motion depends on the length of its neighbours, so that must be equal too.
         """
-        if isinstance(request, SequenceRequest):
+        if not isinstance(request, GenerateRequest):
             return None
         able = self.generator.capabilities
         told = request.seconds is not None or not able.predicts_length
@@ -153,6 +164,17 @@ class StudioModel:
             seed = request.seed + k
             take = self.model.sequence(parts, seed=seed, guidance=request.guidance, raw=request.raw)
             made.append(judge.judged(take, parts, plan_of_sequence(self.generator, parts, seed=seed)))
+        return made
+
+    def edit(self, request: EditRequest, source: Take, judge: Judge) -> list[Made]:
+        """Make the samples of an edit, one after the other."""
+        made = []
+        for k in range(request.samples):
+            take = self.model.edit(
+                source, request.text, keep=request.keep, path=request.path, seconds=request.seconds,
+                seed=request.seed + k, guidance=request.guidance, raw=request.raw,
+            )  # fmt: skip
+            made.append(judge.judged(take, [(request.text, take.seconds)], None))
         return made
 
     def _chooser(self, candidates: int) -> Generator | AsRead | BestOf:

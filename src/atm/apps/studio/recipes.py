@@ -3,12 +3,12 @@
 import shlex
 
 from atm.apps.studio.models import StudioModel
-from atm.apps.studio.requests import GenerateRequest, SequenceRequest
+from atm.apps.studio.requests import AnyRequest, EditRequest, GenerateRequest, SequenceRequest
 
 
-def command_of(request: GenerateRequest | SequenceRequest, model: StudioModel) -> str | None:
-    """Return the command that makes the same motions; None: the command line makes no sequences."""
-    if isinstance(request, SequenceRequest):
+def command_of(request: AnyRequest, model: StudioModel) -> str | None:
+    """Return the command that makes the same motions; None: the command line makes no sequences and edits nothing."""
+    if not isinstance(request, GenerateRequest):
         return None
     dashed = request.text.startswith("-")  # it would be taken for an option
     words = ["atm", "generate", *([] if dashed else [request.text]), "--model", model.given]
@@ -23,8 +23,16 @@ def command_of(request: GenerateRequest | SequenceRequest, model: StudioModel) -
     return shlex.join([*words, *(["--", request.text] if dashed else [])])
 
 
-def python_of(request: GenerateRequest | SequenceRequest, model: StudioModel) -> str:
-    """Return the lines of Python that make the same motions, as a list."""
+def python_of(request: AnyRequest, model: StudioModel, source: tuple[str, int] | None = None) -> str:
+    """Return the lines of Python that make the same motions, as a list.
+
+    Args:
+        request: of a client.
+        model: that answered it.
+        source: of an edit: the lines that make the motions of which one is edited, and which one that is.
+    """
+    if isinstance(request, EditRequest) and source is not None:
+        return _python_of_edit(request, model, *source)
     lines = ["import atm", "", f"model = atm.load({model.given!r})"]
     options = [] if request.guidance is None else [f"guidance={request.guidance!r}"]
     options += ["raw=True"] if request.raw else []
@@ -39,3 +47,15 @@ def python_of(request: GenerateRequest | SequenceRequest, model: StudioModel) ->
     options = [*(f"{name}={value!r}" for name, value in told.items() if value is not None), *options]
     lines.append(f"motions = model.generate([{request.text!r}], {', '.join(options)})")
     return "\n".join([*lines, ""])
+
+
+def _python_of_edit(request: EditRequest, model: StudioModel, before: str, sample: int) -> str:
+    told = {"keep": request.keep or None, "path": request.path, "seconds": request.seconds}
+    told |= {"guidance": request.guidance, "raw": request.raw or None}
+    options = [f"{name}={value!r}" for name, value in told.items() if value is not None]
+    call = ", ".join([repr(request.text), "seed=seed", *options])
+    seeds = [request.seed + k for k in range(request.samples)]
+    return (
+        f"{before}\nbefore = motions[{sample}]\nmodel = atm.load({model.given!r})\n"
+        f"motions = [model.edit(before, {call}) for seed in {seeds!r}]\n"
+    )

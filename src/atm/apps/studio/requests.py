@@ -2,22 +2,27 @@
 
 from typing import Annotated
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field, Strict, StringConstraints
 
 from atm.base.config import Config
 from atm.base.limits import LARGEST_SEED
+from atm.motion.paths import FARTHEST, MOST_POINTS
 
 LONGEST_SENTENCE = 500
 """Characters of a sentence, at most."""
 MOST_SAMPLES = 8
 MOST_CANDIDATES = 8
 MOST_PARTS = 24
+MOST_SPANS = 64
+"""Parts of a motion that may be kept."""
 LONGEST_SEQUENCE = 120.0
 """Seconds of all parts together, at most."""
 MOST_GUIDANCE = 50.0
 
 Sentence = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_SENTENCE)]
 Seconds = Annotated[float, Field(gt=0, le=LONGEST_SEQUENCE)]
+Second = Annotated[float, Field(ge=0, le=LONGEST_SEQUENCE)]
+Metre = Annotated[float, Field(ge=-FARTHEST, le=FARTHEST)]
 
 
 class _Request(Config):
@@ -62,6 +67,22 @@ class SequenceRequest(_Request):
     """Motions; sample k has seed + k."""
 
 
+class EditRequest(_Request):
+    """A motion that is there, to be made anew but for parts that are kept, or along a path; see `TextToMotion.edit`."""
+
+    motion: str = Field(min_length=1, max_length=40)
+    """Id of the motion."""
+    text: Sentence
+    keep: list[Annotated[tuple[Second, Second], Strict(False)]] = Field(default_factory=list, max_length=MOST_SPANS)
+    """Parts that stand, as [begin, end] in seconds."""
+    path: list[Annotated[tuple[Metre, Metre], Strict(False)]] | None = Field(None, min_length=1, max_length=MOST_POINTS)
+    """Points on the floor that the root goes through, as [x, z] in metres from where the motion begins."""
+    seconds: Seconds | None = None
+    """Length of the result; none: that of the motion."""
+    samples: int = Field(1, ge=1, le=MOST_SAMPLES)
+    """Motions; sample k has seed + k."""
+
+
 class ReadRequest(Config):
     """A sentence whose understanding is asked for."""
 
@@ -69,3 +90,7 @@ class ReadRequest(Config):
 
     text: Sentence
     model: str | None = None
+
+
+AnyRequest = GenerateRequest | SequenceRequest | EditRequest
+"""Requests that make motions."""

@@ -23,14 +23,18 @@ from atm.apps.api import load, load_space
 from atm.apps.best_of import CHOOSER
 from atm.apps.export import FORMATS, STYLED
 from atm.apps.studio.guard import LARGEST_BODY, Guard, problem
-from atm.apps.studio.jobs import MOST_WAITING, Job, QueueFull, Workshop
+from atm.apps.studio.jobs import MOST_WAITING, Job, QueueFull, Source, Workshop
 from atm.apps.studio.made import Judge, Made
 from atm.apps.studio.models import StudioModel
+from atm.apps.studio.neighbours import RealMotions, hard_negative
 from atm.apps.studio.requests import (
     LONGEST_SENTENCE,
+    LONGEST_SEQUENCE,
     MOST_CANDIDATES,
     MOST_PARTS,
     MOST_SAMPLES,
+    AnyRequest,
+    EditRequest,
     GenerateRequest,
     ReadRequest,
     SequenceRequest,
@@ -41,6 +45,8 @@ from atm.pages.page import viewer_script, viewer_style
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
 """Names of this machine; the studio asks for no token where it listens to it alone."""
+MOST_NEAREST = 8
+"""Real motions that are given at once."""
 _KINDS = {
     "csv": "text/csv", "bvh": "text/plain", "glb": "model/gltf-binary", "vrma": "model/gltf-binary",
     "constraints": "application/json", "mp4": "video/mp4", "gif": "image/gif",
@@ -56,6 +62,7 @@ def run_studio(
     token: str | None = None,
     space: Path | None = None,
     queue: int = MOST_WAITING,
+    data: Path | None = None,
     browser: bool = True,
 ) -> None:
     """Load the models, and answer until it is interrupted.
@@ -67,10 +74,11 @@ def run_studio(
         token: that clients send; None: a new one, where one is needed.
         space: what chooses among candidates of models of one's own.
         queue: requests that may wait.
+        data: data folder whose test motions are searched for those nearest to a generated one.
         browser: open the page.
 
     Raises:
-        InputError: a file that is no generator, or a port that cannot be had.
+        InputError: a file that is no generator, no data folder, or a port that cannot be had.
     """
     host = host.strip("[]")
     listening = _listen(host, port)
@@ -82,8 +90,11 @@ def run_studio(
         model.name = next(name for name in _names(model.name) if name not in known)
         model.read("a person walks")  # the language model is read from its file now, not by two requests at once
         known[model.name] = model
-    workshop = Workshop(Judge(load_space(packaged(CHOOSER))), most_waiting=queue)
-    app = create_app(list(known.values()), workshop, token=token, hosts=LOCAL if local else None)
+    weights = packaged(CHOOSER)
+    measured = load_space(weights)
+    workshop = Workshop(Judge(measured), most_waiting=queue)
+    real = None if data is None else RealMotions(data, measured, weights)
+    app = create_app(list(known.values()), workshop, token=token, hosts=LOCAL if local else None, real=real)
     port = listening.getsockname()[1]
     name = "localhost" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
     address = f"http://{name}:{port}/" + (f"#token={token}" if token else "")
@@ -101,6 +112,7 @@ def create_app(
     *,
     token: str | None = None,
     hosts: Collection[str] | None = None,
+    real: RealMotions | None = None,
 ) -> FastAPI:
     """Return the application.
 
@@ -108,6 +120,7 @@ def create_app(
         models: one or more, with names that differ; the first answers where none is named.
         workshop: makes the motions; started and stopped with the application.
         token, hosts: as for `Guard`.
+        real: motions of a data folder that are searched; None: none was given.
     """
 
     @contextlib.asynccontextmanager
@@ -139,21 +152,24 @@ def create_app(
             raise HTTPException(404, f"no request {name[:40]!r}: there never was one, or it was long ago")
         return job
 
-    def motion_of(name: str) -> Made:
+    def source_of(name: str) -> Source:
         request, _, sample = name.rpartition("-")
-        made = job_of(request).made
-        if not re.fullmatch("[0-9]{1,3}", sample) or int(sample) >= len(made):
-            raise HTTPException(404, f"no motion {name[:40]!r}: the request has {len(made)}")
-        return made[int(sample)]
+        job = job_of(request)
+        if not re.fullmatch("[0-9]{1,3}", sample) or int(sample) >= len(job.made):
+            raise HTTPException(404, f"no motion {name[:40]!r}: the request has {len(job.made)}")
+        return Source(job, int(sample))
+
+    def motion_of(name: str) -> Made:
+        return source_of(name).made
 
     def told(job: Job) -> dict[str, Any]:
         return job.to_json(workshop.ahead(job))
 
-    def taken(request: GenerateRequest | SequenceRequest, text: list[str], response: Response) -> dict[str, Any]:
+    def taken(request: AnyRequest, text: list[str], response: Response, source: Source | None = None) -> dict[str, Any]:
         model = model_of(request.model)
-        model.check(request)
+        model.check(request, source and source.made.take)
         warnings = [line for sentence in dict.fromkeys(text) if (line := model.read(sentence)["warning"])]
-        job = workshop.submit(Job(request, model, warnings))
+        job = workshop.submit(Job(request, model, source, warnings))
         response.headers["location"] = f"/api/jobs/{job.id}"
         return told(job)
 
@@ -171,6 +187,7 @@ def create_app(
         }  # fmt: skip
         return {
             "models": [model.facts for model in models],
+            "data": None if real is None else {"name": real.name, "motions": len(real)},
             "formats": tuple(FORMATS),
             "styles": {name: STYLED.get(ending, ()) for name, ending in FORMATS.items()},
             "limits": limits,
@@ -191,6 +208,11 @@ def create_app(
         """Put sentences that follow one another in one motion into the queue."""
         return taken(request, [part.text for part in request.parts], response)
 
+    @app.post("/api/edit", status_code=202)
+    def edit(request: EditRequest, response: Response) -> dict[str, Any]:
+        """Put a motion into the queue that is made anew but for parts that are kept, or along a path."""
+        return taken(request, [request.text], response, source_of(request.motion))
+
     @app.get("/api/jobs/{name}")
     def status(name: str) -> dict[str, Any]:
         """Tell how far a request is, and the ids of its motions."""
@@ -207,6 +229,22 @@ def create_app(
     def motion(name: str) -> dict[str, Any]:
         """Give a motion with its verdicts, plan and curve, and the data of the viewer."""
         return motion_of(name).to_json(name)
+
+    @app.get("/api/motions/{name}/negative")
+    def negative(
+        name: str,
+        at: Annotated[float, Query(ge=0, le=LONGEST_SEQUENCE, allow_inf_nan=False)],
+    ) -> dict[str, Any]:
+        """Tell which sentences of another meaning the 2 s around a time resemble most, in the losses' distance."""
+        return hard_negative(motion_of(name), at, workshop.sentences, workshop.judge.space)
+
+    @app.get("/api/motions/{name}/nearest")
+    def nearest(name: str, top: Annotated[int, Query(ge=1, le=MOST_NEAREST)] = 4) -> dict[str, Any]:
+        """Give the real motions of the studio's data folder that are nearest, with the data of the viewer."""
+        found = motion_of(name)
+        if real is None:
+            raise HTTPException(409, "no real motions to search: start the studio with --data FOLDER")
+        return {"data": real.name, "motions": real.near(found.take, top)}
 
     @app.get("/api/motions/{name}/export")
     def export(

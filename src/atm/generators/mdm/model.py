@@ -54,7 +54,10 @@ class MDM(nn.Module):
         keep_encoder(self, text_encoder, config.text_encoder, "this MDM")
         self.normaliser = normaliser
         self.capabilities = Capabilities(
-            guidance=config.condition_dropout > 0, ignores_padding=config.mask_frames, inbetweening=True
+            guidance=config.condition_dropout > 0,
+            ignores_padding=config.mask_frames,
+            inbetweening=True,
+            keeps_features=True,
         )
         self._chain = noise_chain(config.diffusion_steps, config.schedule)
 

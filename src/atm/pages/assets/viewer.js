@@ -11,6 +11,8 @@ const atmMotionView = (() => {
   const AZIMUTH = 0.62, ELEVATION = 0.26; // three-quarter view from the figure's front left
   const ECHO_SECONDS = 0.6;
   const PALEST = 0.55; // share of white in a figure that darkens, at its start
+  const RING = 0.16; // metres, around a foot that stands
+  const STILL = 5; // CSS pixels that a pointer may move between down and up, to be a click
   const NARROWEST = 200; // CSS pixels of a pane; where there is less room, half as many stand beside one another
   const ICONS = {
     play: '<path d="M7 4.5v15l12-7.5z"/>',
@@ -63,6 +65,11 @@ const atmMotionView = (() => {
         for (let i = 0; i < width; i++) pose[i] = mix(joints[from + i], joints[to + i], share);
         return pose;
       },
+      /* Feet that stand at a time, as the floor's rings see them: [ankle, toe] of each. */
+      standing(time) {
+        const frame = Math.min(Math.round(this.frameAt(time)), frames - 1);
+        return (data.contacts || []).flatMap((foot, side) => (foot[frame] === "1" ? [body.feet[side]] : []));
+      },
       lit: (time) => highlights.find((h) => (time - data.begins) * data.fps >= h.start && (time - data.begins) * data.fps < h.end),
     };
   }
@@ -110,6 +117,16 @@ const atmMotionView = (() => {
     into.push(...root, nose.radius, ...tip, nose.radius * 0.8, ...colourOf(figure.colours.middle), flatness, 0, 0, 0, 0, 0, 0);
   }
 
+  /* A ring on the floor around a foot. */
+  function ring(pose, ankle, toe, colour) {
+    const [x, z] = [0, 2].map((k) => mix(pose[3 * ankle + k], pose[3 * toe + k], 0.6)), points = [], colours = [];
+    for (let k = 0; k <= 24; k++) {
+      points.push(x + RING * Math.cos((k * Math.PI) / 12), z + RING * Math.sin((k * Math.PI) / 12));
+      colours.push([...colour, 0.85]);
+    }
+    return { points, colours };
+  }
+
   /* ---------------------------------------------------------------- one pane: figures in a scene */
 
   function paneOf(figures, root) {
@@ -146,8 +163,8 @@ const atmMotionView = (() => {
     };
     const radii = { true: radius(true), false: radius(false) };
 
-    function scene(seconds, theme, echo) {
-      const capsules = [], trails = [];
+    function scene(seconds, theme, { echo, contacts, lines }) {
+      const capsules = [], trails = [...lines];
       for (const f of figures) {
         const lit = f.lit(seconds), pale = f.darkens ? PALEST * (1 - f.progress(seconds)) : 0;
         const tint = (colour) => colour.map((c, k) => mix(lit ? mix(c, lit.rgb[k], tinted(f)) : c, 1, pale));
@@ -172,11 +189,12 @@ const atmMotionView = (() => {
           line.colours.push([...colour, t <= now ? 0.18 + 0.72 * (t / Math.max(now, 1)) ** 1.5 : 0.1]);
         });
         trails.push(line);
+        if (contacts) for (const [ankle, toe] of f.standing(seconds)) trails.push(ring(f.at(seconds), ankle, toe, theme.ink));
       }
       return { floor, capsules: new Float32Array(capsules), solid, trails };
     }
 
-    return { canvas, figures, target, radii, scene, root };
+    return { canvas, figures, target, radii, scene, root, floor };
   }
 
   /* ---------------------------------------------------------------- one view: panes, controls, time */
@@ -190,7 +208,7 @@ const atmMotionView = (() => {
     const home = { azimuth: Math.atan2(front[0], front[2]) + AZIMUTH, elevation: ELEVATION, zoom: 1, pan: [0, 0] };
     const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
     const state = {
-      time: clamp(data.start || 0, 0, seconds), playing: !calm && data.autoplay, speed: 1, loop: true, follow: true, echo: false,
+      time: clamp(data.start || 0, 0, seconds), playing: !calm && data.autoplay, speed: 1, loop: true, follow: true, echo: false, contacts: false,
       visible: false, dirty: true, rough: false, calm: 0, rested: 0, ...home, pan: [0, 0],
     };
 
@@ -242,8 +260,13 @@ const atmMotionView = (() => {
     const speed = element("button", {
       type: "button", class: "mv-speed", onclick: () => setSpeed(SPEEDS[(SPEEDS.indexOf(state.speed) + 1) % SPEEDS.length]),
     });
-    const switches = [["loop", "Loop"], ["follow", "Follow"], ["echo", "Trace"]].map(([key, label]) => {
-      const hints = { loop: "Start again at the end", follow: "Camera stays with the figure", echo: "Leave a picture every 0.6 s, darker with time" };
+    const offered = [["loop", "Loop"], ["follow", "Follow"], ["echo", "Ghosts"]];
+    if (all.some((f) => f.contacts)) offered.push(["contacts", "Contacts"]);
+    const switches = offered.map(([key, label]) => {
+      const hints = {
+        loop: "Start again at the end", follow: "Camera stays with the figure", echo: "Leave a picture every 0.6 s, darker with time",
+        contacts: "A ring around each foot that stands",
+      };
       const made = element("button", { type: "button", class: "mv-switch", title: hints[key], "aria-pressed": String(state[key]) }, label);
       made.addEventListener("click", () => {
         state[key] = !state[key];
@@ -254,7 +277,9 @@ const atmMotionView = (() => {
       return made;
     });
     const home_button = element("button", { type: "button", class: "mv-switch", title: "Back to the first view", onclick: reset }, "Reset");
-    const controls = element("div", { class: "mv-controls" }, play, element("div", { class: "mv-time" }, scrub, bars), clock, speed, ...switches, home_button);
+    const full = element("button", { type: "button", class: "mv-switch", title: "Full screen (f)", onclick: fullScreen }, "Full screen");
+    full.hidden = !document.fullscreenEnabled;
+    const controls = element("div", { class: "mv-controls" }, play, element("div", { class: "mv-time" }, scrub, bars), clock, speed, ...switches, home_button, full);
 
     host.replaceChildren(
       ...(data.title ? [element("figcaption", { class: "mv-title" }, data.title)] : []),
@@ -287,6 +312,10 @@ const atmMotionView = (() => {
       state.dirty = true;
     }
     function setSpeed(value) { state.speed = value; state.dirty = true; }
+    function fullScreen() {
+      if (document.fullscreenElement) document.exitFullscreen();
+      else if (document.fullscreenEnabled) host.requestFullscreen().catch(() => {}); // the browser may refuse
+    }
     function reset() { Object.assign(state, home, { pan: [0, 0], dirty: true }); }
 
     host.addEventListener("keydown", (event) => {
@@ -300,15 +329,23 @@ const atmMotionView = (() => {
         Home: () => seek(0), End: () => seek(seconds),
         ArrowUp: () => setSpeed(SPEEDS[Math.min(SPEEDS.indexOf(state.speed) + 1, SPEEDS.length - 1)]),
         ArrowDown: () => setSpeed(SPEEDS[Math.max(SPEEDS.indexOf(state.speed) - 1, 0)]),
-        r: reset,
+        r: reset, f: fullScreen,
       };
       if (keys[event.key]) { keys[event.key](); event.preventDefault(); }
     });
 
-    for (const pane of panes) listen(pane.canvas);
-    function listen(canvas) {
-      const fingers = new Map();
+    for (const pane of panes) listen(pane);
+    function listen(pane) {
+      const { canvas } = pane, fingers = new Map();
+      let from = null;
+      canvas.addEventListener("pointerup", (event) => {
+        const still = from && Math.hypot(event.clientX - from[0], event.clientY - from[1]) < STILL;
+        from = null;
+        const place = still && view.onfloor && floorAt(pane, event);
+        if (place) view.onfloor(...place, panes.indexOf(pane));
+      });
       canvas.addEventListener("pointerdown", (event) => {
+        from = [event.clientX, event.clientY];
         canvas.setPointerCapture(event.pointerId);
         fingers.set(event.pointerId, [event.clientX, event.clientY]);
         host.focus({ preventScroll: true });
@@ -332,7 +369,7 @@ const atmMotionView = (() => {
       });
       for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, (event) => fingers.delete(event.pointerId));
       canvas.addEventListener("contextmenu", (event) => event.preventDefault());
-      canvas.addEventListener("dblclick", reset);
+      canvas.addEventListener("dblclick", () => { if (!view.onfloor) reset(); });
       canvas.addEventListener("wheel", (event) => {
         // A reader who only scrolls past must not be caught.
         if (!host.contains(document.activeElement) && !event.ctrlKey) return;
@@ -361,6 +398,18 @@ const atmMotionView = (() => {
       return { view, radius };
     }
 
+    /* Place on the floor under the pointer, [x, z]; null: it points to the sky. */
+    function floorAt(pane, event) {
+      const box = pane.canvas.getBoundingClientRect();
+      const { view: seen } = camera(pane, box.width, box.height), { right, up } = atmPainter.axes(seen);
+      const ahead = unit(seen.target.map((x, k) => x - seen.eye[k])), half = Math.tan(FOV / 2);
+      const across = (((event.clientX - box.left) / box.width) * 2 - 1) * half * (box.width / box.height);
+      const high = (1 - ((event.clientY - box.top) / box.height) * 2) * half;
+      const ray = ahead.map((x, k) => x + right[k] * across + up[k] * high);
+      const far = (pane.floor - seen.eye[1]) / ray[1];
+      return ray[1] < -1e-3 && far > 0 ? [seen.eye[0] + far * ray[0], seen.eye[2] + far * ray[2]] : null;
+    }
+
     function draw(still) {
       const style = getComputedStyle(host), colour = (name) => rgb(style.getPropertyValue(name).trim());
       const theme = { background: colour("--mv-background"), ground: colour("--mv-ground"), grid: colour("--mv-grid"), ink: colour("--mv-ink") };
@@ -370,9 +419,9 @@ const atmMotionView = (() => {
         const width = Math.round(pane.canvas.clientWidth * ratio), height = Math.round(pane.canvas.clientHeight * ratio);
         if (!width || !height) continue;
         if (pane.canvas.width !== width || pane.canvas.height !== height) Object.assign(pane.canvas, { width, height });
-        const { view, radius } = camera(pane, width, height);
+        const { view: seen, radius } = camera(pane, width, height);
         theme.reach = Math.max(6, radius * 3.2);
-        host.dataset.painter = atmPainter.paint(pane.canvas, pane.scene(state.time, theme, state.echo), view, theme, !still);
+        host.dataset.painter = atmPainter.paint(pane.canvas, pane.scene(state.time, theme, { ...state, lines: view.lines }), seen, theme, !still);
         const lit = pane.figures.map((f) => f.lit(state.time)).find(Boolean);
         pane.badge.hidden = !(lit && lit.label);
         // A ring where the colour of the figure says something of its own.
@@ -412,7 +461,11 @@ const atmMotionView = (() => {
       else if (state.rough && state.calm > SETTLE) draw(true);
     }
 
-    const view = { host, tick, draw, state, seconds, seek, pause, toggle, touch: () => { state.dirty = true; } };
+    const view = {
+      host, tick, draw, state, seconds, seek, pause, toggle, touch: () => { state.dirty = true; },
+      lines: [], // drawn on the floor of every pane, as trails of the painter
+      onfloor: null, // called with x, z and the pane's number where the floor is clicked
+    };
     new IntersectionObserver(
       ([entry]) => { state.visible = entry.isIntersecting; state.dirty = true; },
       { rootMargin: "80px" },

@@ -5,7 +5,10 @@
 
   const VERSION = 1;
   const SHORTEST = 0.5, NEXT_SECONDS = 3, UNKNOWN_SECONDS = 6; // seconds of a block: at least, of a new one, of one that is not known yet
-  const COLOURS = ["var(--one)", "var(--two)", "var(--three)", "var(--four)"];
+  const COLOURS = ["var(--one)", "var(--two)", "var(--three)", "var(--four)", "var(--five)", "var(--six)", "var(--seven)", "var(--eight)"];
+  const MOST_SAMPLES = COLOURS.length;
+  const HOLD = 0.2; // seconds before and behind a held pose that are held with it, so that it is no single frame
+  const MOST_KEPT = 64, DEEPEST = 8; // held poses, points of a path; motions that were made of one another
   const KEPT = ["studio-project", "studio-theme", "studio-token"];
   const $ = (id) => document.getElementById(id);
   const clamp = (x, low, high) => Math.min(Math.max(x, low), high);
@@ -51,7 +54,7 @@
 
   /* ---------------------------------------------------------------- the project, and its undo */
 
-  const blank = () => ({ version: VERSION, model: null, parts: [{ text: "", seconds: null }], seed: 0, locked: false, samples: 1, guidance: null, best_of: 1 });
+  const blank = () => ({ version: VERSION, model: null, parts: [{ text: "", seconds: null }], seed: 0, locked: false, samples: 1, guidance: null, best_of: 1, hold: [], path: [], base: null });
   let project = blank(), selected = 0, past = [], typing = false;
   let models = [], formats = [], styles = {}, job = null, motions = [], view = null;
 
@@ -69,6 +72,7 @@
     selected = clamp(selected, 0, project.parts.length - 1);
     typing = false;
     draw();
+    layPath();
     read();
   }
 
@@ -82,11 +86,21 @@
       if (!one || typeof one.text !== "string" || !(one.seconds === null || number(one.seconds, SHORTEST, 120))) wrong("a sentence has a text, and seconds or null");
     }
     if (!Number.isInteger(found.seed) || !number(found.seed, 0, Number.MAX_SAFE_INTEGER)) wrong("its seed is no whole number");
-    if (!number(found.samples, 1, 4) || !number(found.best_of, 1, 8)) wrong("1 to 4 samples, the best of 1 to 8");
+    if (!number(found.samples, 1, MOST_SAMPLES) || !number(found.best_of, 1, 8)) wrong(`1 to ${MOST_SAMPLES} samples, the best of 1 to 8`);
+    const { hold = [], path = [], base = null } = found; // files of before have none
+    const few = (list, good) => Array.isArray(list) && list.length <= MOST_KEPT && list.every(good);
+    if (!few(hold, (time) => number(time, 0, 120))) wrong("held poses are times in seconds");
+    if (!few(path, (point) => Array.isArray(point) && point.length === 2 && point.every((x) => number(x, -100, 100)))) wrong("a path is a list of [x, z] in metres");
+    let depth = 0;
+    for (let one = base; one !== null; one = one.base ?? null) {
+      const good = one && ["generate", "sequence", "edit"].includes(one.route) && one.body && typeof one.body === "object" && Number.isInteger(one.sample) && number(one.seconds, 0, 120);
+      if (!good || ++depth > DEEPEST) wrong("what its kept poses come from cannot be read");
+    }
+    if ((hold.length || path.length) && !base) wrong("its kept poses come from nowhere");
     if (!(found.guidance === null || number(found.guidance, 0, 50))) wrong("guidance is 0 to 50, or null");
     const { version, seed, samples, guidance, best_of } = found;
     const parts = found.parts.map(({ text, seconds }) => ({ text, seconds }));
-    return { version, model: found.model ?? null, parts, seed, locked: Boolean(found.locked), samples, guidance, best_of };
+    return { version, model: found.model ?? null, parts, seed, locked: Boolean(found.locked), samples, guidance, best_of, hold, path, base };
   }
 
   async function open(file) {
@@ -95,6 +109,7 @@
       try { found = JSON.parse(await file.text()); } catch { found = null; }
       found = checked(found);
       change(() => { project = found; selected = 0; });
+      layPath();
       say(`${file.name} is open: generate makes its motions again.`);
       read();
     } catch (error) { say(error.message, true); }
@@ -112,9 +127,53 @@
   function say(text, bad = false) { $("status").textContent = text; $("status").className = bad ? "bad" : ""; }
   const dice = () => change(() => { project.seed = Math.floor(Math.random() * 1e6); });
 
+  const keeping = () => project.hold.length + project.path.length > 0;
+  const known = new Map(); // ids of motions that this page made, by what they were made from
+
+  /* Returns the id of the motion that poses are kept of; makes it again where it is not there any more. */
+  async function idOf(base) {
+    const key = JSON.stringify(base), before = known.get(key);
+    if (before && await ask(`motions/${before}`).then(() => true, () => false)) return before;
+    const body = base.base ? { ...base.body, motion: await idOf(base.base) } : base.body;
+    const made = await finishedJob(await ask(base.route, { method: "POST", body }), "Making again what is kept.");
+    if (made.state !== "done") throw new Error(made.error || "Cancelled.");
+    known.set(key, made.motions[base.sample]);
+    return known.get(key);
+  }
+
+  /* Parts that stand, as the server takes them. */
+  function spans() {
+    const { hold, base } = project;
+    if (!hold.length) return [];
+    if (model()?.keeps === "beginning") return [[0, Math.min(Math.max(...hold), base.seconds)]];
+    const parts = [];
+    for (const time of [...hold].sort((a, b) => a - b)) {
+      const [begin, end] = [Math.max(0, time - HOLD), Math.min(base.seconds, time + HOLD)], last = parts.at(-1);
+      if (last && begin <= last[1]) last[1] = end;
+      else parts.push([begin, end]);
+    }
+    return parts;
+  }
+
+  /* Says in one sentence why the model cannot keep what is kept; null: it can. */
+  function cannotKeep(what) {
+    const one = model();
+    if (!one) return "no model yet";
+    if (project.parts.length > 1) return "A pose and a path are kept in one sentence: leave the others out.";
+    if (what === "path" && !one.paths) return `${one.name} cannot be held on a path: take a model that can, such as an MDM.`;
+    if (what === "hold" && !one.keeps) return `${one.name} keeps no part of a motion: take one that completes motions (mdm, momask, bamm) or goes on from them (causal_flow).`;
+    return null;
+  }
+
   function request() {
     const { seed, guidance, samples, best_of, parts } = project;
     const common = { model: model().name, seed, guidance, samples };
+    if (keeping()) {
+      const wrong = (project.path.length && cannotKeep("path")) || (project.hold.length && cannotKeep("hold"));
+      if (wrong) throw new Error(wrong);
+      const path = project.path.length ? project.path : null;
+      return ["edit", { ...common, text: parts[0].text, seconds: parts[0].seconds ?? project.base.seconds, keep: spans(), path }];
+    }
     if (parts.length === 1) return ["generate", { ...common, best_of, text: parts[0].text, seconds: parts[0].seconds }];
     return ["sequence", { ...common, parts: parts.map(({ text, seconds }) => ({ text, seconds: seconds ?? tenth(lengthOf({ text, seconds })) })) }];
   }
@@ -130,22 +189,18 @@
     }
     if (!project.locked && motions.length) dice();
     job = { id: null };
+    note = "";
     busy(true);
     try {
       await Promise.all(project.parts.map((one) => understand(one.text)));
       const [route, body] = request();
-      let now = await ask(route, { method: "POST", body });
-      job = now;
-      while (now.state === "queued" || now.state === "running") {
-        $("progress").value = now.progress;
-        say(now.state === "queued" ? `Waiting behind ${now.ahead}.` : "Making it.");
-        await new Promise((done) => setTimeout(done, 250));
-        now = await ask(`jobs/${now.id}`);
-      }
+      const base = route === "edit" ? project.base : null;
+      const sent = base ? { ...body, motion: await idOf(base) } : body;
+      const now = await finishedJob(await ask(route, { method: "POST", body: sent }), "Making it.");
       if (now.state === "failed") throw new Error(now.error);
       if (now.state === "done") {
         motions = await Promise.all(now.motions.map((name) => ask(`motions/${name}`)));
-        Object.assign(motions, { command: now.command, python: now.python });
+        Object.assign(motions, { command: now.command, python: now.python, recipe: { route, body, base } });
         show();
         const unheard = project.parts.length > 1 ? now.warnings.join(" · ") : ""; // of one sentence the chips say it
         say(unheard || told(), Boolean(unheard));
@@ -156,6 +211,16 @@
     job = null;
     busy(false);
     draw();
+  }
+  async function finishedJob(now, words) {
+    job = now;
+    while (now.state === "queued" || now.state === "running") {
+      $("progress").value = now.progress;
+      say(now.state === "queued" ? `Waiting behind ${now.ahead}.` : words);
+      await new Promise((done) => setTimeout(done, 250));
+      now = await ask(`jobs/${now.id}`);
+    }
+    return now;
   }
   function told() {
     const [least, most] = [Math.min, Math.max].map((of) => of(...motions.map((motion) => motion.seconds)).toFixed(1));
@@ -181,11 +246,139 @@
       body += motion.bodies.length;
     }
     const data = { title: "", overlaid: false, columns: 4, autoplay: true, start: 0, darkens: false, bodies, panes };
-    const figure = element("figure", { class: "motion-view", role: "group", "aria-label": motions[0].text });
+    const figure = element("figure", { class: motions.length > 4 ? "motion-view many" : "motion-view", role: "group", "aria-label": motions[0].text });
     figure.append(element("script", { type: "application/json" }, JSON.stringify(data)));
     $("stage").replaceChildren(figure);
     atmMotionView.mount($("stage"));
     view = [...atmMotionView.views].at(-1);
+    $("negative").hidden = $("real").hidden = true;
+    drawing(false);
+    layPath();
+  }
+
+  /* ---------------------------------------------------------------- poses that are held, and the path */
+
+  const chosen = () => Math.min(+$("which").value || 0, motions.length - 1);
+  let note = ""; // what cannot be kept, said where it was asked for
+
+  /* Keeps something of the motion that is shown, from which it comes from then on. */
+  function keepOf(edit) {
+    const { recipe } = motions, sample = chosen();
+    change(() => {
+      if (!keeping()) {
+        project.base = { ...recipe, sample, seconds: motions[sample].seconds };
+        known.set(JSON.stringify(project.base), motions[sample].id);
+      }
+      edit();
+    });
+  }
+  function refuse(sentence) { note = sentence; drawKept(); }
+
+  function hold() {
+    const wrong = motions.length ? cannotKeep("hold") : "Generate a motion first: its pose is then held.";
+    if (wrong) { refuse(wrong); return; }
+    const time = Math.round(view.state.time * 20) / 20;
+    note = "";
+    if (model().keeps === "beginning" && time < 0.05) { refuse(`${model().name} holds a beginning: go to a later frame, up to which the motion stands.`); return; }
+    keepOf(() => { project.hold = model().keeps === "beginning" ? [time] : [...new Set([...project.hold, time])].slice(-MOST_KEPT); });
+  }
+  function free() { note = ""; drawing(false); change(() => Object.assign(project, { hold: [], path: [], base: null })); layPath(); }
+
+  function drawing(on) {
+    $("path").setAttribute("aria-pressed", String(on));
+    if (view) {
+      view.onfloor = on ? addPoint : null;
+      view.host.classList.toggle("mv-drawing", on);
+    }
+    if (!on) return;
+    view.pause();
+    view.seek(0);
+    note = "Click points on the floor; p ends it.";
+    drawKept();
+  }
+  function path() {
+    if ($("path").getAttribute("aria-pressed") === "true") { note = ""; drawing(false); drawKept(); return; }
+    const wrong = motions.length ? cannotKeep("path") : "Generate a motion first: the path begins where it stands.";
+    if (wrong) { refuse(wrong); return; }
+    drawing(true);
+  }
+  function addPoint(x, z) {
+    if (project.path.length >= MOST_KEPT) { refuse(`A path has ${MOST_KEPT} points at most.`); return; }
+    keepOf(() => { project.path.push([x, z].map((value) => Math.round(value * 100) / 100)); });
+    layPath();
+  }
+  /* Draws the path on the floor: from the start through every point, with a small square around each. */
+  function layPath() {
+    if (!view) return;
+    const accent = [0.18, 0.49, 0.33, 0.95], at = [[0, 0], ...project.path];
+    const line = (points) => ({ points: points.flat(), colours: points.map(() => accent) });
+    const square = ([x, z], r = 0.06) => line([[x - r, z - r], [x + r, z - r], [x + r, z + r], [x - r, z + r], [x - r, z - r]]);
+    view.lines = project.path.length ? [line(at), ...project.path.map((point) => square(point))] : [];
+    view.touch();
+  }
+
+  function drawKept() {
+    const { hold: held, path: points } = project;
+    $("holds").replaceChildren(
+      ...spans().map(([begin, end]) => element("div", { class: "held", style: at(begin, end) })),
+      ...held.map((time) => {
+        const what = `Let go of the pose at ${time} s`;
+        return element("button", { class: "hold", style: `left:${(100 * time) / total()}%`, title: what, "aria-label": what, onclick: () => { change(() => letGo(time)); } });
+      }),
+    );
+    $("free").hidden = !keeping();
+    const kept = [
+      held.length && (model()?.keeps === "beginning" ? `the motion stands up to ${held[0]} s` : `${held.length} pose${held.length > 1 ? "s" : ""} held`),
+      points.length && `a path of ${points.length} point${points.length > 1 ? "s" : ""}`,
+    ].filter(Boolean).join(", ");
+    const wrong = keeping() && ((points.length && cannotKeep("path")) || (held.length && cannotKeep("hold")));
+    $("keep-note").textContent = wrong || note || (kept ? `${kept}: Generate makes the rest anew.` : "");
+    $("keep-note").className = wrong || (note && !note.startsWith("Click")) ? "bad" : "";
+  }
+  function letGo(time) {
+    project.hold = project.hold.filter((one) => one !== time);
+    if (!keeping()) project.base = null;
+  }
+
+  /* ---------------------------------------------------------------- what a motion resembles */
+
+  async function resembles(time) {
+    const k = chosen();
+    if (!motions[k]?.curve) return;
+    const box = $("negative");
+    box.hidden = false;
+    box.replaceChildren("Looking for the sentence that it resembles most.");
+    try {
+      const found = await ask(`motions/${motions[k].id}/negative?at=${Math.min(time, motions[k].seconds).toFixed(3)}`);
+      if (k !== chosen()) return;
+      const [most, ...rest] = found.others;
+      const when = `${motions.length > 1 ? `Sample ${k + 1}, ` : ""}${found.begin.toFixed(1)} to ${found.end.toFixed(1)} s`;
+      if (!most) { box.replaceChildren(`${when}: no sentence that means something else is listed.`); return; }
+      const closer = most.distance < found.own.distance;
+      const named = (one) => `“${one.text}” (${one.distance.toFixed(2)})`;
+      box.replaceChildren(
+        `${when}: of sentences that mean something else it resembles most `, element("b", { class: closer ? "bad" : "" }, named(most)),
+        `, its own lies at ${found.own.distance.toFixed(2)}${closer ? ": farther away" : ""}.`,
+        element("small", {}, `then ${rest.map(named).join(", ")} · distance in the space, as the losses measure it: 0 is the same, of ${found.candidates} sentences`),
+      );
+    } catch (error) { box.replaceChildren(element("span", { class: "bad" }, error.message)); }
+  }
+
+  async function nearest() {
+    const box = $("real"), [heading, place] = box.children;
+    box.hidden = false;
+    place.replaceChildren();
+    heading.textContent = "Looking for real motions.";
+    try {
+      const { data, motions: found } = await ask(`motions/${motions[chosen()].id}/nearest?top=4`);
+      const panes = found.map((one, k) => ({ ...one.pane, body: k, label: one.cosine.toFixed(2), caption: `“${one.text}” · ${one.id} · ${one.seconds.toFixed(1)} s` }));
+      const figure = element("figure", { class: "motion-view", role: "group", "aria-label": "nearest real motions" });
+      figure.append(element("script", { type: "application/json" }, JSON.stringify({ title: "", overlaid: false, columns: 4, autoplay: true, start: 0, darkens: false, bodies: found.flatMap((one) => one.bodies), panes })));
+      heading.textContent = `Nearest in ${data}, with the cosine in the space`;
+      place.replaceChildren(figure);
+      atmMotionView.mount(place);
+    } catch (error) { heading.textContent = error.message; }
+    box.scrollIntoView({ block: "nearest" });
   }
 
   /* ---------------------------------------------------------------- what is understood, while one types */
@@ -235,6 +428,7 @@
       return made;
     }));
     $("plans").replaceChildren(...motions.flatMap((motion, k) => (motion.plan ? planLane(motion, k) : [])));
+    drawKept();
     const curves = motions.filter((motion) => motion.curve);
     $("match-name").hidden = $("curve").hidden = !curves.length;
     if (curves.length) drawCurve();
@@ -304,7 +498,7 @@
     }
     const name = element("div", {
       class: "name", title: "What the model set out to do; a mark where a repetition begins or ends",
-      style: motions.length > 1 ? `color:${COLOURS[k % 4]}` : "",
+      style: motions.length > 1 ? `color:${COLOURS[k % MOST_SAMPLES]}` : "",
     }, motions.length > 1 ? `plan ${k + 1}` : "plan");
     return [name, lane];
   }
@@ -325,7 +519,7 @@
       const { seconds, cosines, clip } = motion.curve, last = seconds.length - 1;
       // The first clip's value stands from its begin on, the last one's to its end.
       const points = [[seconds[0] - clip / 2, cosines[0]], ...seconds.map((s, i) => [s, cosines[i]]), [seconds[last] + clip / 2, cosines[last]]];
-      line("M" + points.map(([s, c]) => `${x(s)} ${y(c)}`).join("L"), { style: `stroke:${COLOURS[k % 4]}` });
+      line("M" + points.map(([s, c]) => `${x(s)} ${y(c)}`).join("L"), { style: `stroke:${COLOURS[k % MOST_SAMPLES]}` });
     }
     const mark = (cosine) => element("span", { style: `top:${clamp(100 * (1 - cosine), 9, 91)}%` }, String(cosine));
     $("curve").replaceChildren(svg, mark(1), mark(0.5), mark(0));
@@ -337,7 +531,7 @@
       if (!curve) return [];
       const gap = (i) => Math.abs(curve.seconds[i] - time);
       const nearest = curve.seconds.reduce((best, _, i) => (gap(i) < gap(best) ? i : best), 0);
-      return element("span", { style: `color:${COLOURS[k % 4]}` }, curve.cosines[nearest].toFixed(2));
+      return element("span", { style: `color:${COLOURS[k % MOST_SAMPLES]}` }, curve.cosines[nearest].toFixed(2));
     });
   }
 
@@ -359,6 +553,7 @@
       view.pause();
       view.seek((total() * (event.clientX - box.left)) / box.width);
     };
+    if (lane === $("curve")) lane.addEventListener("click", () => { if (view) resembles(view.state.time); });
     lane.addEventListener("pointerdown", (event) => {
       event.preventDefault();
       seek(event);
@@ -455,7 +650,7 @@
   $("model").addEventListener("change", () => { change(() => { project.model = $("model").value; }); read(); });
   $("text").addEventListener("input", () => { change(() => { part().text = $("text").value; }, typing); typing = true; read(); });
   $("text").addEventListener("blur", () => { typing = false; });
-  const clicks = { generate, cancel, dice, lock, add, undo, save, theme, open: () => $("file").click(), help };
+  const clicks = { generate, cancel, dice, lock, add, undo, save, theme, hold, path, free, nearest, open: () => $("file").click(), help };
   for (const [id, work] of Object.entries(clicks)) $(id).addEventListener("click", () => work());
   $("copy-command").addEventListener("click", () => keep($("copy-command"), motions.command));
   $("copy-python").addEventListener("click", () => keep($("copy-python"), motions.python));
@@ -464,7 +659,7 @@
   const KEYS = [
     ["Ctrl Enter", "generate"], ["Esc", "cancel"], ["space", "play or pause"], ["← →", "one frame; with Shift ten"],
     ["↑ ↓", "faster, slower"], ["Home End", "first and last frame"], ["r", "first view again"], ["/", "write the sentence"],
-    ["n", "another sentence"], ["d", "dice: another seed"], ["l", "lock the seed"], ["1 to 4", "samples"],
+    ["n", "another sentence"], ["d", "dice: another seed"], ["l", "lock the seed"], ["1 to 8", "samples"], ["h", "hold the pose at this frame"], ["p", "draw the root's path; again: end it"], ["f", "full screen"],
     ["s", "save the project"], ["o", "open one"], ["Ctrl Z", "undo"], ["t", "light or dark"], ["?", "these keys"],
   ];
   $("keys").querySelector("dl").append(...KEYS.flatMap(([key, what]) => [element("dt", {}, key), element("dd", {}, what)]));
@@ -477,9 +672,9 @@
     if ((event.ctrlKey || event.metaKey) && event.key === "z") { event.preventDefault(); undo(); return; }
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const count = Number(event.key);
-    const keys = { n: add, d: dice, l: lock, s: save, o: clicks.open, t: theme, "?": help, "/": () => $("text").focus() };
+    const keys = { n: add, d: dice, l: lock, s: save, o: clicks.open, t: theme, h: hold, p: path, "?": help, "/": () => $("text").focus() };
     if (keys[event.key]) { event.preventDefault(); keys[event.key](); }
-    else if (count >= 1 && count <= 4) change(() => { project.samples = count; });
+    else if (count >= 1 && count <= MOST_SAMPLES) change(() => { project.samples = count; });
     else if (view && !view.host.contains(event.target) && !(event.key === " " && event.target.closest("button, summary"))) {
       // The viewer's own keys, without its having the focus.
       const passed = new KeyboardEvent("keydown", { key: event.key, shiftKey: event.shiftKey, cancelable: true });
