@@ -30,7 +30,7 @@ def test_a_shell_completes_commands_and_options(monkeypatch, capsys):
     assert '"--samples"' in completed("atm generate --sam", monkeypatch, capsys)
     assert '"scripted"' in completed("atm data s", monkeypatch, capsys)
     said = completed("atm bench s", monkeypatch, capsys, "bash").split()
-    assert sorted(said) == ["sample", "serve", "start"]
+    assert sorted(said) == ["sample", "scale", "serve", "start"]
 
 
 def test_names_of_the_field_are_not_completed(monkeypatch, capsys):

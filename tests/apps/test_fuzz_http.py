@@ -50,6 +50,14 @@ GOOD = {
         "model": "flow",
         "parts": [{"text": "he walks", "seconds": 1}, {"text": "he bows", "seconds": 1}],
     },
+    "EditRequest": {
+        "motion": "",
+        "text": "he bows",
+        "keep": [[0, 0.5]],
+        "path": [[0, 1], [1, 1]],
+        "seconds": 1,
+        "samples": 1,
+    },
 }
 
 
@@ -102,7 +110,9 @@ def request_of(schema: dict, motions: list[str], draw: random.Random) -> dict[st
         content = about["requestBody"]["content"]["application/json"]["schema"]
         body = draw.choice(RAW) if draw.random() < 0.15 else None
         if body is None:
-            good = GOOD[content["$ref"].rpartition("/")[2]]
+            good = dict(GOOD[content["$ref"].rpartition("/")[2]])
+            if "motion" in good:
+                good["motion"] = motions[0]
             body = json.dumps(changed(good, draw) if draw.random() < 0.9 else good).encode("utf-8", "surrogatepass")
         kinds = ["application/json"] * 40 + ["text/plain", "application/x-www-form-urlencoded", "", "x/\xff"]
         headers["content-type"] = draw.choice(kinds).encode("latin-1")

@@ -156,6 +156,20 @@ def test_actions_of_older_files_have_no_times():
     assert timeline_from_json([{"verb": "clap", "count": 2}]) is None
 
 
+@pytest.mark.parametrize("most", [1, 2, 3])
+def test_clips_have_as_many_actions_as_asked_at_most(tmp_path, most):
+    write_scripted(tmp_path / "few", clips=40, seed=0, actions=most, jobs=1, progress=False)
+    programs = json.loads((tmp_path / "few" / "programs.json").read_text())
+    assert {len(actions) for actions in programs.values()} == set(range(1, most + 1))
+    assert json.loads((tmp_path / "few" / "dataset.json").read_text())["actions"] == most
+
+
+@pytest.mark.parametrize("most", [0, 5])
+def test_numbers_of_actions_that_no_clip_has_are_refused(tmp_path, most):
+    with pytest.raises(InputError, match="expected 1 to 4"):
+        write_scripted(tmp_path / "out", clips=20, seed=0, actions=most)
+
+
 def test_a_finished_data_set_is_left_as_it_is(folder, monkeypatch):
     monkeypatch.setattr(write, "_write_chunk", None)
     assert write_scripted(folder, clips=CLIPS, seed=3, progress=False) == folder

@@ -89,7 +89,7 @@ class Alignment:
         zero = seen.generated.sum() * 0
         means = [zero if result is None else self._mean(result.loss) for result in (inter, intra, false)]
         weights = [config.inter.weight, config.intra.weight, config.counterfactual.weight]
-        total = sum((weight * mean for weight, mean in zip(weights, means, strict=True)), start=zero)
+        total = sum((config.every * weight * mean for weight, mean in zip(weights, means, strict=True)), start=zero)
         return AlignmentOutput(total, *means, config, seen, inter, intra, false)
 
     def embed(self, motion: Motion, batch: Batch, crops: list[Crop] | None = None) -> Embedded:

@@ -1,4 +1,4 @@
-"""What evaluations compute of real motions again and again, kept on disk by content: every model is compared with them.
+"""Readings of real motions, kept on disk by content: every evaluation compares a model with the same ones.
 
 A name holds what went in (the motions, the captions) and the source of what read them, so that nothing old is taken for
 new. A damaged file is made anew.

@@ -62,7 +62,7 @@ class Judge(NamedTuple):
     scores: Callable[[list[Any]], dict[str, float]]
     """Verdicts to the share of right attributes, by attribute."""
     version: str
-    """What tells this judge from another: what it found in real motions is kept by it."""
+    """Name that no other judge has: readings of real motions are kept by it."""
 
 
 @dataclass(frozen=True)

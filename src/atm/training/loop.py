@@ -217,10 +217,13 @@ class _GradientRatios:
         self._warned = False
 
     def measure(self, losses: Losses, number: int, every: int) -> dict[str, float]:
-        """Measure at the first step from a due one on at which the losses act, which they do on each `every`-th."""
+        """Measure at the first step from a due one on at which the losses act, which they do on each `every`-th.
+
+        What is told is their share of the mean step, so a loss that acts seldom is not called too strong for that.
+        """
         if not self._every or number % self._every >= every:
             return {}
-        own, aligned = (self._norm(loss) for loss in (losses.step.loss.mean(), losses.aligned.total))
+        own, aligned = (self._norm(loss) for loss in (losses.step.loss.mean(), losses.aligned.total / every))
         ratio = aligned / max(own, 1e-12)
         if ratio > GRADIENT_RATIO_LIMIT and not self._warned:
             self._warned = True

@@ -71,7 +71,7 @@ class Trainer:
         if alignment is None or number % alignment.config.every:
             return Losses(step.loss.mean(), step, None)
         aligned = alignment(step.motion, batch, step.noise_level)  # motion -> embedding -> losses
-        loss = step.loss.mean() + alignment.config.every * aligned.total
+        loss = step.loss.mean() + aligned.total
         return Losses(loss, step, aligned)
 
     def backward(self, loss: Tensor, number: int) -> float:

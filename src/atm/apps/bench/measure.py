@@ -240,7 +240,7 @@ def _wait() -> None:
 
 
 _STATUS, _FORGET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
-"""Where Linux tells the most memory of this process, and forgets it."""
+"""Files in which Linux tells the most memory of this process, and forgets it."""
 
 
 def _forget_peak() -> None:
