@@ -51,7 +51,7 @@ WORDS = [
     "nan", "x:²", "2²", f"x:{DIGITS}", f"0,{DIGITS}", "²,1", DIGITS, "a" * 100_000,
 ]  # fmt: skip
 PATHS = [
-    "", ".", "/", "\0", "\ud800", "\udcff", "मानव", "n" * 300, "n/" * 3000, "no/thing", "text", "text/x", "pipe",
+    "", ".", "/proc", "\0", "\ud800", "\udcff", "मानव", "n" * 300, "n/" * 3000, "no/thing", "text", "text/x", "pipe",
     "folder", "loop", "/dev/null",
     *(
         f"{name}{suffix}" for name in ("noise", "empty", "folder")
