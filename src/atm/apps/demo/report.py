@@ -33,9 +33,9 @@ HEADLINE = {
 }
 """Measures that the first line of the verdict says in numbers, and how it calls them."""
 LONGER = (
-    "Ten seeds of this page: docs/results/2026-11-30_demo.md. Longer trainings: 2026-11-23_realmocap.md there (captured "
-    "motion, three seeds: R-Precision .10 better), and 2026-11-30_causal_flow.md (the generator of the package, which is "
-    "trained without the losses)."
+    "Ten seeds of this page: docs/results/2026-11-30_demo.md. Longer trainings: 2026-11-23_realmocap.md there "
+    "(captured motion, three seeds: R-Precision .10 better), and 2026-11-30_causal_flow.md (the generator of the "
+    "package, which is trained without the losses)."
 )
 """Paragraph below the table."""
 SECTIONS = ("The verdict", "What they do", "The table", "How they learned", "One example, explained")
