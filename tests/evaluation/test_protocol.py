@@ -154,7 +154,7 @@ def test_clips_that_were_held_out_of_training_have_their_scores_apart():
     """Each with what the caption says first, and then with all of the program, which is wrong here throughout."""
     more = Check("side", "jump", "left", "right", False)
     right, wrong = (
-        (Verdict((check,)), Verdict((check, more)))
+        (Verdict((check,)), Verdict((check, more)), [check.right, True])
         for check in (Check("count", "jump", 3, made, made == 3) for made in (3, 4))
     )
     scores = Measured(
@@ -164,15 +164,26 @@ def test_clips_that_were_held_out_of_training_have_their_scores_apart():
         "oracle_count": 0.5,
         "oracle_all": 0.5,
         "oracle_program": 0.0,
+        "oracle_part": 0.75,
         "oracle_count_held_out": 0.0,
         "oracle_all_held_out": 0.0,
         "oracle_program_held_out": 0.0,
+        "oracle_part_held_out": 0.5,
     }
     assert set(Measured(verdicts=[right], held_out=[False], judged_by=oracles()).oracles()) == {
         "oracle_count",
         "oracle_all",
         "oracle_program",
+        "oracle_part",
     }
+
+
+def test_sequences_are_asked_if_each_action_is_done_in_its_part():
+    two = [action | {"begin": k, "end": k + 1} for k, action in enumerate([{"verb": "stand", "seconds": 1.0}] * 2)]
+    one, untimed = two[:1], [{"verb": "stand", "seconds": 1.0}] * 2
+    for program, asked in ((two, True), (one, False), (untimed, False)):
+        entries = [replace(entry, program=program) for entry in some_entries()]
+        assert ("oracle_part" in run(Noise(), entries=entries, repeats=1, judge=oracles()).estimates(REAL)) is asked
     assert column_of("oracle_program").title == "as asked: all, said or not"
     assert column_of("oracle_count_held_out").title == "as asked: count, held out"
 

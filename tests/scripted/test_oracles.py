@@ -214,6 +214,17 @@ def test_the_right_actions_in_the_wrong_order_fail_only_the_order():
     assert [check.attribute for check in verdict.checks if not check.right] == ["order"]
 
 
+def test_an_action_is_in_its_part_where_most_of_it_happens_there():
+    joints = walk_then_sit()
+    end = len(joints) / FPS
+    verdict = oracles.judge(joints, Program((WALK, SIT)))
+    sits = verdict.answers[1][0].span.start / FPS
+    assert oracles.in_their_parts(verdict, [(0, sits), (sits, end)]) == [True, True]
+    assert oracles.in_their_parts(verdict, [(sits, end), (0, sits)]) == [False, False]
+    other = oracles.judge(joints, Program((WALK, Action("clap", count=1))))
+    assert oracles.in_their_parts(other, [(0, sits), (sits, end)]) == [True, False]
+
+
 def test_what_was_not_done_is_wrong_in_every_attribute():
     verdict = oracles.judge(Puppet(3).joints(), Program((WALK,)))
     assert {check.attribute for check in verdict.checks} == {"occurs", "count", "direction", "path"}

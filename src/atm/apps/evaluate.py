@@ -22,7 +22,7 @@ from atm.evaluation.kept import source_digest
 from atm.evaluation.protocol import entries_of, evaluate, evaluate_folder, reference_of
 from atm.evaluation.published import published_protocol
 from atm.evaluation.replication import Judge
-from atm.evaluation.report import Multimodality, Report
+from atm.evaluation.report import PART, PROGRAM, Multimodality, Report
 from atm.evaluation.weights import load_evaluator
 from atm.interface import Batch, TextEncoder
 from atm.motion import padded
@@ -108,20 +108,25 @@ def evaluate_path(
 
 def oracles() -> Judge:
     """Return the judge of scripted motions: what the joints show, against what the caption says, and, as `program`,
-    against all that the motion was made to do, said or not."""
+    against all that the motion was made to do, said or not, and, as `part`, whether each of several actions is done in
+    its part of the motion."""
     # Not at the top: the oracles need scipy.signal, which takes longer to import than all the rest.
     from atm.motion.program import Program
-    from atm.scripted.oracles import Verdict, judge, oracle_scores
+    from atm.scripted.oracles import Verdict, in_their_parts, judge, oracle_scores
     from atm.scripted.said import as_said
 
-    def verdicts_on(joints: np.ndarray, program: Any, caption: str) -> tuple[Verdict, Verdict]:
+    def verdicts_on(joints: np.ndarray, program: Any, caption: str) -> tuple[Verdict, Verdict, list[bool]]:
         asked = Program.from_json(program)
         whole = judge(joints, asked)
-        return as_said(whole, asked, caption), whole
+        timed = len(program) > 1 and all({"begin", "end"} <= action.keys() for action in program)
+        placed = in_their_parts(whole, [(action["begin"], action["end"]) for action in program]) if timed else []
+        return as_said(whole, asked, caption), whole, placed
 
-    def scores(verdicts: list[tuple[Verdict, Verdict]]) -> dict[str, float]:
-        said = {name: share["right"] for name, share in oracle_scores(one for one, _ in verdicts).items()}
-        return said | {"program": float(np.mean([whole.right for _, whole in verdicts]))}
+    def scores(verdicts: list[tuple[Verdict, Verdict, list[bool]]]) -> dict[str, float]:
+        said = {name: share["right"] for name, share in oracle_scores(one for one, _, _ in verdicts).items()}
+        placed = [right for _, _, parts in verdicts for right in parts]
+        found = said | {PROGRAM: float(np.mean([whole.right for _, whole, _ in verdicts]))}
+        return found | ({PART: float(np.mean(placed))} if placed else {})
 
     return Judge(verdicts_on, scores, source_digest(*JUDGED_BY))
 

@@ -51,6 +51,8 @@ METRICS = {
 ORACLE = "oracle_"
 PROGRAM = "program"
 """Oracle score of all that a scripted motion was made to do, whether its caption says it or not."""
+PART = "part"
+"""Oracle score of sequences: share of their actions that are done in their own part of the motion."""
 HELD_OUT = "_held_out"
 """Behind an oracle score: of the clips alone that have a combination of action and number or side which training never
 shows."""
@@ -182,7 +184,7 @@ def metrics_of(rows: dict[str, dict[str, Estimate]]) -> list[str]:
 def column_of(metric: str) -> Column:
     """Return how a metric is printed."""
     if metric.startswith(ORACLE):
-        name = metric.removeprefix(ORACLE).replace(HELD_OUT, ", held out").replace(PROGRAM, "all, said or not")
+        name = metric.removeprefix(ORACLE).replace(HELD_OUT, ", held out").replace(PROGRAM, "all, said or not").replace(PART, "each in its part")
         return Column(f"as asked: {name}", 3, "↑")
     return METRICS[metric]
 

@@ -31,6 +31,8 @@ TOKENISED = 64
 TINY_SPACE = {"width": 32, "feed_forward": 32, "layers": 1, "decoder_layers": 1}
 STILL = ("precision=32-true", "gradient_log_every=0", "validate_every=0", "learning_rate=1e-9")
 """Settings of steps that leave the model as it is: what they cost depends on what it has learnt."""
+SELDOM = (1, 2, 4)
+"""Values of `every` whose mean cost is measured, over as many steps as the last."""
 FAR = 10_000
 """Frames by which a crop is renamed: it then is one that no step has met."""
 
@@ -82,7 +84,7 @@ def bench_losses(data: Path, *, quick: bool, show: bool) -> list[Comparison]:
     How many motions are under gamma depends on what a model has learnt; here none has, so gamma is set: so that about
     one in eight is under it, as of a small MDM that was trained, and at the published size none or all, too.
     """
-    found = [_small_losses(data, quick, show)]
+    found = _small_losses(data, quick, show)
     ready = _full_mdm(data, quick)
     batches, config = _batches(ready, quick), ready.config.model
     size = changed(space_humanml3d(), {"text_encoder": "minilm", **(TINY_SPACE if quick else {})})
@@ -126,7 +128,7 @@ def bench_sample(data: Path, *, quick: bool, show: bool) -> list[Comparison]:
     ]
 
 
-def _small_losses(data: Path, quick: bool, show: bool) -> Comparison:
+def _small_losses(data: Path, quick: bool, show: bool) -> list[Comparison]:
     ready = {}
     for name in ("mdm_small", "mdm_small_atm"):
         rows = 4 if quick else preset(name).batch_size
@@ -144,8 +146,15 @@ def _small_losses(data: Path, quick: bool, show: bool) -> Comparison:
         "both losses, real motions met for the first time": _stepper(aligned, new, losses=losses),
         "both losses, real motions not remembered": _stepper(aligned, nameless, losses=losses),
     }
-    rows = len(batches[0])
-    return measure(f"the losses on mdm_small, batches of {rows}", sides, rounds=rounds_of(quick), show=show)
+    what = f"the losses on mdm_small, batches of {len(batches[0])}"
+    seldom = {"baseline": _stepper(baseline, batches, steps=SELDOM[-1])}
+    for every in SELDOM:
+        asked = changed(losses, {"every": every})
+        seldom[f"both losses, every {every}"] = _stepper(aligned, batches, losses=asked, steps=SELDOM[-1])
+    return [
+        measure(what, sides, rounds=rounds_of(quick), show=show),
+        measure(f"{what}, {SELDOM[-1]} steps", seldom, rounds=rounds_of(quick), show=show),
+    ]
 
 
 def _full_mdm(data: Path, quick: bool) -> Prepared:
@@ -189,11 +198,14 @@ def _one_in_eight(losses: AlignmentConfig, alike: list[Float[Tensor, "B"]]) -> A
     return changed(losses, {"intra.gamma": torch.cat(alike).quantile(1 / 8).item()})
 
 
-def _stepper(trainer: Trainer, batches: list[Batch], *, losses: AlignmentConfig | None = None) -> Callable[[int], None]:
+def _stepper(
+    trainer: Trainer, batches: list[Batch], *, losses: AlignmentConfig | None = None, steps: int = 1
+) -> Callable[[int], None]:
     def take(number: int) -> None:
         if losses is not None:
             trainer.alignment.config = losses
-        _step(trainer, batches[number], number)
+        for step in range(number * steps, (number + 1) * steps):
+            _step(trainer, batches[step % len(batches)], step)
 
     return take
 

@@ -23,7 +23,7 @@ from atm.scripted.oracles.posture import (
 )
 from atm.scripted.oracles.reading import Observed, Reading, read
 from atm.scripted.oracles.steps import count_steps, travel_direction, travel_path, turn_degrees
-from atm.scripted.oracles.verdict import Check, Verdict, judge, oracle_scores
+from atm.scripted.oracles.verdict import Check, Verdict, in_their_parts, judge, oracle_scores
 
 __all__ = [
     "Body",
@@ -44,6 +44,7 @@ __all__ = [
     "count_stands",
     "count_steps",
     "count_waves",
+    "in_their_parts",
     "judge",
     "oracle_scores",
     "raised_hand",

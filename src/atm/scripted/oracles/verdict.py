@@ -8,7 +8,7 @@ import numpy as np
 
 from atm.evaluation.metrics import Share, share
 from atm.motion.program import Action, Program
-from atm.scripted.oracles.body import Body
+from atm.scripted.oracles.body import FPS, Body
 from atm.scripted.oracles.reading import Observed, grouped, observe
 
 Attribute = Literal["occurs", "count", "side", "direction", "path", "degrees", "speed", "order"]
@@ -62,6 +62,8 @@ class Verdict:
     checks: tuple[Check, ...]
     extra: tuple[Observed, ...] = field(default=())
     """Actions that were seen and not asked for; they are reported and not judged."""
+    answers: tuple[tuple[Observed, ...], ...] = field(default=())
+    """Actions that were seen for each that was asked, in the order of asking; empty: it was not seen."""
 
     @property
     def right(self) -> bool:
@@ -97,7 +99,26 @@ def judge(joints: np.ndarray | Body, program: Program) -> Verdict:
         checks.append(Check("order", "sequence", asked, made, in_order))
     used = {id(one) for run in runs for one in run}
     extra = tuple(one for one in seen if id(one) not in used and one.verb != "stand")
-    return Verdict(tuple(checks), extra)
+    return Verdict(tuple(checks), extra, tuple(tuple(run) for run in runs))
+
+
+def in_their_parts(verdict: Verdict, parts: Sequence[tuple[float, float]]) -> list[bool]:
+    """Return for each asked action if it was done where its part of the motion is: most of its time lies there.
+
+    Args:
+        verdict: of a program of several actions.
+        parts: when each action begins and ends in the real motion, seconds. A generated motion may part its time in
+            another way and still be right, so real motions alone reach 1 (our measure of intra-motion alignment).
+    """
+    return [
+        2 * sum(_shared(one.span.start / FPS, one.span.end / FPS, *part) for one in run)
+        > sum(one.span.seconds for one in run)
+        for run, part in zip(verdict.answers, parts, strict=True)
+    ]
+
+
+def _shared(begin: float, end: float, other_begin: float, other_end: float) -> float:
+    return max(0.0, min(end, other_end) - max(begin, other_begin))
 
 
 def _matched(actions: Sequence[Action], seen: Sequence[Observed]) -> tuple[list[list[Observed]], bool]:
