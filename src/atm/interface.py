@@ -151,6 +151,8 @@ class Capabilities:
     """`sample` takes `prefix`, a motion to go on from."""
     plans: int = 0
     """Most actions of a plan: the generator has `plan`, and `sample` takes `timelines`; 0: it has none."""
+    steps: int = 0
+    """Most sampling steps that can be asked for: `sample` takes `steps`, from 1 on; 0: it does not."""
     predicts_length: bool = False
     """`sample` works without lengths."""
     differentiable_motion: bool = True

@@ -73,6 +73,8 @@ def test_bones_hold_unless_the_motion_shall_be_raw(model):
         ({"text": WALK, "seconds": 60}, "seconds must be 0.5 to 9.8 for this model, got 60"),
         ({"text": [WALK, SIT], "seconds": [1]}, "one for each sentence: 2, got 1"),
         ({"text": WALK, "samples": 0}, "samples must be at least 1, got 0"),
+        ({"text": WALK, "steps": 5}, "steps must be 1 to 4 for this model, got 5"),
+        ({"text": WALK, "steps": 0}, "steps must be 1 to 4 for this model, got 0"),
     ],
 )
 def test_what_cannot_be_made_is_refused(model, asked, said):
@@ -162,6 +164,19 @@ def test_a_sentence_is_nearer_to_its_own_motion(kick):
     np.testing.assert_allclose(atm.similarity(SIT, sit, space=space), cosines[1:, 1:], atol=1e-5)
     with pytest.raises(atm.InputError, match="expected a sentence and a motion"):
         atm.similarity([], [kick], space=space)
+
+
+def test_a_sequence_and_an_edit_take_steps_and_refuse_those_that_the_model_has_not(model, going_on):
+    parts = [(WALK, 1), (SIT, 1)]
+    one, own = (going_on.sequence(parts, steps=steps) for steps in (1, None))
+    assert np.abs(one.joints - own.joints).max() > 1e-4
+    whole = model.generate(WALK, seconds=2)
+    one, own = (model.edit(whole, SIT, keep=[(0, 1)], steps=steps) for steps in (1, None))
+    assert np.abs(one.joints - own.joints).max() > 1e-4
+    with pytest.raises(atm.InputError, match="steps must be 1 to 100 for this model, got 101"):
+        going_on.sequence(parts, steps=101)
+    with pytest.raises(atm.InputError, match="steps must be 1 to 4 for this model, got 0"):
+        model.edit(whole, SIT, keep=[(0, 1)], steps=0)
 
 
 def test_a_sequence_is_one_motion_whose_parts_go_on_from_one_another(going_on, monkeypatch):

@@ -45,7 +45,15 @@ RAW = [
 ]  # fmt: skip
 GOOD = {
     "ReadRequest": {"text": "a person walks"},
-    "GenerateRequest": {"text": "a person walks", "seconds": 1, "seed": 3, "samples": 1, "best_of": 1, "raw": False},
+    "GenerateRequest": {
+        "text": "a person walks",
+        "seconds": 1,
+        "seed": 3,
+        "samples": 1,
+        "steps": 1,
+        "best_of": 1,
+        "raw": False,
+    },
     "SequenceRequest": {
         "model": "flow",
         "parts": [{"text": "he walks", "seconds": 1}, {"text": "he bows", "seconds": 1}],

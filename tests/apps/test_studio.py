@@ -106,6 +106,7 @@ def test_the_studio_says_that_it_is_well_and_what_it_has(studio):
     mdm, flow = told["models"]
     assert (mdm["name"], mdm["kind"], mdm["sequences"], mdm["plans"]) == ("tiny", "mdm", False, False)
     assert (flow["name"], flow["kind"], flow["sequences"], flow["plans"]) == ("flow", "causal_flow", True, True)
+    assert (mdm["steps"], flow["steps"]) == (4, 100)
     assert (mdm["longest"], flow["longest"]) == (9.8, 2.0)  # 196 and 40 frames at 20 per second
     assert "bvh" in told["formats"] and told["limits"]["waiting"] == 3
     assert told["styles"]["glb"] == ["names", "fps"] and not told["styles"]["png"]
@@ -198,7 +199,7 @@ def test_an_exported_motion_is_the_motion_in_the_style_that_was_asked_for(studio
 
 
 def test_the_same_motions_come_from_the_copied_python_and_command(studio, models):
-    job = made(studio, generate(studio, text=f"{WALK} 'so' $HOME", samples=2, seed=4))
+    job = made(studio, generate(studio, text=f"{WALK} 'so' $HOME", samples=2, seed=4, steps=2))
     names: dict = {}
     exec(job["python"], names)
     for name, take in zip(job["motions"], names["motions"], strict=True):
@@ -206,7 +207,8 @@ def test_the_same_motions_come_from_the_copied_python_and_command(studio, models
         np.testing.assert_allclose(joints(motion), take.joints, atol=motion["pane"]["metres"])
     words = shlex.split(job["command"])
     assert words[2] == f"{WALK} 'so' $HOME"
-    typer.main.get_command(command_line).commands["generate"].make_context("generate", words[2:])
+    context = typer.main.get_command(command_line).commands["generate"].make_context("generate", words[2:])
+    assert context.params["steps"] == 2
     dashed = shlex.split(generate(studio, text="--walks")["command"])
     context = typer.main.get_command(command_line).commands["generate"].make_context("generate", dashed[2:])
     assert context.params["text"] == ["--walks"]
@@ -214,10 +216,11 @@ def test_the_same_motions_come_from_the_copied_python_and_command(studio, models
 
 def test_a_sequence_is_copied_as_python_alone(studio):
     parts = [{"text": WALK, "seconds": 1}, {"text": SIT, "seconds": 1}]
-    job = made(studio, studio.post("/api/sequence", json={"model": "flow", "parts": parts}).json())
+    job = made(studio, studio.post("/api/sequence", json={"model": "flow", "parts": parts, "steps": 2}).json())
     assert job["command"] is None
     names: dict = {}
     exec(job["python"], names)
+    assert names["motions"][0].provenance["steps"] == 2
     motion = studio.get(f"/api/motions/{job['motions'][0]}").json()
     np.testing.assert_allclose(joints(motion), names["motions"][0].joints, atol=motion["pane"]["metres"])
 
@@ -228,6 +231,7 @@ def test_a_sequence_is_copied_as_python_alone(studio):
 def test_an_edited_motion_is_what_python_makes_and_what_the_copied_python_makes(studio, model):
     first = made(studio, generate(studio, seconds=3, seed=5))
     asked = {"motion": first["motions"][0], "text": SIT, "keep": [[0.5, 1]], "path": [[0, 1], [1, 2]], "seed": 4}
+    asked |= {"steps": 2}
     answer = studio.post("/api/edit", json=asked | {"samples": 2})
     assert answer.status_code == 202, answer.text
     job = made(studio, answer.json())
@@ -237,7 +241,7 @@ def test_an_edited_motion_is_what_python_makes_and_what_the_copied_python_makes(
     exec(job["python"], names)
     for k, name in enumerate(job["motions"]):
         motion = studio.get(f"/api/motions/{name}").json()
-        take = model.edit(source, SIT, keep=[(0.5, 1)], path=[(0, 1), (1, 2)], seed=4 + k)
+        take = model.edit(source, SIT, keep=[(0.5, 1)], path=[(0, 1), (1, 2)], seed=4 + k, steps=2)
         np.testing.assert_allclose(joints(motion), take.joints, atol=motion["pane"]["metres"])
         np.testing.assert_allclose(names["motions"][k].joints, take.joints, atol=1e-6)
     again = made(studio, studio.post("/api/edit", json={**asked, "motion": job["motions"][1]}).json())
@@ -353,6 +357,39 @@ def test_requests_that_wait_together_are_one_batch_and_each_gets_what_it_would_a
         np.testing.assert_allclose(joints(motion), take.joints, atol=2 * motion["pane"]["metres"])
 
 
+def test_requests_of_other_steps_share_no_batch_and_each_gets_its_own(waiting, workshop, model, monkeypatch):
+    told, sample = [], studio_models.sample_rows
+
+    def spy(generator, text, *rest, steps, **options):
+        told.append((len(text), steps))
+        return sample(generator, text, *rest, steps=steps, **options)
+
+    monkeypatch.setattr(studio_models, "sample_rows", spy)
+    jobs = [generate(waiting, steps=steps) for steps in (1, 2, 1)]
+    with waiting:
+        jobs = [made(waiting, job) for job in jobs]
+    assert told == [(2, 1), (1, 2)]
+    for job, steps in zip(jobs, (1, 2, 1), strict=True):
+        motion = waiting.get(f"/api/motions/{job['motions'][0]}").json()
+        take = model.generate(WALK, seconds=1, steps=steps)
+        assert motion["provenance"]["steps"] == take.provenance["steps"] == steps
+        np.testing.assert_allclose(joints(motion), take.joints, atol=2 * motion["pane"]["metres"])
+
+
+@pytest.mark.parametrize("route", ["generate", "sequence", "edit"])
+def test_steps_of_a_model_that_has_none_are_refused_by_every_request(studio, models, monkeypatch, route):
+    first = made(studio, generate(studio, model="flow"))
+    flow = models[1].generator
+    monkeypatch.setattr(flow, "capabilities", replace(flow.capabilities, steps=0))
+    asked = {
+        "generate": {"text": WALK, "seconds": 1},
+        "sequence": {"parts": [{"text": WALK, "seconds": 1}]},
+        "edit": {"motion": first["motions"][0], "text": SIT, "keep": [[0, 0.5]]},
+    }[route] | {"model": "flow"}
+    assert "no sampling steps" in said(studio.post(f"/api/{route}", json=asked | {"steps": 5}), 422)
+    assert made(studio, studio.post(f"/api/{route}", json=asked).json())["state"] == "done"
+
+
 def test_a_model_that_attends_to_padding_gets_equal_lengths_alone(models, monkeypatch):
     flow = models[1]
     one, other = ({"text": WALK, "seconds": seconds} for seconds in (1, 2))
@@ -463,6 +500,9 @@ def test_old_motions_are_forgotten(models, judge):
         ({"text": WALK, "seed": -1}, "seed: input should be greater than or equal to 0, got -1"),
         ({"text": WALK, "seed": 2**60}, "seed: input should be less than or equal to"),
         ({"text": WALK, "guidance": -1}, "guidance: input should be greater than or equal to 0, got -1"),
+        ({"text": WALK, "steps": 0}, "steps: input should be greater than or equal to 1, got 0"),
+        ({"text": WALK, "steps": 2.5}, "steps: input should be a valid integer, got 2.5"),
+        ({"text": WALK, "steps": 5}, "steps must be 1 to 4 for this model, got 5"),
         ({"text": WALK, "best_of": 0}, "best_of: input should be greater than or equal to 1, got 0"),
         ({"text": WALK, "best_of": 2}, "give --space RUN"),
         ({"text": WALK, "model": "/etc/passwd"}, "unknown model '/etc/passwd': known are: flow, tiny"),

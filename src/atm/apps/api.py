@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from atm.apps.edit import edited
 from atm.apps.evaluate import evaluate_path
-from atm.apps.generate import as_generated, check_text, frames_of, held, lengths_of, make_motions
+from atm.apps.generate import as_generated, check_text, frames_of, held, in_steps, lengths_of, make_motions
 from atm.apps.options import EvaluateOptions, SampleOptions
 from atm.apps.resources import Opened, device, open_generator
 from atm.apps.sequence import sequence_of
@@ -23,6 +23,7 @@ from atm.base.errors import InputError
 from atm.base.pretrained import CARD_FILE, CONFIG_FILE, check_manifest, on_hub, write_manifest
 from atm.base.storage import MODEL_FILE, appearing, find_model
 from atm.evaluation.report import Report
+from atm.generators.parts.inputs import check_steps
 from atm.models import save_generator
 from atm.motion import padded, skeleton_of_width
 from atm.space import Space
@@ -51,6 +52,7 @@ class TextToMotion:
         seed: int = 0,
         samples: int = 1,
         guidance: float | None = None,
+        steps: int | None = None,
         best_of: int = 1,
         best_by: str = "space",
         space: PathLike | None = None,
@@ -65,6 +67,7 @@ class TextToMotion:
             seed: the same seed gives the same motion, whatever else is asked for.
             samples: motions of each sentence.
             guidance: scale of classifier-free guidance; None: the model's own.
+            steps: of sampling, 1 to `capabilities.steps` of the generator; None: the model's own.
             best_of: so many are made for each motion, and the best one is kept.
             best_by: "space": the one nearest to its sentence is the best; "verdict": first counts what the oracles find
                 done of what was asked.
@@ -80,7 +83,7 @@ class TextToMotion:
         """
         sentences = [text] if isinstance(text, str) else list(text)
         options = SampleOptions(
-            samples=samples, seed=seed, guidance_scale=guidance, candidates=best_of, best_by=best_by,
+            samples=samples, seed=seed, guidance_scale=guidance, steps=steps, candidates=best_of, best_by=best_by,
             space=None if space is None else Path(space),
         )  # fmt: skip
         if not sentences:
@@ -106,21 +109,24 @@ class TextToMotion:
         *,
         seed: int = 0,
         guidance: float | None = None,
+        steps: int | None = None,
         raw: bool = False,
     ) -> Take:
         """Make one motion of several sentences, one after the other; each goes on from the end of the one before.
 
         Args:
             parts: sentences, with the seconds of each.
-            seed, guidance, raw: as in `generate`.
+            seed, guidance, steps, raw: as in `generate`.
 
         Raises:
             InputError: no part, a part of no length, or a model that cannot go on from a motion.
         """
         self.check_sequence(parts)
-        whole = sequence_of(self.generator, parts, seed=seed, guidance_scale=guidance)
+        check_steps(steps, self.generator.capabilities.steps)
+        whole = sequence_of(self.generator, parts, seed=seed, guidance_scale=guidance, steps=steps)
         joints, features = (as_generated if raw else held)(whole)
         source = {"model": self.file.name, "seed": seed, "raw": raw, "parts": [list(part) for part in parts]}
+        source |= in_steps(steps)
         return Take(joints, ", then ".join(text for text, _ in parts), whole.skeleton, features, source)
 
     def edit(
@@ -133,6 +139,7 @@ class TextToMotion:
         seconds: float | None = None,
         seed: int = 0,
         guidance: float | None = None,
+        steps: int | None = None,
         raw: bool = False,
     ) -> Take:
         """Make a motion anew but for the parts that are kept, or along a path.
@@ -145,20 +152,21 @@ class TextToMotion:
             path: points on the floor, as x (to the left) and z (ahead) in metres from where the motion begins, such as
                 [(0, 2), (1, 3)]: the root goes through them at even speed. For models that can be held on one (mdm).
             seconds: length of the result; None: that of the motion.
-            seed, guidance, raw: as in `generate`; bodies that are held move kept parts by a little.
+            seed, guidance, steps, raw: as in `generate`; bodies that are held move kept parts by a little.
 
         Raises:
             InputError: a part that is not in the motion, or that the model cannot keep; a path that is none, or a model
                 that cannot be held on one.
         """
         check_text([text])
+        check_steps(steps, self.generator.capabilities.steps)
         whole = edited(
             self.generator, motion.features, text, keep=keep, path=path, seconds=seconds, seed=seed,
-            guidance_scale=guidance,
+            guidance_scale=guidance, steps=steps,
         )  # fmt: skip
         joints, features = (as_generated if raw else held)(whole)
         source = {"model": self.file.name, "seed": seed, "raw": raw, "keep": [list(part) for part in keep]}
-        source |= {} if path is None else {"path": [list(point) for point in path]}
+        source |= in_steps(steps) | ({} if path is None else {"path": [list(point) for point in path]})
         return Take(joints, text, whole.skeleton, features, source)
 
     def check_sequence(self, parts: Sequence[tuple[str, float]]) -> None:

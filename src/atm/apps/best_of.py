@@ -6,6 +6,7 @@ reported by: the evaluator is another network (`atm evaluate`), and oracles choo
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -49,15 +50,17 @@ class BestOf:
         seeds: list[int],
         guidance_scale: float | None = None,
         progress: bool = False,
+        **options: Any,
     ) -> Motion:
-        """Return one motion per text, see `Generator.sample`. The first candidate of a row is what the generator makes
-        of its seed, so that more candidates only ever replace it by what the space likes better."""
+        """Return one motion per text, see `Generator.sample`; options beside are the generator's own. The first
+        candidate of a row is what the generator makes of its seed, so that more candidates only ever replace it by what
+        the space likes better."""
         asked = F.normalize(self.space.encode_text(text), dim=-1)
         best: list[tuple[tuple[float, float], Tensor]] = []
         for candidate in range(self.count):
             motion = self.generator.sample(
                 text, lengths, seeds=[candidate_seed(seed, candidate) for seed in seeds],
-                guidance_scale=guidance_scale, progress=progress,
+                guidance_scale=guidance_scale, progress=progress, **options,
             )  # fmt: skip
             made = F.normalize(self.space.encode_motion(motion), dim=-1)
             cosines = (made * asked.to(made.device)).sum(dim=-1).tolist()

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 
-from atm.apps.generate import frames_of, row_seed
+from atm.apps.generate import frames_of, in_steps, row_seed
 from atm.apps.reading import as_read
 from atm.base.errors import InputError
 from atm.interface import Generator
@@ -28,6 +28,7 @@ def edited(
     seconds: float | None,
     seed: int,
     guidance_scale: float | None,
+    steps: int | None = None,
 ) -> Motion:
     """Return a batch of one: the motion, made anew from a sentence where it is not kept.
 
@@ -43,6 +44,7 @@ def edited(
         seconds: length of the result; None: that of the motion.
         seed: of all that is drawn.
         guidance_scale: None: the model's own.
+        steps: of sampling, for models that have them; None: the model's own.
 
     Raises:
         InputError: as `kept_of`.
@@ -55,16 +57,14 @@ def edited(
         if path is not None:
             known, stands = _along(path, known, stands, frames, known.skeleton)
         return generator.sample(
-            [text], lengths, seeds=seeds, guidance_scale=guidance_scale, known=known, keep=stands
+            [text], lengths, seeds=seeds, guidance_scale=guidance_scale, known=known, keep=stands, **in_steps(steps)
         ).to("cpu")
     begins = _beginning(kept)
     beginning = known.features[:, :begins]
     prefix = Motion(beginning, torch.tensor([begins]))
-    made = (
-        as_read(generator)
-        .sample([text], lengths - begins, seeds=seeds, guidance_scale=guidance_scale, prefix=prefix)
-        .to("cpu")
-    )
+    made = as_read(generator).sample(
+        [text], lengths - begins, seeds=seeds, guidance_scale=guidance_scale, prefix=prefix, **in_steps(steps)
+    ).to("cpu")  # fmt: skip
     whole = torch.cat([beginning, made.features[:, : frames - begins]], dim=1)
     return Motion(whole, lengths)
 

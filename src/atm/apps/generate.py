@@ -23,6 +23,7 @@ from atm.base.outputs import check_output
 from atm.base.storage import find_model
 from atm.export.names import FileStyle
 from atm.export.npz import MotionFile, check_joints
+from atm.generators.parts.inputs import check_steps
 from atm.interface import Batch, Generator
 from atm.models import load_generator
 from atm.models.check import CheckResult, check_generator
@@ -104,14 +105,16 @@ def make_motions(
         show_progress: a bar per batch.
 
     Raises:
-        InputError: an empty sentence, or lengths that the model cannot make.
+        InputError: an empty sentence, or lengths or steps that the model cannot make.
     """
     check_text(text)
+    check_steps(options.steps, opened.generator.capabilities.steps)
     for sentence in dict.fromkeys(text):
         if said := untaught(sentence, opened.file, opened.generator.text_encoder):
             warnings.warn(said, stacklevel=2)
     samples, count, space = options.samples, options.candidates, options.space
     chosen = {} if count == 1 else {"best_of": count, "best_by": options.best_by, "space": str(space or CHOOSER)}
+    chosen |= in_steps(options.steps)
     motions = sample_rows(
         best_of(
             as_read(opened.generator), count, space=space, model=opened.file, by_verdict=options.best_by == "verdict"
@@ -120,6 +123,7 @@ def make_motions(
         None if lengths is None else lengths.repeat_interleave(samples),
         seeds=[row_seed(options.seed, k) for _ in text for k in range(samples)],
         guidance_scale=options.guidance_scale,
+        steps=options.steps,
         show_progress=show_progress,
     )
     return [
@@ -210,22 +214,30 @@ def sample_rows(
     *,
     seeds: list[int],
     guidance_scale: float | None = None,
+    steps: int | None = None,
     show_progress: bool = True,
 ) -> Motion:
     """Sample one motion per sentence, each of its own length in frames (None: the model finds them), in batches; the
-    result is on the CPU."""
+    result is on the CPU. `steps` is for models that have them; None: as many as the model's own."""
     made = []
     for start in range(0, len(text), BATCH):
         rows = slice(start, start + BATCH)
         told = None if lengths is None else lengths[rows]
         motion = generator.sample(
-            text[rows], told, seeds=seeds[rows], guidance_scale=guidance_scale, progress=show_progress
-        )
+            text[rows], told, seeds=seeds[rows], guidance_scale=guidance_scale, progress=show_progress,
+            **in_steps(steps),
+        )  # fmt: skip
         made.append(motion.to("cpu"))
     lengths = torch.cat([motion.lengths for motion in made]) if lengths is None else lengths
     longest = int(lengths.max())
     features = [motion.features[:, :longest] for motion in made]
     return Motion(torch.cat([F.pad(part, (0, 0, 0, longest - part.shape[1])) for part in features]), lengths)
+
+
+def in_steps(steps: int | None) -> dict[str, int]:
+    """Return what `sample` is told of a number of steps: nothing where none is asked for, as not every model has
+    steps."""
+    return {} if steps is None else {"steps": steps}
 
 
 def check_model(model: Path) -> list[CheckResult]:

@@ -28,6 +28,8 @@ class SampleOptions:
     """Seed of the noise: the same seed gives the same files."""
     guidance_scale: float | None = None
     """None takes the model's own."""
+    steps: int | None = None
+    """Sampling steps, for models that have them (`Capabilities.steps`); None takes the model's own."""
     candidates: int = 1
     """So many motions are made for each one that is asked for, and the one nearest to its sentence is kept."""
     space: Path | None = None

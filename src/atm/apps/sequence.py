@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import torch
 
-from atm.apps.generate import frames_of, row_seed
+from atm.apps.generate import frames_of, in_steps, row_seed
 from atm.apps.reading import as_read
 from atm.interface import Generator
 from atm.motion import Motion, skeleton_of_width
@@ -23,7 +23,12 @@ class _Stretch(NamedTuple):
 
 
 def sequence_of(
-    generator: Generator, parts: Sequence[tuple[str, float]], *, seed: int, guidance_scale: float | None
+    generator: Generator,
+    parts: Sequence[tuple[str, float]],
+    *,
+    seed: int,
+    guidance_scale: float | None,
+    steps: int | None = None,
 ) -> Motion:
     """Return a batch of one: what the sentences ask for, one after the other.
 
@@ -35,6 +40,7 @@ def sequence_of(
         parts: sentences, with the seconds of each.
         seed: of all that is drawn.
         guidance_scale: None: the model's own.
+        steps: of sampling, for models that have them; None: the model's own.
 
     Raises:
         InputError: a part of a length that the model cannot make.
@@ -49,6 +55,7 @@ def sequence_of(
             guidance_scale=guidance_scale,
             prefix=whole,
             **planned,
+            **in_steps(steps),
         ).to("cpu")
         # Features are relative to the frame before, so one behind the other they are one motion.
         features = made.features[:, : stretch.frames]

@@ -43,6 +43,9 @@ def generate(
     samples: Annotated[int, typer.Option(min=1, max=MOST, help="Motions per sentence.")] = 1,
     seed: Seed = 0,
     guidance: Annotated[float | None, typer.Option(help="Guidance scale; default: the model's.")] = None,
+    steps: Annotated[
+        int | None, typer.Option(max=MOST, help="Sampling steps, of models that have them; default: the model's.")
+    ] = None,
     best_of: Annotated[int, typer.Option(min=1, max=MOST, help="Make so many, keep the best.")] = 1,
     by: Annotated[str, typer.Option(help="The best is the nearest in a space, or as asked: space verdict.")] = "space",
     space: Annotated[Path | None, typer.Option(help="Space that chooses; default: the packaged one.")] = None,
@@ -66,7 +69,7 @@ def generate(
     from atm.export.names import FileStyle
 
     options = SampleOptions(
-        seconds, samples, seed, guidance_scale=guidance, candidates=best_of, space=space, best_by=by
+        seconds, samples, seed, guidance_scale=guidance, steps=steps, candidates=best_of, space=space, best_by=by
     )
     for path in generate_files(
         text, model=model, options=options, out=out, suffix=suffix, style=FileStyle(names, unit, fps, up), raw=raw,

@@ -16,6 +16,7 @@ from atm.apps.studio.requests import (
     MOST_CANDIDATES,
     MOST_GUIDANCE,
     MOST_SAMPLES,
+    MOST_STEPS,
     Sentence,
 )
 from atm.apps.take import Take
@@ -53,6 +54,8 @@ class GenerateArguments(_Arguments):
     """So many are made for each motion, and the one nearest to the sentence is kept."""
     guidance: float | None = Field(None, ge=0, le=MOST_GUIDANCE)
     """Scale of classifier-free guidance; null: the model's own."""
+    steps: int | None = Field(None, ge=1, le=MOST_STEPS)
+    """Sampling steps, of models that have them; null: the model's own."""
 
 
 class ExportArguments(_Arguments):
@@ -143,7 +146,7 @@ class Tools:
         self._check_room(asked.samples)
         takes = self.model.model.generate(
             [asked.text], seconds=asked.seconds, seed=asked.seed, samples=asked.samples, guidance=asked.guidance,
-            best_of=asked.best_of, space=self.model.space,
+            steps=asked.steps, best_of=asked.best_of, space=self.model.space,
         )  # fmt: skip
         told = []
         for take in takes:

@@ -12,7 +12,16 @@ from torch import Tensor
 from atm.apps.api import TextToMotion
 from atm.apps.best_of import CHOOSER, BestOf, best_of
 from atm.apps.edit import kept_of
-from atm.apps.generate import DEFAULT_SECONDS, MIN_SECONDS, check_text, finished, lengths_of, row_seed, sample_rows
+from atm.apps.generate import (
+    DEFAULT_SECONDS,
+    MIN_SECONDS,
+    check_text,
+    finished,
+    in_steps,
+    lengths_of,
+    row_seed,
+    sample_rows,
+)
 from atm.apps.reading import AsRead, as_read
 from atm.apps.sequence import plan_of_sequence
 from atm.apps.studio.made import Judge, Made
@@ -21,6 +30,7 @@ from atm.apps.take import Take
 from atm.apps.untaught import taught_by, untaught
 from atm.base.errors import InputError
 from atm.base.storage import MODEL_FILE
+from atm.generators.parts.inputs import check_steps
 from atm.interface import Generator
 from atm.meaning import parse_meaning
 from atm.meaning.structure import Event
@@ -69,6 +79,7 @@ class StudioModel:
             "keeps": "any" if able.inbetweening else "beginning" if able.goes_on else None,
             "paths": able.inbetweening and able.keeps_features,
             "guidance": able.guidance,
+            "steps": able.steps or None,
             "plans": able.plans > 0,
         }
 
@@ -80,9 +91,10 @@ class StudioModel:
             source: the motion that is edited; None: none is.
 
         Raises:
-            InputError: an empty sentence, a length that cannot be made, a sequence of a model that makes none, a choice
-                without a space to choose by, a part or a path that cannot be kept.
+            InputError: an empty sentence, a length or steps that cannot be made, a sequence of a model that makes none,
+                a choice without a space to choose by, a part or a path that cannot be kept.
         """
+        check_steps(request.steps, self.generator.capabilities.steps)
         if isinstance(request, EditRequest):
             check_text([request.text])
             kept_of(self.generator, source.features, keep=request.keep, path=request.path, seconds=request.seconds)
@@ -125,7 +137,7 @@ class StudioModel:
         able = self.generator.capabilities
         told = request.seconds is not None or not able.predicts_length
         frames = None if able.ignores_padding else request.seconds
-        return (self.name, request.guidance, request.best_of, told, frames)
+        return (self.name, request.guidance, request.steps, request.best_of, told, frames)
 
     def generate(self, requests: Sequence[GenerateRequest], judge: Judge) -> list[list[Made]]:
         """Make the motions of requests that have `together` in common, as one batch.
@@ -145,10 +157,11 @@ class StudioModel:
         lengths = None if found[0] is None else torch.cat(found)
         motions = sample_rows(
             self._chooser(first.best_of), text, lengths, seeds=seeds, guidance_scale=first.guidance,
-            show_progress=False,
+            steps=first.steps, show_progress=False,
         )  # fmt: skip
         plans = [None] * len(rows) if first.best_of > 1 else self._plans(text, lengths, seeds)
         chosen = {} if first.best_of == 1 else {"best_of": first.best_of, "space": str(self.space or CHOOSER)}
+        chosen |= in_steps(first.steps)
         made: dict[int, list[Made]] = {id(request): [] for request in requests}
         for row, (request, k) in enumerate(rows):
             source = {"model": self.model.file.name, "seed": request.seed, "sample": k, "raw": request.raw} | chosen
@@ -162,7 +175,9 @@ class StudioModel:
         made = []
         for k in range(request.samples):
             seed = request.seed + k
-            take = self.model.sequence(parts, seed=seed, guidance=request.guidance, raw=request.raw)
+            take = self.model.sequence(
+                parts, seed=seed, guidance=request.guidance, steps=request.steps, raw=request.raw
+            )
             made.append(judge.judged(take, parts, plan_of_sequence(self.generator, parts, seed=seed)))
         return made
 
@@ -172,7 +187,7 @@ class StudioModel:
         for k in range(request.samples):
             take = self.model.edit(
                 source, request.text, keep=request.keep, path=request.path, seconds=request.seconds,
-                seed=request.seed + k, guidance=request.guidance, raw=request.raw,
+                seed=request.seed + k, guidance=request.guidance, steps=request.steps, raw=request.raw,
             )  # fmt: skip
             made.append(judge.judged(take, [(request.text, take.seconds)], None))
         return made

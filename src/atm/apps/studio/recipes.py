@@ -13,6 +13,7 @@ def command_of(request: AnyRequest, model: StudioModel) -> str | None:
     dashed = request.text.startswith("-")  # it would be taken for an option
     words = ["atm", "generate", *([] if dashed else [request.text]), "--model", model.given]
     told = {"--seconds": request.seconds, "--seed": request.seed, "--guidance": request.guidance}
+    told |= {"--steps": request.steps}
     for option, value in told.items():
         words += [] if value is None else [option, f"{value:g}" if isinstance(value, float) else str(value)]
     words += ["--samples", str(request.samples)] if request.samples > 1 else []
@@ -34,8 +35,7 @@ def python_of(request: AnyRequest, model: StudioModel, source: tuple[str, int] |
     if isinstance(request, EditRequest) and source is not None:
         return _python_of_edit(request, model, *source)
     lines = ["import atm", "", f"model = atm.load({model.given!r})"]
-    options = [] if request.guidance is None else [f"guidance={request.guidance!r}"]
-    options += ["raw=True"] if request.raw else []
+    options = _options(request)
     if isinstance(request, SequenceRequest):
         parts = [(part.text, part.seconds) for part in request.parts]
         told = ", ".join([f"{parts!r}", "seed=seed", *options])
@@ -51,11 +51,16 @@ def python_of(request: AnyRequest, model: StudioModel, source: tuple[str, int] |
 
 def _python_of_edit(request: EditRequest, model: StudioModel, before: str, sample: int) -> str:
     told = {"keep": request.keep or None, "path": request.path, "seconds": request.seconds}
-    told |= {"guidance": request.guidance, "raw": request.raw or None}
-    options = [f"{name}={value!r}" for name, value in told.items() if value is not None]
+    options = [*(f"{name}={value!r}" for name, value in told.items() if value is not None), *_options(request)]
     call = ", ".join([repr(request.text), "seed=seed", *options])
     seeds = [request.seed + k for k in range(request.samples)]
     return (
         f"{before}\nbefore = motions[{sample}]\nmodel = atm.load({model.given!r})\n"
         f"motions = [model.edit(before, {call}) for seed in {seeds!r}]\n"
     )
+
+
+def _options(request: AnyRequest) -> list[str]:
+    """Return the options that every call has, where a request differs from the defaults."""
+    told = {"guidance": request.guidance, "steps": request.steps, "raw": request.raw or None}
+    return [f"{name}={value!r}" for name, value in told.items() if value is not None]

@@ -18,6 +18,7 @@ MOST_SPANS = 64
 LONGEST_SEQUENCE = 120.0
 """Seconds of all parts together, at most."""
 MOST_GUIDANCE = 50.0
+MOST_STEPS = 1000
 
 Sentence = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_SENTENCE)]
 Seconds = Annotated[float, Field(gt=0, le=LONGEST_SEQUENCE)]
@@ -35,6 +36,8 @@ class _Request(Config):
     """The same seed gives the same motion."""
     guidance: float | None = Field(None, ge=0, le=MOST_GUIDANCE)
     """Scale of classifier-free guidance; none: the model's own."""
+    steps: int | None = Field(None, ge=1, le=MOST_STEPS)
+    """Sampling steps, of models that have them (`steps` of `/api/models`); none: the model's own."""
     raw: bool = False
     """As the network gave it: limbs stretch, feet slide."""
 

@@ -21,6 +21,8 @@ _TIMES = 1000
 """Steps of the table of times."""
 _TIME_WIDTH = 64
 """Width of a time in it."""
+MOST_STEPS = 100
+"""Euler steps of a latent, at most: as many as MAR's; what is left of noise is small after few."""
 NEAREST = 0.9
 """Time beyond which the velocity's error is weighted as at this time: it is divided by 1 - tau."""
 

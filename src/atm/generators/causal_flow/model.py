@@ -22,7 +22,7 @@ from atm.base.errors import InputError
 from atm.base.progress import progress as progress_bar
 from atm.generators.causal_flow.columns import features_of_core
 from atm.generators.causal_flow.config import CausalFlowConfig
-from atm.generators.causal_flow.flow import FlowHead, draw_times, euler, velocity_error
+from atm.generators.causal_flow.flow import MOST_STEPS, FlowHead, draw_times, euler, velocity_error
 from atm.generators.causal_flow.latents import MotionLatents
 from atm.generators.causal_flow.plan import (
     FEATURES,
@@ -36,7 +36,7 @@ from atm.generators.causal_flow.plan import (
 from atm.generators.causal_flow.planner import LUCK, ActionEmbedding, Planner, fitted
 from atm.generators.causal_flow.transformer import CausalTransformer, Front, Memory
 from atm.generators.causal_flow.turning import turn_as_asked
-from atm.generators.parts.inputs import check_rows, guidance_scale_or_default, keep_encoder
+from atm.generators.parts.inputs import check_rows, check_steps, guidance_scale_or_default, keep_encoder
 from atm.generators.parts.padding import check_frames, check_width, evaluating, like_batch
 from atm.interface import Batch, Capabilities, StepOutput, TextEmbedding, TextEncoder
 from atm.motion import Motion, skeleton_of_width
@@ -64,6 +64,7 @@ class CausalFlow(nn.Module):
             guidance=config.condition_dropout > 0,
             goes_on=config.prefix_rate > 0,
             plans=MOST_ACTIONS,
+            steps=MOST_STEPS,
             predicts_length=config.length_dropout > 0,
             differentiable_motion=config.learn == "all",
         )
@@ -283,6 +284,7 @@ class CausalFlow(nn.Module):
         guidance_scale: float | None = None,
         prefix: Motion | None = None,
         timelines: list[Timeline | None] | None = None,
+        steps: int | None = None,
         progress: bool = False,
     ) -> Motion:
         """Return one motion per text.
@@ -297,13 +299,15 @@ class CausalFlow(nn.Module):
                 motion as the next one's prefix.
             timelines: what each motion shall do when, in place of the plan that the model would write; None: the
                 model's own, of all or of this row.
+            steps: Euler steps of the flow for each latent, 1 to 100; None: the config's `sampling_steps`.
 
         Raises:
             InputError: a length below 1 or beyond `config.max_frames`, none for a model that was not trained to find
                 it, a prefix for one that was not trained to go on, or one of another data set; another number of
-                timelines than of texts.
+                timelines than of texts; more steps than there are.
         """
         check_rows(text, seeds, lengths, prefix)
+        check_steps(steps, self.capabilities.steps)
         config, device = self.config, self.numbers.device
         if lengths is None and not self.capabilities.predicts_length:
             raise InputError(
@@ -323,7 +327,7 @@ class CausalFlow(nn.Module):
             if lengths is None:
                 lengths = plan.ends[:, -1].round().long().clamp(config.frames_per_latent, config.max_frames)
             counts = self.latents.count(lengths)
-            z = self._written(said, plan, counts, before, noise, scale, progress)
+            z = self._written(said, plan, counts, before, noise, scale, steps or config.sampling_steps, progress)
             made = self._decoded(z, counts, before, prefix, plan, lengths)
         return Motion(made[:, : int(lengths.max())], lengths)
 
@@ -366,10 +370,11 @@ class CausalFlow(nn.Module):
         before: tuple[Tensor, Tensor] | None,
         noise: Float[Tensor, "B N L"],
         scale: float,
+        steps: int,
         progress: bool,
     ) -> Float[Tensor, "B M L"]:
         """Return the latents, one after the other."""
-        config, rows, device = self.config, len(noise), noise.device
+        rows, device = len(noise), noise.device
         seen = torch.zeros(rows, dtype=torch.bool, device=device)
         # With and without text and plan, as one batch; at scales 0 and 1 one of them is enough.
         passes = {0.0: [~seen], 1.0: [seen]}.get(float(scale), [seen, ~seen])
@@ -382,7 +387,7 @@ class CausalFlow(nn.Module):
         most = int(counts.max())
         memory = Memory(front, most)
         guide = self._guide(Plan(*(torch.cat([part] * many) for part in plan)), hidden, counts.repeat(many), most)
-        times = self.head.time(torch.arange(config.sampling_steps, device=device) / config.sampling_steps)
+        times = self.head.time(torch.arange(steps, device=device) / steps)
         tokens = self.begin.expand(many * rows, -1)
         written: list[Tensor] = []
         for place in progress_bar(range(most), "sampling", show=progress):
@@ -393,7 +398,7 @@ class CausalFlow(nn.Module):
                 guesses = self.head(x.repeat(many, 1), modulation, time).chunk(many)
                 return guesses[0] if many == 1 else guesses[1] + scale * (guesses[0] - guesses[1])
 
-            written.append(euler(estimate, noise[:, place], config.sampling_steps))
+            written.append(euler(estimate, noise[:, place], steps))
             tokens = self.read_latent(written[-1]).repeat(many, 1)
         return torch.stack(written, dim=1)
 

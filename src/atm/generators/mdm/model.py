@@ -16,7 +16,7 @@ from atm.generators.diffusion.steps import Chain, noise_chain, reverse, row_nois
 from atm.generators.mdm.config import MDMConfig
 from atm.generators.mdm.frames import LinearHead, LinearStem
 from atm.generators.mdm.geometry import foot_loss
-from atm.generators.parts.inputs import check_rows, guidance_scale_or_default, keep_encoder
+from atm.generators.parts.inputs import check_rows, check_steps, guidance_scale_or_default, keep_encoder
 from atm.generators.parts.padding import check_width, evaluating, normalised_frames
 from atm.generators.parts.patches import PatchHead, PatchStem, whole_patches
 from atm.interface import Batch, Capabilities, StepOutput, TextEmbedding, TextEncoder
@@ -58,6 +58,7 @@ class MDM(nn.Module):
             ignores_padding=config.mask_frames,
             inbetweening=True,
             keeps_features=True,
+            steps=config.diffusion_steps,
         )
         self._chain = noise_chain(config.diffusion_steps, config.schedule)
 
@@ -137,6 +138,7 @@ class MDM(nn.Module):
         known: Motion | None = None,
         keep: Bool[Tensor, "B T"] | Bool[Tensor, "B T D"] | None = None,
         prefix: Motion | None = None,
+        steps: int | None = None,
         progress: bool = False,
     ) -> Motion:
         """Return one motion per text; what stands behind a length is as the model left it.
@@ -151,12 +153,14 @@ class MDM(nn.Module):
                 the clean motion is overwritten there in each step.
             prefix: what came just before, `context_frames` long; needed by models that have a context, and by no
                 other. Longer motions come from giving each motion's end as the next one's prefix.
+            steps: noise levels that are visited, 1 to `config.diffusion_steps`; None: the config's `sampling_steps`.
 
         Raises:
-            InputError: a length below 1 or beyond the position table, known features of another width, or a prefix
-                of another length than the model's context.
+            InputError: a length below 1 or beyond the position table, known features of another width, a prefix of
+                another length than the model's context, or more steps than there are.
         """
         check_rows(text, seeds, lengths, known=known, keep=keep)
+        check_steps(steps, self.capabilities.steps)
         device = self.positions.device
         lengths = lengths.to(device)
         frames = self._window(lengths)
@@ -175,7 +179,7 @@ class MDM(nn.Module):
         draw = row_noise(seeds, drawn, (frames, len(self.normaliser.mean)), device)
         with evaluating(self):
             eta = 1.0 if self.config.sampler == "ddpm" else 0.0
-            x0 = reverse(predict, draw, self._sampling_chain(), eta=eta, show_progress=progress)
+            x0 = reverse(predict, draw, self._sampling_chain(steps), eta=eta, show_progress=progress)
         return Motion(self.normaliser.inverse(x0), lengths)
 
     def forward(
@@ -312,11 +316,9 @@ class MDM(nn.Module):
         keep = F.pad(keep.expand(known.features.shape), (0, 0, 0, max(frames - given, 0)))[:, :frames]
         return fixed, keep
 
-    def _sampling_chain(self) -> Chain:
-        config = self.config
-        if config.sampling_steps is None:
-            return self._chain
-        return noise_chain(config.diffusion_steps, config.schedule, kept=config.sampling_steps)
+    def _sampling_chain(self, steps: int | None) -> Chain:
+        config, kept = self.config, steps or self.config.sampling_steps
+        return self._chain if kept is None else noise_chain(config.diffusion_steps, config.schedule, kept=kept)
 
     def _whole_tokens(self, frames: int) -> int:
         patch = self.config.frames_per_token

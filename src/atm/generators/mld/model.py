@@ -14,7 +14,7 @@ from atm.generators.mld.denoiser import FrameDenoiser, LatentDenoiser
 from atm.generators.mld.schedule import latent_chain
 from atm.generators.mld.transformer import POSITIONS
 from atm.generators.mld.vae import MotionVAE
-from atm.generators.parts.inputs import check_rows, guidance_scale_or_default, keep_encoder
+from atm.generators.parts.inputs import check_rows, check_steps, guidance_scale_or_default, keep_encoder
 from atm.generators.parts.padding import check_frames, evaluating, like_batch, normalised_frames
 from atm.interface import Batch, Capabilities, StepOutput, TextEmbedding, TextEncoder
 from atm.motion import Motion
@@ -31,7 +31,9 @@ class MLD(nn.Module):
         keep_encoder(self, text_encoder, config.text_encoder, "this MLD")
         self.normaliser = normaliser
         self.capabilities = Capabilities(
-            guidance=config.condition_dropout > 0, ignores_padding=config.autoencoder is not None
+            guidance=config.condition_dropout > 0,
+            ignores_padding=config.autoencoder is not None,
+            steps=config.diffusion_steps // 2,
         )
         features, text_width = len(normaliser.mean), text_encoder.sentence_width
         self.vae: MotionVAE | None
@@ -42,7 +44,6 @@ class MLD(nn.Module):
             self.vae = MotionVAE(config.autoencoder, features).requires_grad_(False)
             self.denoiser = LatentDenoiser(config, text_width)
         self._chain = latent_chain(config.diffusion_steps)
-        self._sampling_chain = latent_chain(config.diffusion_steps, kept=config.sampling_steps)
         self.train()
 
     def training_step(self, batch: Batch, rng: torch.Generator) -> StepOutput:
@@ -81,6 +82,7 @@ class MLD(nn.Module):
         *,
         seeds: list[int],
         guidance_scale: float | None = None,
+        steps: int | None = None,
         progress: bool = False,
     ) -> Motion:
         """Return one motion per text, by DDIM.
@@ -89,11 +91,14 @@ class MLD(nn.Module):
 
         Args:
             guidance_scale: `uncond + s (cond - uncond)` on the noise; None: the config's.
+            steps: noise levels that are visited, 1 to half of `config.diffusion_steps`; None: the config's
+                `sampling_steps`.
 
         Raises:
-            InputError: a length below 1 or beyond the position table.
+            InputError: a length below 1 or beyond the position table, or more steps than there are.
         """
         check_rows(text, seeds, lengths)
+        check_steps(steps, self.capabilities.steps)
         lengths = lengths.to(self.normaliser.mean.device)
         mask = length_mask(lengths, self._window(lengths))
         shape = (mask.shape[1], len(self.normaliser.mean)) if self.vae is None else self.vae.latent_shape
@@ -105,7 +110,8 @@ class MLD(nn.Module):
 
         draw = row_noise(seeds, [shape[0]] * len(seeds), shape, lengths.device)
         with evaluating(self):
-            z0 = reverse(predict, draw, self._sampling_chain, eta=0.0, show_progress=progress)
+            chain = latent_chain(self.config.diffusion_steps, kept=steps or self.config.sampling_steps)
+            z0 = reverse(predict, draw, chain, eta=0.0, show_progress=progress)
             x0 = self._decoded(z0, mask)
         return Motion(self.normaliser.inverse(x0), lengths)
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from atm.generators.diffusion.steps import Chain, noise_chain, reverse, row_noise
 from atm.generators.motiondiffuse.config import MotionDiffuseConfig
-from atm.generators.parts.inputs import check_rows, keep_encoder
+from atm.generators.parts.inputs import check_rows, check_steps, keep_encoder
 from atm.generators.parts.linear_transformer import (
     FeedForward,
     SelfAttention,
@@ -51,7 +51,9 @@ class MotionDiffuse(nn.Module):
         self.config = config
         keep_encoder(self, text_encoder, config.text_encoder, "this MotionDiffuse")
         self.normaliser = root_weighted(normaliser, config.root_weight)
-        self.capabilities = Capabilities(guidance=False, ignores_padding=config.attention == "linear")
+        self.capabilities = Capabilities(
+            guidance=False, ignores_padding=config.attention == "linear", steps=config.diffusion_steps
+        )
         self._chain = noise_chain(config.diffusion_steps, "linear", predicts="epsilon")
 
         # Published keys, hence the names.
@@ -100,6 +102,7 @@ class MotionDiffuse(nn.Module):
         *,
         seeds: list[int],
         guidance_scale: float | None = None,
+        steps: int | None = None,
         progress: bool = False,
     ) -> Motion:
         """Return one motion per text; what stands behind a length means nothing.
@@ -108,11 +111,13 @@ class MotionDiffuse(nn.Module):
 
         Args:
             guidance_scale: without effect, the model has no guidance.
+            steps: noise levels that are visited, 1 to `config.diffusion_steps`; None: the config's `sampling_steps`.
 
         Raises:
-            InputError: a length below 1 or beyond the position table.
+            InputError: a length below 1 or beyond the position table, or more steps than there are.
         """
         check_rows(text, seeds, lengths)
+        check_steps(steps, self.capabilities.steps)
         device = self.sequence_embedding.device
         lengths = lengths.to(device)
         check_frames(lengths, self.config.max_frames, "MotionDiffuse")
@@ -125,7 +130,7 @@ class MotionDiffuse(nn.Module):
             x0 = reverse(
                 lambda x_t, level: self(x_t, torch.full_like(lengths, level), condition, mask),
                 draw,
-                self._sampling_chain(),
+                self._sampling_chain(steps),
                 eta=1.0 if self.config.sampler == "ddpm" else 0.0,
                 show_progress=progress,
             )
@@ -205,11 +210,9 @@ class MotionDiffuse(nn.Module):
         with torch.no_grad():
             return self.text_encoder(text)
 
-    def _sampling_chain(self) -> Chain:
-        config = self.config
-        if config.sampling_steps is None:
-            return self._chain
-        return noise_chain(config.diffusion_steps, "linear", kept=config.sampling_steps, predicts="epsilon")
+    def _sampling_chain(self, steps: int | None) -> Chain:
+        levels, kept = self.config.diffusion_steps, steps or self.config.sampling_steps
+        return self._chain if kept is None else noise_chain(levels, "linear", kept=kept, predicts="epsilon")
 
 
 class PatchNoiseHead(nn.Module):

@@ -45,6 +45,26 @@ def check_rows(
         raise ValueError("known and keep come together")
 
 
+def check_steps(steps: int | None, most: int) -> None:
+    """Refuse a number of sampling steps that a model cannot go.
+
+    Args:
+        steps: that are asked for; None: as many as the model's config says.
+        most: `Capabilities.steps` of the model.
+
+    Raises:
+        InputError: fewer than 1 or more than `most`, or any for a model that has none to choose.
+    """
+    if steps is None or 1 <= steps <= most:
+        return
+    if most == 0:
+        raise InputError(
+            f"this model has no sampling steps to choose, got {steps}: leave steps out, or take a model that has them "
+            "(mdm, motiondiffuse, mld, causal_flow)"
+        )
+    raise InputError(f"steps must be 1 to {most} for this model, got {steps}")
+
+
 def guidance_scale_or_default(asked: float | None, own: float, *, guided: bool) -> float:
     """Return the scale that counts: what was asked for, or the model's own; 1 for one that was not trained for
     guidance."""

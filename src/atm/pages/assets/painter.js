@@ -125,7 +125,9 @@ const atmPainter = (() => {
   const linear = (c) => Math.max(c, 0) ** 2.2;
 
   function solid(THREE) {
-    const renderer = new THREE.WebGLRenderer({ antialias: true });
+    const canvas = document.createElement("canvas"), context = canvas.getContext("webgl2", { antialias: true });
+    if (!context) throw new Error("this browser has no WebGL 2"); // three would write errors of its own beside
+    const renderer = new THREE.WebGLRenderer({ canvas, context });
     const world = new THREE.Scene(), eye = new THREE.PerspectiveCamera();
     renderer.shadowMap.enabled = true;
     renderer.setScissorTest(true);
@@ -237,7 +239,7 @@ const atmPainter = (() => {
     }
 
     function paint(target, scene, camera, theme) {
-      const { width, height } = target, canvas = renderer.domElement;
+      const { width, height } = target;
       if (canvas.width < width || canvas.height < height) renderer.setSize(Math.max(canvas.width, width), Math.max(canvas.height, height), false);
       renderer.setViewport(0, 0, width, height);
       renderer.setScissor(0, 0, width, height);
@@ -366,10 +368,13 @@ const atmPainter = (() => {
       }
       context.fillStyle = theme.dark ? "rgba(0,0,0,0.4)" : "rgba(40,36,30,0.2)";
       context.fill(shadow);
-      const capsules = round(scene.capsules).map(({ a, b, ra, rb, rgb }) => {
+      // Echoes a little farther away, so that those in the same place are behind the figure.
+      const sorted = (part, farther) => round(part).map(({ a, b, ra, rb, rgb }) => {
         const from = project(a), to = project(b);
-        return { from, to, ra: ra * from[2], rb: rb * to[2], rgb, depth: from[3] + to[3] };
+        return { from, to, ra: ra * from[2], rb: rb * to[2], rgb, depth: from[3] + to[3] + farther };
       });
+      const end = scene.solid * STRIDE;
+      const capsules = [...sorted(scene.capsules.subarray(0, end), 0), ...sorted(scene.capsules.subarray(end), 0.4)];
       capsules.sort((one, other) => other.depth - one.depth);
       for (const { from, to, ra, rb, rgb } of capsules) {
         const angle = Math.atan2(to[1] - from[1], to[0] - from[0]);

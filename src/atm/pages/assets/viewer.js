@@ -9,7 +9,7 @@ const atmMotionView = (() => {
   const FOV = (32 * Math.PI) / 180;
   const LABELS = 26; // CSS pixels at the top of a pane that its labels cover
   const AZIMUTH = 0.62, ELEVATION = 0.26; // three-quarter view from the figure's front left
-  const ECHO_SECONDS = 0.6;
+  const ECHO_SECONDS = 0.6, ECHO_THINNER = 0.93; // a figure that stands still is not mixed with its echoes: they are inside it
   const PALEST = 0.55; // share of white in a figure that darkens, at its start
   const RING = 0.16; // metres, around a foot that stands
   const STILL = 5; // CSS pixels that a pointer may move between down and up, to be a click
@@ -178,7 +178,11 @@ const atmMotionView = (() => {
             const age = 0.55 + 0.33 * (1 - (k * ECHO_SECONDS) / now), then = f.begins + k * ECHO_SECONDS;
             const lit = f.lit(then);
             const fade = (colour) => colour.map((c, i) => mix(lit ? mix(c, lit.rgb[i], tinted(f)) : c, theme.ground[i], age));
+            const first = capsules.length;
             addCapsules(capsules, f, f.at(then), fade, 0.8);
+            for (let at = first; at < capsules.length; at += atmPainter.STRIDE) {
+              for (const k of [3, 7, 12, 13, 14, 15, 16, 17]) capsules[at + k] *= ECHO_THINNER;
+            }
           }
         }
         const now = f.frameAt(seconds), line = { points: [], colours: [] };

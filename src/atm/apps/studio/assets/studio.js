@@ -6,7 +6,7 @@
   const VERSION = 1;
   const SHORTEST = 0.5, NEXT_SECONDS = 3, UNKNOWN_SECONDS = 6; // seconds of a block: at least, of a new one, of one that is not known yet
   const COLOURS = ["var(--one)", "var(--two)", "var(--three)", "var(--four)", "var(--five)", "var(--six)", "var(--seven)", "var(--eight)"];
-  const MOST_SAMPLES = COLOURS.length;
+  const MOST_SAMPLES = COLOURS.length, MOST_STEPS = 1000;
   const HOLD = 0.2; // seconds before and behind a held pose that are held with it, so that it is no single frame
   const MOST_KEPT = 64, DEEPEST = 8; // held poses, points of a path; motions that were made of one another
   const KEPT = ["studio-project", "studio-theme", "studio-token"];
@@ -54,7 +54,7 @@
 
   /* ---------------------------------------------------------------- the project, and its undo */
 
-  const blank = () => ({ version: VERSION, model: null, parts: [{ text: "", seconds: null }], seed: 0, locked: false, samples: 1, guidance: null, best_of: 1, hold: [], path: [], base: null });
+  const blank = () => ({ version: VERSION, model: null, parts: [{ text: "", seconds: null }], seed: 0, locked: false, samples: 1, guidance: null, steps: null, best_of: 1, hold: [], path: [], base: null });
   let project = blank(), selected = 0, past = [], typing = false;
   let models = [], formats = [], styles = {}, job = null, motions = [], view = null;
 
@@ -87,7 +87,7 @@
     }
     if (!Number.isInteger(found.seed) || !number(found.seed, 0, Number.MAX_SAFE_INTEGER)) wrong("its seed is no whole number");
     if (!number(found.samples, 1, MOST_SAMPLES) || !number(found.best_of, 1, 8)) wrong(`1 to ${MOST_SAMPLES} samples, the best of 1 to 8`);
-    const { hold = [], path = [], base = null } = found; // files of before have none
+    const { hold = [], path = [], base = null, steps = null } = found; // files of before have none
     const few = (list, good) => Array.isArray(list) && list.length <= MOST_KEPT && list.every(good);
     if (!few(hold, (time) => number(time, 0, 120))) wrong("held poses are times in seconds");
     if (!few(path, (point) => Array.isArray(point) && point.length === 2 && point.every((x) => number(x, -100, 100)))) wrong("a path is a list of [x, z] in metres");
@@ -98,9 +98,10 @@
     }
     if ((hold.length || path.length) && !base) wrong("its kept poses come from nowhere");
     if (!(found.guidance === null || number(found.guidance, 0, 50))) wrong("guidance is 0 to 50, or null");
+    if (!(steps === null || (Number.isInteger(steps) && number(steps, 1, MOST_STEPS)))) wrong(`steps are a whole number from 1 to ${MOST_STEPS}, or null`);
     const { version, seed, samples, guidance, best_of } = found;
     const parts = found.parts.map(({ text, seconds }) => ({ text, seconds }));
-    return { version, model: found.model ?? null, parts, seed, locked: Boolean(found.locked), samples, guidance, best_of, hold, path, base };
+    return { version, model: found.model ?? null, parts, seed, locked: Boolean(found.locked), samples, guidance, steps, best_of, hold, path, base };
   }
 
   async function open(file) {
@@ -166,8 +167,8 @@
   }
 
   function request() {
-    const { seed, guidance, samples, best_of, parts } = project;
-    const common = { model: model().name, seed, guidance, samples };
+    const { seed, guidance, steps, samples, best_of, parts } = project;
+    const common = { model: model().name, seed, guidance, steps: model().steps ? steps : null, samples };
     if (keeping()) {
       const wrong = (project.path.length && cannotKeep("path")) || (project.hold.length && cannotKeep("hold"));
       if (wrong) throw new Error(wrong);
@@ -286,6 +287,7 @@
 
   function drawing(on) {
     $("path").setAttribute("aria-pressed", String(on));
+    $("path").textContent = on ? "End the path" : "Draw a path";
     if (view) {
       view.onfloor = on ? addPoint : null;
       view.host.classList.toggle("mv-drawing", on);
@@ -293,7 +295,7 @@
     if (!on) return;
     view.pause();
     view.seek(0);
-    note = "Click points on the floor; p ends it.";
+    note = "Click points on the floor.";
     drawKept();
   }
   function path() {
@@ -332,7 +334,8 @@
       points.length && `a path of ${points.length} point${points.length > 1 ? "s" : ""}`,
     ].filter(Boolean).join(", ");
     const wrong = keeping() && ((points.length && cannotKeep("path")) || (held.length && cannotKeep("hold")));
-    $("keep-note").textContent = wrong || note || (kept ? `${kept}: Generate makes the rest anew.` : "");
+    const drawn = note.startsWith("Click") && points.length ? `${points.length} so far.` : "";
+    $("keep-note").textContent = wrong || [note, drawn].filter(Boolean).join(" ") || (kept ? `${kept}: Generate makes the rest anew.` : "");
     $("keep-note").className = wrong || (note && !note.startsWith("Click")) ? "bad" : "";
   }
   function letGo(time) {
@@ -579,6 +582,10 @@
     $("samples").value = project.samples;
     put("guidance", project.guidance);
     $("guidance").disabled = known ? !known.guidance : false;
+    put("steps", project.steps);
+    $("steps").disabled = known ? !known.steps : false;
+    if (known?.steps) $("steps").max = known.steps;
+    $("steps").title = known?.steps === null ? `${known.name} has no sampling steps to choose` : `Sampling steps, 1 to ${known?.steps ?? MOST_STEPS}; fewer are faster`;
     put("best-of", project.best_of);
     $("best-of").disabled = several;
     $("add").disabled = !known?.sequences;
@@ -636,16 +643,18 @@
   /* Reads a number field into the project; an empty one is null where that means something, else it stays as it was. */
   function number(id, low, high, put, nullable = false) {
     $(id).addEventListener("change", () => {
-      const value = $(id).value === "" ? null : Number($(id).value);
-      if (value === null ? !nullable : !Number.isFinite(value)) { draw(); return; }
+      const given = $(id).value === "" ? null : Number($(id).value);
+      if (given === null ? !nullable : !Number.isFinite(given)) { draw(); return; }
+      const value = given !== null && $(id).step === "1" ? Math.round(given) : given;
       change(() => put(value === null ? null : clamp(value, low, high)));
       $(id).value = value === null ? "" : clamp(value, low, high);
     });
   }
   number("seconds", SHORTEST, 120, (value) => { part().seconds = value; }, true);
-  number("seed", 0, Number.MAX_SAFE_INTEGER, (value) => { Object.assign(project, { seed: Math.floor(value), locked: true }); });
+  number("seed", 0, Number.MAX_SAFE_INTEGER, (value) => { Object.assign(project, { seed: value, locked: true }); });
   number("guidance", 0, 50, (value) => { project.guidance = value; }, true);
-  number("best-of", 1, 8, (value) => { project.best_of = Math.floor(value); });
+  number("steps", 1, MOST_STEPS, (value) => { project.steps = value; }, true);
+  number("best-of", 1, 8, (value) => { project.best_of = value; });
   $("samples").addEventListener("change", () => change(() => { project.samples = +$("samples").value; }));
   $("model").addEventListener("change", () => { change(() => { project.model = $("model").value; }); read(); });
   $("text").addEventListener("input", () => { change(() => { part().text = $("text").value; }, typing); typing = true; read(); });
