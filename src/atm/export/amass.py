@@ -40,7 +40,7 @@ def save_amass(
     Raises:
         InputError: a skeleton without SMPL's joints.
     """
-    fitted = fit_smpl(joints, skeleton, fps=style.fps if style else None, format="an AMASS archive")
+    fitted = fit_smpl(joints, skeleton, style, format="an AMASS archive")
     rig = fitted.rig
     turns = rig.rotations.copy()
     turns[:, 0] = _TO_Z_UP @ turns[:, 0]

@@ -14,9 +14,10 @@ from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 
 from atm.base.storage import atomic
-from atm.export.names import UNITS, FileStyle, joint_name
+from atm.export.names import UNITS, FileStyle
+from atm.export.styled import styled
 from atm.motion import Skeleton
-from atm.motion.rig import Rig, children_of, fit_rig, outward, rest_direction
+from atm.motion.rig import Rig, children_of, outward, rest_direction
 
 _END_SITES = {"head": 0.18, "foot": 0.06, "wrist": 0.17}
 """Metres from the last joint of a limb to its tip."""
@@ -60,11 +61,9 @@ def save_bvh(
         skeleton: names the joints; its frame rate is that of `joints`.
         style: names, unit, frame rate and upward axis of the file; None: the skeleton's own, metres, y.
     """
-    style = style or FileStyle()
-    names = skeleton.joint_names
-    rig = fit_rig(np.asarray(joints, dtype=np.float64), skeleton).at(style.fps or skeleton.fps)
-    orders = tuple(map(rotation_order, names))
-    ends = {joint: names[joint] for joint, below in children_of(skeleton.parents).items() if not below}
+    style, rig, names = styled(joints, skeleton, style)
+    orders = tuple(map(rotation_order, skeleton.joint_names))
+    ends = {joint: skeleton.joint_names[joint] for joint, below in children_of(skeleton.parents).items() if not below}
     tips = {joint: rest_direction(name) * _END_SITES[name.rpartition("_")[2]] for joint, name in ends.items()}
     if style.up == "z":
         rig = replace(
@@ -75,7 +74,7 @@ def save_bvh(
     scale = UNITS[style.unit]
     rig = replace(rig, offsets=scale * rig.offsets, root=scale * rig.root)
     tips = {joint: scale * tip for joint, tip in tips.items()}
-    figure = BvhRig(tuple(joint_name(name, style.names) for name in names), orders, tips)
+    figure = BvhRig(tuple(names), orders, tips)
     with atomic(Path(path)) as part:
         part.write_text(bvh_text(figure, rig), encoding="ascii")
 

@@ -15,9 +15,10 @@ from scipy.spatial.transform import Rotation
 
 from atm.base.storage import atomic
 from atm.export.figure import figure_parts
-from atm.export.names import FileStyle, joint_name
+from atm.export.names import FileStyle
+from atm.export.styled import styled
 from atm.motion import Skeleton
-from atm.motion.rig import Rig, children_of, fit_rig, outward
+from atm.motion.rig import Rig, children_of, outward
 
 NUMBERS = {gltf.FLOAT: "<f4", gltf.UNSIGNED_SHORT: "<u2", gltf.UNSIGNED_INT: "<u4"}
 TYPES = {1: gltf.SCALAR, 3: gltf.VEC3, 4: gltf.VEC4, 16: gltf.MAT4}
@@ -40,9 +41,8 @@ def save_glb(
         text: becomes the animation's name.
         style: names of the joints and frame rate; the format itself says metres and y up.
     """
-    style = style or FileStyle()
-    rig = fit_rig(np.asarray(joints, dtype=np.float64), skeleton).at(style.fps or skeleton.fps)
-    file = animated_skeleton(rig, [joint_name(name, style.names) for name in skeleton.joint_names], text)
+    _, rig, names = styled(joints, skeleton, style)
+    file = animated_skeleton(rig, names, text)
     _figure(file, rest_pose(rig), skeleton)
     with atomic(Path(path)) as part:
         part.write_bytes(b"".join(file.save_to_bytes()))

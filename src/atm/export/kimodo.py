@@ -114,8 +114,7 @@ def save_kimodo(
     Raises:
         InputError: a skeleton without SMPL's joints.
     """
-    fps = (style.fps if style else None) or FPS
-    fitted = fit_smpl(joints, skeleton, fps=fps, format="a Kimodo file")
+    fitted = fit_smpl(joints, skeleton, style, fps=FPS, format="a Kimodo file")
     rig = fitted.rig
     placed, turns = _placed(rig), rig.turns
     arrays = {
@@ -141,7 +140,7 @@ def save_constraints(
     """
     if style and style.fps not in (None, FPS):
         raise InputError(f"Kimodo counts the frames of constraints at {FPS:g} per second, got fps {style.fps:g}")
-    fitted = fit_smpl(joints, skeleton, fps=FPS, format="a file of Kimodo's constraints")
+    fitted = fit_smpl(joints, skeleton, style, fps=FPS, format="a file of Kimodo's constraints")
     frames = len(fitted.rig.root)
     ends = sorted({0, frames - 1})
     waypoints = sorted({*range(0, frames, round(_PATH_EVERY * FPS)), frames - 1})

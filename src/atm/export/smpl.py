@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from atm.base.errors import InputError
+from atm.export.names import FileStyle
 from atm.export.template import OFFSETS, ORDER
 from atm.motion import HUMANML3D, Skeleton
 from atm.motion.rig import Rig, fit_rig
@@ -42,14 +43,22 @@ class OnSmpl(NamedTuple):
         )
 
 
-def fit_smpl(joints: Float[np.ndarray, "T J 3"], skeleton: Skeleton, *, fps: float | None, format: str) -> OnSmpl:
+def fit_smpl(
+    joints: Float[np.ndarray, "T J 3"],
+    skeleton: Skeleton,
+    style: FileStyle | None,
+    *,
+    format: str,
+    fps: float | None = None,
+) -> OnSmpl:
     """Return the motion on the mean body, at the height at which its feet stand as they stood.
 
     Args:
         joints: in metres, y up.
         skeleton: whose joints these are.
-        fps: frames per second wanted; None: those of the motion.
+        style: its frame rate is the file's; the formats leave no other choice.
         format: what needs these joints, for the error.
+        fps: frames per second of a file whose style says none; None: those of the motion.
 
     Raises:
         InputError: a skeleton without SMPL's joints.
@@ -64,4 +73,5 @@ def fit_smpl(joints: Float[np.ndarray, "T J 3"], skeleton: Skeleton, *, fps: flo
     sunk = (joints[:, _SOLES, 1] - rig.joints[:, _SOLES, 1]).mean()
     rig = replace(rig, root=rig.root + np.array([0.0, sunk, 0.0]))
     off = np.linalg.norm(rig.joints - joints, axis=-1)
-    return OnSmpl(rig.at(fps or skeleton.fps), float(off.mean()), float(off.max()))
+    wanted = (style.fps if style else None) or fps or skeleton.fps
+    return OnSmpl(rig.at(wanted), float(off.mean()), float(off.max()))

@@ -16,9 +16,10 @@ from scipy.spatial.transform import Rotation
 from atm.export.bvh import Z_UP
 from atm.export.figure import FigurePart, figure_parts
 from atm.export.glb import continuous, rest_pose
-from atm.export.names import UNITS, FileStyle, joint_name
+from atm.export.names import UNITS, FileStyle
+from atm.export.styled import styled
 from atm.motion import Skeleton
-from atm.motion.rig import Rig, fit_rig, outward
+from atm.motion.rig import Rig, outward
 
 _ROOT = "/motion"
 
@@ -42,14 +43,12 @@ def save_usd(
         text: becomes the comment of the stage.
         style: names, unit, frame rate and upward axis.
     """
-    style = style or FileStyle()
-    rig = fit_rig(np.asarray(joints, dtype=np.float64), skeleton).at(style.fps or skeleton.fps)
+    style, rig, names = styled(joints, skeleton, style)
     rest, parts = rest_pose(rig), figure_parts(rest_pose(rig), skeleton)
     turn = Z_UP if style.up == "z" else np.eye(3)
     change = UNITS[style.unit] * turn.T
     rig = replace(rig, offsets=rig.offsets @ change, root=rig.root @ change, rotations=turn @ rig.rotations @ turn.T)
     parts = [part._replace(vertices=part.vertices @ change, normals=part.normals @ turn.T) for part in parts]
-    names = [joint_name(name, style.names) for name in skeleton.joint_names]
     stage = _stage(rig, style, text)
     _skeleton(stage, rig, rest @ change, names)
     for part in parts:

@@ -11,9 +11,9 @@ import numpy as np
 from jaxtyping import Float
 
 from atm.export.glb import animated_skeleton
-from atm.export.names import FileStyle, joint_name
+from atm.export.names import FileStyle
+from atm.export.styled import styled
 from atm.motion import Skeleton
-from atm.motion.rig import fit_rig
 
 _EXTENSION = "VRMC_vrm_animation"
 
@@ -35,8 +35,7 @@ def save_vrma(
         text: becomes the animation's name.
         style: its frame rate is the file's.
     """
-    rig = fit_rig(np.asarray(joints, dtype=np.float64), skeleton).at((style and style.fps) or skeleton.fps)
-    bones = [joint_name(name, "vrm") for name in skeleton.joint_names]
+    _, rig, bones = styled(joints, skeleton, FileStyle(names="vrm", fps=style.fps if style else None))
     known = {bone: {"node": node} for node, bone in enumerate(bones) if bone != skeleton.joint_names[node]}
     # These two are called the same by VRM and by our skeleton.
     known |= {bone: {"node": bones.index(bone)} for bone in ("neck", "head")}
