@@ -1,4 +1,4 @@
-"""What every writer of a skeleton begins with: the motion's rig at the rate of the file, and its joints' names."""
+"""Beginning of every writer of a skeleton: the motion's rig at the rate of the file, and the joints' names."""
 
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ class Styled(NamedTuple):
     rig: Rig
     """In metres, y up, at the frame rate of the style."""
     names: list[str]
-    """What each joint is called in the file."""
+    """Names of the joints in the file."""
 
 
 def styled(joints: Float[np.ndarray, "T J 3"], skeleton: Skeleton, style: FileStyle | None) -> Styled:
