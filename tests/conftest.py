@@ -70,7 +70,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(f"FAILED: {fault}", red=True)
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def signals_as_usual():
     """Signals that end a process, as a shell leaves them; one that starts the tests with nohup ignores some."""
     ending = ("SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")

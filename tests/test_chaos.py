@@ -106,7 +106,6 @@ def test_a_store_that_is_killed_while_it_is_built_is_built_by_the_next(tmp_path)
         assert not left_over(folder)
 
 
-@pytest.mark.usefixtures("signals_as_usual")
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2"])
 def test_a_signal_leaves_a_checkpoint_of_its_step(tmp_path, name):
     data, run = make_folder(tmp_path / "data", clips=24), tmp_path / "run"

@@ -183,12 +183,12 @@ def fingerprint(folder: Path) -> dict[str, str]:
 
 @contextmanager
 def alarm(seconds: float) -> Iterator[None]:
-    """Raise `Hangs` after so much time of the processor, or six times as much by the clock; 0: never."""
+    """Raise `Hangs` after so much time of the processor, or twenty times as much by the clock; 0: never."""
 
     def hangs(*_: object) -> None:
         raise Hangs
 
-    timers = [("ITIMER_PROF", "SIGPROF", seconds), ("ITIMER_REAL", "SIGALRM", 6 * seconds)]
+    timers = [("ITIMER_PROF", "SIGPROF", seconds), ("ITIMER_REAL", "SIGALRM", 20 * seconds)]
     here = [
         (getattr(signal, timer), getattr(signal, name), most) for timer, name, most in timers if hasattr(signal, name)
     ]

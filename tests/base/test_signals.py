@@ -7,7 +7,6 @@ import pytest
 
 from atm.base.signals import end_on_signals, stop_on_signals
 
-pytestmark = pytest.mark.usefixtures("signals_as_usual")
 HERE = [name for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2") if hasattr(signal, name)]
 
 

@@ -20,13 +20,13 @@ def rows(n: int, width: int = 4, seed: int = 0) -> np.ndarray:
 def test_distances_are_those_of_slow_loops():
     a, b = rows(5), rows(3, seed=1)
     slow = [[math.dist(x, y) for y in b] for x in a]
-    np.testing.assert_allclose(metrics.distance_matrix(a, b), slow)
+    np.testing.assert_allclose(np.sqrt(metrics.squared_distances(a, b)), slow)
 
 
 def test_equal_vectors_have_distance_zero_and_not_nan_in_float32():
     z = (1e3 * rows(40)).astype(np.float32)
-    assert np.isfinite(metrics.distance_matrix(z, z)).all()
-    np.testing.assert_allclose(np.diag(metrics.distance_matrix(z, z)), 0, atol=1e-3)
+    assert np.isfinite(metrics.squared_distances(z, z)).all()
+    np.testing.assert_allclose(np.sqrt(np.diag(metrics.squared_distances(z, z))), 0, atol=1e-3)
 
 
 def test_every_text_finds_its_motion_when_embeddings_agree():
@@ -45,6 +45,27 @@ def test_rows_behind_the_last_whole_batch_are_left_out():
     texts, motions = rows(40), rows(40, seed=1)
     whole = metrics.r_precision(texts[:32], motions[:32])
     np.testing.assert_array_equal(metrics.r_precision(texts, motions), whole)
+
+
+def test_embeddings_that_are_all_alike_find_what_chance_finds():
+    z = np.ones((64, 4))
+    np.testing.assert_array_equal(metrics.r_precision_hits(z, z), [[1, 2, 3], [1, 2, 3]])
+
+
+def test_embeddings_that_are_no_numbers_find_nothing():
+    z = rows(32)
+    broken = z.copy()
+    broken[5] = np.nan
+    assert metrics.r_precision(z, broken)[0] <= 31 / 32
+    np.testing.assert_array_equal(metrics.r_precision(z, np.full_like(z, np.nan)), [0, 0, 0])
+
+
+def test_ranks_are_those_of_sorted_distances():
+    texts, motions = rows(320, width=8), rows(320, width=8, seed=1)
+    for batch, hits in enumerate(metrics.r_precision_hits(texts, motions)):
+        part = slice(32 * batch, 32 * batch + 32)
+        order = np.argsort(metrics.squared_distances(texts[part], motions[part]), axis=1)
+        assert hits.tolist() == [sum(row in order[row, : k + 1] for row in range(32)) for k in range(3)]
 
 
 def test_r_precision_needs_32():

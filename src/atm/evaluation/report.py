@@ -184,7 +184,8 @@ def metrics_of(rows: dict[str, dict[str, Estimate]]) -> list[str]:
 def column_of(metric: str) -> Column:
     """Return how a metric is printed."""
     if metric.startswith(ORACLE):
-        name = metric.removeprefix(ORACLE).replace(HELD_OUT, ", held out").replace(PROGRAM, "all, said or not").replace(PART, "each in its part")
+        name = metric.removeprefix(ORACLE).replace(HELD_OUT, ", held out")
+        name = name.replace(PROGRAM, "all, said or not").replace(PART, "each in its part")
         return Column(f"as asked: {name}", 3, "↑")
     return METRICS[metric]
 

@@ -43,7 +43,8 @@ def inverse(q: Float[Tensor, "*b 4"]) -> Float[Tensor, "*b 4"]:
 
 def rotate(q: Float[Tensor, "*#b 4"], v: Float[Tensor, "*#b 3"]) -> Float[Tensor, "*b 3"]:
     """Turn vectors by unit quaternions."""
-    shape = torch.broadcast_shapes(q.shape[:-1], v.shape[:-1])
+    # Not torch.broadcast_shapes, which imports sympy: as long as torch itself.
+    shape = torch.broadcast_tensors(q[..., 0], v[..., 0])[0].shape
     w, xyz = q.expand(*shape, 4).split([1, 3], dim=-1)
     sideways = torch.linalg.cross(xyz, v.expand(*shape, 3))
     return v + 2 * (w * sideways + torch.linalg.cross(xyz, sideways))

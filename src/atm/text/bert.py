@@ -7,6 +7,7 @@ than a motion takes to make, and this network is sixty lines; a test holds both 
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
 from jaxtyping import Float, Int
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -81,7 +82,8 @@ class Bert(nn.Module):
         super().__init__()
         self.config = config
         width = config.hidden_size
-        self.words = nn.Embedding(config.vocab_size, width)
+        # Not drawn, which takes a third of a second: weights of a Bert are read.
+        self.words = nn.Embedding.from_pretrained(torch.empty(config.vocab_size, width), freeze=False)
         self.positions = nn.Embedding(config.max_position_embeddings, width)
         self.kinds = nn.Embedding(config.type_vocab_size, width)
         self.norm = nn.LayerNorm(width, config.layer_norm_eps)
@@ -122,7 +124,7 @@ def read_bert(file: Path, described: dict) -> Bert:
     if missing:
         raise InputError(f"{file} lacks {len(missing)} tensors, first {missing[0]}")
     try:
-        model.load_state_dict({ours: published[theirs] for ours, theirs in wanted.items()})
+        model.load_state_dict({ours: published[theirs] for ours, theirs in wanted.items()}, assign=True)
     except RuntimeError as error:
         raise InputError(f"{file} has tensors of another shape than config.json says: {error}") from None
     return model

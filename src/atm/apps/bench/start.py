@@ -1,5 +1,6 @@
 """Time until the first motion: whole processes, from the shell."""
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -26,7 +27,9 @@ def bench_start(*, quick: bool, show: bool) -> list[Comparison]:
 
 
 def _run(words: list[str]) -> None:
-    done = subprocess.run([sys.executable, *words], capture_output=True, text=True)
+    # As a user has it: Python keeps what it compiled for the next process.
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, env=kept)
     if done.returncode:
         raise InputError(f"python {' '.join(words)} failed: {done.stderr[-500:]}")
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.signal import find_peaks
 
 from atm.motion.program import Direction, Side
 from atm.scripted.oracles.body import FPS, JITTER_FREE_M, SIDES, Body, Span, direction_of, rate, smooth
+from atm.scripted.oracles.peaks import find_peaks
 from atm.scripted.oracles.steps import travels
 
 FALL_M_S2 = 4.0
@@ -52,7 +52,7 @@ def flights(body: Body, walking: Sequence[Span]) -> list[Flight]:
     if body.jitter > JITTER_FREE_M:
         height = smooth(height, FALL_FILTER_FRAMES / 2)
     fall = -rate(rate(smooth(height, FALL_FILTER_FRAMES)))
-    tops, _ = find_peaks(height, prominence=FLIGHT_RISE_M)
+    tops = find_peaks(height, prominence=FLIGHT_RISE_M).frames
     result = []
     for top in tops.tolist():
         near = slice(max(0, top - 1), top + 2)

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Int
-from scipy.signal import find_peaks, peak_prominences
 
 from atm.motion.program import Side
 from atm.scripted.oracles.body import (
@@ -19,6 +18,7 @@ from atm.scripted.oracles.body import (
     rate,
     spans,
 )
+from atm.scripted.oracles.peaks import find_peaks, prominences
 
 HAND_PER_FOREARM = 0.35
 """The skeleton ends at the wrist; the finger tips are taken this share of the forearm further out."""
@@ -105,9 +105,9 @@ def _hand_up(body: Body, side: int, span: Span) -> HandUp:
     height = (body.joints[:, WRIST[side]] - body.joints[:, SHOULDER[side]])[span.start : span.end, 1]
     # Padded below, so that a hand that is up at the clip's edge counts.
     low = [height.min() - 1]
-    tops, _ = find_peaks(np.concatenate([low, height, low]), prominence=RAISE_SINK_M)
-    sinks, found = find_peaks(-height, prominence=RAISE_SINK_M)
-    depth = float(np.median(found["prominences"])) if len(sinks) else 0.0
+    tops = find_peaks(np.concatenate([low, height, low]), prominence=RAISE_SINK_M).frames
+    sinks = find_peaks(-height, prominence=RAISE_SINK_M).prominences
+    depth = float(np.median(sinks)) if len(sinks) else 0.0
     return HandUp(span, SIDES[side], _strokes(body, side, span, depth), max(1, len(tops)))
 
 
@@ -145,7 +145,7 @@ def _strokes(body: Body, side: int, span: Span, depth: float) -> tuple[int, ...]
     turns, is_out = turns[rests], is_out[rests]
     if len(turns) < 3:
         single = turns[is_out]
-        return _frames(span, single[peak_prominences(outward, single)[0] > WAVE_SINGLE_M])
+        return _frames(span, single[prominences(outward, single) > WAVE_SINGLE_M])
     widths = np.abs(np.diff(outward[turns]))
     if depth > RAISE_DEPTH_SHARE * np.median(widths):
         return ()
@@ -164,8 +164,8 @@ def _frames(span: Span, strokes: Int[np.ndarray, "N"]) -> tuple[int, ...]:
 
 def _turning_points(signal: np.ndarray, least: float) -> tuple[np.ndarray, np.ndarray]:
     """Return frames where a signal turns back by at least `least`, and whether each is a high point."""
-    high, _ = find_peaks(signal, prominence=least)
-    low, _ = find_peaks(-signal, prominence=least)
+    high = find_peaks(signal, prominence=least).frames
+    low = find_peaks(-signal, prominence=least).frames
     frames = np.concatenate([high, low])
     order = np.argsort(frames)
     return frames[order], np.concatenate([np.ones(len(high), bool), np.zeros(len(low), bool)])[order]
@@ -176,11 +176,8 @@ def claps(body: Body) -> list[int]:
     left, right = (body.quick[:, wrist] for wrist in WRIST)
     apart = np.linalg.norm(left - right, axis=1)
     ahead = body.seen_from_body((left + right) / 2 - body.joints[:, PELVIS])
-    meets, _ = find_peaks(
-        -apart,
-        prominence=CLAP_OPEN_M + CLAP_JITTER_FACTOR * body.jitter,
-        distance=round(CLAP_APART_SECONDS * FPS),
-    )
+    open_at_least = CLAP_OPEN_M + CLAP_JITTER_FACTOR * body.jitter
+    meets = find_peaks(-apart, prominence=open_at_least, distance=round(CLAP_APART_SECONDS * FPS)).frames
     in_front = (ahead[:, 2] > 0.1) & (ahead[:, 1] > 0.05)
     return [int(frame) for frame in meets if apart[frame] < CLAP_CLOSE_M and in_front[frame]]
 
@@ -191,7 +188,7 @@ def punches(body: Body, side: int) -> list[int]:
     length = np.median(np.linalg.norm(wrist - elbow, axis=1)) + np.median(np.linalg.norm(elbow - shoulder, axis=1))
     offset = body.seen_from_body(wrist - shoulder)
     reach = np.linalg.norm(offset, axis=1)
-    blows, _ = find_peaks(reach, height=PUNCH_REACH_SHARE * length, prominence=PUNCH_STRETCH_M, distance=4)
+    blows = find_peaks(reach, height=PUNCH_REACH_SHARE * length, prominence=PUNCH_STRETCH_M, distance=4).frames
     return [
         int(frame)
         for frame in blows

@@ -1,9 +1,9 @@
 """Blows with a foot."""
 
 import numpy as np
-from scipy.signal import find_peaks
 
 from atm.scripted.oracles.body import ANKLE, HIP, KNEE, SIDES, Body, rate, smooth
+from atm.scripted.oracles.peaks import find_peaks
 
 KICK_HEIGHT_M = 0.3
 """The ankle of a kick is at least this high over the floor."""
@@ -29,7 +29,7 @@ def kicks(body: Body, side: int) -> list[int]:
     stretched = np.linalg.norm(offset, axis=1) > KICK_LEG_SHARE * length
     # A foot that is low counts as under the body, so that what comes between two kicks is told by height as well.
     reach = np.where(ankle[:, 1] > KICK_HEIGHT_M, offset[:, 2], 0.0)
-    blows, _ = find_peaks(reach, height=KICK_AHEAD_M, prominence=KICK_SWING_M, distance=KICK_APART_FRAMES)
+    blows = find_peaks(reach, height=KICK_AHEAD_M, prominence=KICK_SWING_M, distance=KICK_APART_FRAMES).frames
     ground_speed = np.linalg.norm(rate(smooth(body.pelvis[:, [0, 2]], 2.0)), axis=1)
     stands = (body.trunk_tilt < UPRIGHT_DEGREES) & (ground_speed < KICK_GROUND_SPEED_M_S)
     return [f for f in blows.tolist() if stretched[max(0, f - 2) : f + 3].any() and stands[f]]

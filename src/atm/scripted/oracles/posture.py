@@ -5,9 +5,9 @@ from itertools import pairwise
 from typing import Literal
 
 import numpy as np
-from scipy.signal import find_peaks
 
 from atm.scripted.oracles.body import ANKLE, FPS, Body, Span, rate, smooth, spans
+from atm.scripted.oracles.peaks import find_peaks, sides
 
 LOW_SHARE = 0.78
 """A body whose pelvis is under this share of its standing height is down."""
@@ -105,17 +105,13 @@ def bows(body: Body) -> list[Span]:
     """Return times in which the trunk leans ahead and comes back over nearly straight legs."""
     lean = smooth(body.trunk_lean, CALM_FRAMES)
     height = smooth(body.pelvis[:, 1], CALM_FRAMES) / body.standing_height
-    tops, found = find_peaks(
-        np.concatenate([[lean.min()], lean, [lean.min()]]),
-        prominence=BOW_DEGREES,
-        height=BOW_DEGREES,
-        distance=round(BOW_APART_SECONDS * FPS),
-        width=1,
-        rel_height=0.6,
-    )
+    padded = np.concatenate([[lean.min()], lean, [lean.min()]])
+    bent = find_peaks(padded, prominence=BOW_DEGREES, height=BOW_DEGREES, distance=round(BOW_APART_SECONDS * FPS))
     result = []
-    for i, top in enumerate((tops - 1).tolist()):
-        span = Span(max(0, int(found["left_ips"][i]) - 1), min(len(body), int(found["right_ips"][i]) + 1))
+    for top, (begin, end) in zip((bent.frames - 1).tolist(), sides(padded, bent, sink=0.6), strict=True):
+        if end - begin < 1:
+            continue
+        span = Span(max(0, int(begin) - 1), min(len(body), int(end) + 1))
         if height[span.start : span.end].min() > BOW_KNEES_SHARE and top < len(body) - 1:
             result.append(span)
     return result

@@ -6,10 +6,10 @@ from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float
-from scipy.signal import find_peaks
 
 from atm.motion.program import Direction, Path
 from atm.scripted.oracles.body import FPS, Body, Span, direction_of, rate, smooth, spans
+from atm.scripted.oracles.peaks import find_peaks
 
 SWING_SPEED_M_S = 0.4
 """A swinging foot gets at least this fast over the ground."""
@@ -115,10 +115,10 @@ def _footfalls(body: Body, foot: int) -> list[Footfall]:
     place = body.feet[foot][:, [0, 2]]
     speed = np.linalg.norm(rate(place), axis=1)
     # Padded with rest, so that a swing that the clip's edge cuts is a peak as well.
-    peaks, found = find_peaks(np.concatenate([[0], speed, [0]]), height=SWING_SPEED_M_S, prominence=0.2)
-    whole = found["prominences"] >= SWING_PROMINENCE_SHARE * found["peak_heights"]
+    peaks = find_peaks(np.concatenate([[0], speed, [0]]), height=SWING_SPEED_M_S, prominence=0.2)
+    whole = peaks.prominences >= SWING_PROMINENCE_SHARE * peaks.heights
     result = []
-    tops = (peaks[whole] - 1).tolist()
+    tops = (peaks.frames[whole] - 1).tolist()
     for i, top in enumerate(tops):
         edge = SWING_EDGE_SHARE * speed[top]
         first = tops[i - 1] if i else 0
