@@ -6,6 +6,8 @@ import torch
 
 from atm.interface import TextEmbedding
 
+ABOUT_STEPS = {"steps that are asked for give a motion"}
+"""Checks that do not apply to one whose sampling steps cannot be chosen."""
 ABOUT_LENGTHS = {"a motion without a length finds its own"}
 """Checks that do not apply to a generator that must be told each length."""
 ABOUT_COMPLETION = {"known frames are kept", "frames that are not kept do not matter"}

@@ -180,6 +180,11 @@ def change_seeds(toy: Toy, change) -> None:
     toy.sample = lambda text, lengths, *, seeds, **options: sample(text, lengths, seeds=change(seeds), **options)
 
 
+def same_at_all_steps(toy: Toy) -> None:
+    toy.capabilities, sample = replace(toy.capabilities, steps=10), toy.sample
+    toy.sample = lambda *asked, steps=None, **options: sample(*asked, **options)
+
+
 @pytest.mark.parametrize(
     ("break_promise", "check"),
     [
@@ -189,6 +194,7 @@ def change_seeds(toy: Toy, change) -> None:
         (global_noise, "randomness of a step comes from its generator"),
         (shared_noise, "a batch of one equals its row"),
         (unseeded, "a seed means a motion"),
+        (same_at_all_steps, "steps that are asked for give a motion"),
         (raises, "samples are finite and as long as asked"),
         (guided(one_too_many), "guidance one equals conditional"),
         (guided(zero_is_conditional), "guidance zero ignores the text"),

@@ -442,3 +442,27 @@ def test_a_tokeniser_of_other_sizes_is_refused():
         MaskStage(MASK.model_copy(update={"codes": 23}), encoder, frozen)
     with pytest.raises(InputError, match="the tokeniser has 3 levels, but levels=4"):
         ResidualStage(RESIDUAL.model_copy(update={"levels": 4}), encoder, frozen)
+
+
+@pytest.mark.parametrize("completes", [False, True])
+def test_as_many_rounds_are_made_as_steps_are_asked_for(monkeypatch, completes):
+    model, rounds = make(), []
+    once = model.mask._round
+    monkeypatch.setattr(model.mask, "_round", lambda *given: rounds.append(1) or once(*given))
+    batch = make_batch()
+    keep = batch.motion.mask & (torch.arange(22) < 8)
+    known = {"known": batch.motion, "keep": keep} if completes else {}
+    for steps in (1, 7):
+        rounds.clear()
+        motion = model.sample(batch.text, batch.motion.lengths, seeds=[0, 1, 2], steps=steps, **known)
+        assert len(rounds) == steps and motion.features.isfinite().all()
+    own, same = (
+        model.sample(batch.text, batch.motion.lengths, seeds=[0, 1, 2], steps=steps, **known).features
+        for steps in (None, MASK.steps)
+    )
+    torch.testing.assert_close(same, own, rtol=0, atol=0)
+
+
+def test_more_rounds_than_there_may_be_are_refused():
+    with pytest.raises(InputError, match="steps must be 1 to 100 for this model, got 101"):
+        make().sample(["a"], torch.tensor([8]), seeds=[0], steps=101)

@@ -19,7 +19,7 @@ from atm.interface import Batch, Generator
 from atm.models.check import check_generator
 from atm.motion import Motion
 from atm.motion.layers import Normaliser
-from doubles import ABOUT_COMPLETION, ABOUT_LENGTHS, FakeTextEncoder
+from doubles import ABOUT_COMPLETION, ABOUT_LENGTHS, ABOUT_STEPS, FakeTextEncoder
 
 TINY = {
     "width": 16,
@@ -103,7 +103,7 @@ def test_every_preset_passes_every_check_that_applies(tmp_path, config, features
     results = check_generator(model, make_batch(features))
     assert [result for result in results if result.status == "fail"] == []
     skipped = {result.name for result in results if result.status == "not applicable"}
-    assert skipped == ABOUT_COMPLETION | ABOUT_LENGTHS
+    assert skipped == ABOUT_COMPLETION | ABOUT_LENGTHS | ABOUT_STEPS
 
 
 def test_one_softmax_runs_over_text_retrieved_motions_and_frames():

@@ -177,6 +177,18 @@ def frames_that_are_not_kept_do_not_matter(generator: Generator, batch: Batch) -
     _expect_equal(clean.features[mask], dirty.features[mask], "the motion depends on frames that are not kept")
 
 
+def steps_that_are_asked_for_give_a_motion(generator: Generator, batch: Batch) -> str:
+    """Check the fewest steps, and some more, which are never the same motion."""
+    most = generator.capabilities.steps
+    if most < 2:
+        raise _NotApplicable("has no sampling steps to choose")
+    few, more = (_sample(generator, batch, steps=steps) for steps in (1, min(most, _SOME_STEPS)))
+    for motion in (few, more):
+        _expect(bool(motion.features[motion.mask].isfinite().all()), "not every value is finite")
+    _expect(not _equal(few.features[few.mask], more.features[more.mask]), "other steps gave the same motion")
+    return f"1 to {most}"
+
+
 def a_motion_without_a_length_finds_its_own(generator: Generator, batch: Batch) -> str:
     if not generator.capabilities.predicts_length:
         raise _NotApplicable("must be told how long a motion is")
@@ -215,6 +227,7 @@ CHECKS: list[Callable[[Generator, Batch], str | None]] = [
     a_text_of_no_words_gives_a_motion,
     known_frames_are_kept,
     frames_that_are_not_kept_do_not_matter,
+    steps_that_are_asked_for_give_a_motion,
     a_motion_without_a_length_finds_its_own,
     a_saved_generator_gives_the_same_motion,
 ]
@@ -222,6 +235,8 @@ CHECKS: list[Callable[[Generator, Batch], str | None]] = [
 
 _HAIR = 1e-6
 """Above 1 in single precision, and too little to be seen in a motion."""
+_SOME_STEPS = 8
+"""Steps enough that a model which draws tokens again draws others."""
 
 
 def _run(check: Callable[[Generator, Batch], str | None], generator: Generator, batch: Batch) -> CheckResult:

@@ -18,6 +18,8 @@ RANDOM_SHARE = 0.1
 """Share of the masked tokens that show a random code instead of the mask (BERT's trick)."""
 MASK_SHARE = 0.88
 """Share of the other masked tokens that show the mask; the rest show their true code."""
+MOST_ROUNDS = 100
+"""Rounds of unmasking, at most: a motion of HumanML3D has 49 tokens."""
 FREE_SHARE = 0.16
 """Share of the tokens that each round of free editing draws again."""
 
@@ -124,11 +126,12 @@ class MaskedTransformer(nn.Module):
         draw: GumbelDraw,
         *,
         scale: float,
+        steps: int | None = None,
         show_progress: bool = False,
     ) -> Int[Tensor, "B N"]:
-        """Return codes from nothing; `ABSENT` behind each end."""
+        """Return codes from nothing, in `steps` rounds (None: the config's); `ABSENT` behind each end."""
         ids = torch.where(mask, self.mask_id, self.pad_id)
-        return self._unmask(ids, mask, text, mask, draw, scale, show_progress)
+        return self._unmask(ids, mask, text, mask, draw, scale, steps, show_progress)
 
     def edit(
         self,
@@ -139,12 +142,14 @@ class MaskedTransformer(nn.Module):
         draw: GumbelDraw,
         *,
         scale: float,
+        steps: int | None = None,
         show_progress: bool = False,
     ) -> Int[Tensor, "B N"]:
-        """Return codes with those of `redo` made anew to fit the others; `ABSENT` behind each end."""
+        """Return codes with those of `redo` made anew to fit the others, in `steps` rounds (None: the config's);
+        `ABSENT` behind each end."""
         redo = redo & mask
         ids = torch.where(redo, self.mask_id, torch.where(mask, codes, self.pad_id))
-        return self._unmask(ids, redo, text, mask, draw, scale, show_progress)
+        return self._unmask(ids, redo, text, mask, draw, scale, steps, show_progress)
 
     def edit_freely(
         self,
@@ -179,11 +184,13 @@ class MaskedTransformer(nn.Module):
         mask: Bool[Tensor, "B N"],
         draw: GumbelDraw,
         scale: float,
+        steps: int | None,
         show_progress: bool,
     ) -> Int[Tensor, "B N"]:
         """Return rounds in which fewer and fewer of the open tokens are drawn again, the least likely ones."""
         scores = torch.where(open_, 0.0, SETTLED)
-        for count in progress(unmasking_schedule(open_.sum(1), self.config.steps), "sampling", show=show_progress):
+        schedule = unmasking_schedule(open_.sum(1), steps or self.config.steps)
+        for count in progress(schedule, "sampling", show=show_progress):
             # At least one is asked for, also where none is open.
             again = lowest(scores, count) & open_
             ids, chance = self._round(ids, again, text, mask, draw, scale)

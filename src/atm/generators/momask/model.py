@@ -12,8 +12,8 @@ from torch.nn import functional as F
 from atm.base.errors import InputError
 from atm.generators.momask.config import MoMaskConfig
 from atm.generators.momask.length import LengthEstimator
-from atm.generators.momask.masked import MaskedTransformer
-from atm.generators.parts.inputs import check_rows, guidance_scale_or_default, keep_encoder
+from atm.generators.momask.masked import MOST_ROUNDS, MaskedTransformer
+from atm.generators.parts.inputs import check_rows, check_steps, guidance_scale_or_default, keep_encoder
 from atm.generators.parts.padding import evaluating
 from atm.generators.tokens.gumbel import row_gumbel
 from atm.generators.tokens.padding import (
@@ -51,6 +51,7 @@ class MoMask(nn.Module):
         self.capabilities = Capabilities(
             guidance=min(config.mask.condition_dropout, config.residual.condition_dropout) > 0,
             inbetweening=True,
+            steps=MOST_ROUNDS,
             predicts_length=self.length is not None,
         )
 
@@ -69,6 +70,7 @@ class MoMask(nn.Module):
         guidance_scale: float | None = None,
         known: Motion | None = None,
         keep: Bool[Tensor, "B T"] | None = None,
+        steps: int | None = None,
         progress: bool = False,
     ) -> Motion:
         """Return one motion per text; what stands behind a length is what is left of its last token, and then zeros.
@@ -87,12 +89,14 @@ class MoMask(nn.Module):
                 are guessed from; the further levels are made anew for all. In the end the kept frames are put in as
                 they were given (ours: the published program, which is `edit`, leaves what the decoder makes of them),
                 so that a motion steps at the seam by as much as its tokens leave of it: visibly so at one level.
+            steps: rounds of unmasking, 1 to 100; None: the config's `mask.steps`.
 
         Raises:
             InputError: a length below 1 or beyond the position table, or none given and nothing to estimate it; a
-                known motion of another data set, or a `keep` of another shape.
+                known motion of another data set, a `keep` of another shape, or more steps than there are.
         """
         check_rows(text, seeds, lengths, known=known, keep=keep)
+        check_steps(steps, self.capabilities.steps)
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         device, per_token = self.normaliser.mean.device, self.config.rvq.frames_per_token
         condition = sentences(self.text_encoder, text, device)
@@ -105,13 +109,14 @@ class MoMask(nn.Module):
             mask = length_mask(tokens, int(tokens.max()))
             draws = self._draws(generators, mask)
             if known is None:
-                base = self.mask.generate(condition, mask, draws[0], scale=scale, show_progress=progress)
+                base = self.mask.generate(condition, mask, draws[0], scale=scale, steps=steps, show_progress=progress)
                 residual_scale = self.config.residual.guidance_scale
             else:
                 given = read_known(self.rvq, self.normaliser, known.to(device), keep.to(device), lengths, mask)
                 base = self.mask.edit(
-                    given.codes, ~given.tokens, condition, mask, draws[0], scale=scale, show_progress=progress
-                )
+                    given.codes, ~given.tokens, condition, mask, draws[0], scale=scale, steps=steps,
+                    show_progress=progress,
+                )  # fmt: skip
                 residual_scale = EDIT_GUIDANCE
             residual_scale = self._scale(residual_scale, guidance_scale)
             codes = self._other_levels(base, condition, mask, draws[1], residual_scale)

@@ -60,7 +60,7 @@ def check_steps(steps: int | None, most: int) -> None:
     if most == 0:
         raise InputError(
             f"this model has no sampling steps to choose, got {steps}: leave steps out, or take a model that has them "
-            "(mdm, motiondiffuse, mld, causal_flow)"
+            "(mdm, motiondiffuse, mld, momask, causal_flow)"
         )
     raise InputError(f"steps must be 1 to {most} for this model, got {steps}")
 

@@ -334,8 +334,10 @@
       points.length && `a path of ${points.length} point${points.length > 1 ? "s" : ""}`,
     ].filter(Boolean).join(", ");
     const wrong = keeping() && ((points.length && cannotKeep("path")) || (held.length && cannotKeep("hold")));
+    const goesOn = held.length && model()?.keeps === "beginning";
+    const then = goesOn ? "write what comes then, and Generate." : "Generate makes the rest anew.";
     const drawn = note.startsWith("Click") && points.length ? `${points.length} so far.` : "";
-    $("keep-note").textContent = wrong || [note, drawn].filter(Boolean).join(" ") || (kept ? `${kept}: Generate makes the rest anew.` : "");
+    $("keep-note").textContent = wrong || [note, drawn].filter(Boolean).join(" ") || (kept ? `${kept}: ${then}` : "");
     $("keep-note").className = wrong || (note && !note.startsWith("Click")) ? "bad" : "";
   }
   function letGo(time) {
