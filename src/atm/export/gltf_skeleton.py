@@ -187,8 +187,10 @@ def _moves(file: gltf.GLTF2) -> tuple[dict[int, dict[str, tuple[np.ndarray, np.n
     return known, first + np.arange(int((last - first) * fps + 1e-3) + 1) / fps, fps
 
 
-def array(file: gltf.GLTF2, number: int) -> Float[np.ndarray, "N C"]:
+def array(file: gltf.GLTF2, number: int | None) -> Float[np.ndarray, "N C"]:
     """Return the rows of an accessor; whole numbers that stand for shares of 1 become such."""
+    if number is None:
+        raise InputError("it names no numbers where a skin or an animation needs some: the file is damaged")
     accessor = file.accessors[number]
     if accessor.bufferView is None or accessor.sparse:
         raise InputError("it packs an animation in a way that is not read (sparse accessors): export it plainly")
